@@ -1,0 +1,129 @@
+//! The log: records in, records out, durable before it is said so.
+//!
+//! Always true here: an append is answered only when the record will survive a power cut; a reader sees only such
+//! records, in order of offset, each with its checksum proved at that read; offsets of a partition are dense from 0.
+//! Position is data: a reader is told where to begin and keeps no position of its own in the log.
+
+use futures_util::future::BoxFuture;
+use schemas::log::{Append, Logged};
+
+/// What a subscription hands its reader next.
+#[derive(Debug)]
+pub enum Signal {
+    /// This reader now owns the partition and must say where to begin, by [`Subscription::begin`].
+    Assigned {
+        /// The partition.
+        partition: u32,
+    },
+    /// The partition goes to another reader; what is not flushed by now will be read again there.
+    Revoked {
+        /// The partition.
+        partition: u32,
+    },
+    /// Records of one partition, in order of offset, at least one.
+    Batch {
+        /// The partition.
+        partition: u32,
+        /// The records.
+        records: Vec<Logged>,
+    },
+    /// Nothing new for now: the reader has caught up with all it owns.
+    Idle,
+}
+
+/// Why the log did not do as asked, grouped by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk has no room (or a similar passing state): nothing was kept, the same append may be tried again later.
+    #[error("log cannot take records now: {0}; free disk space, then it goes on by itself")]
+    Full(String),
+    /// The log can no longer promise anything: a sync failed, or it was closed. The process must end.
+    #[error("log is poisoned: {0}; restart the process")]
+    Poisoned(String),
+    /// Bytes in the log are not what was written.
+    #[error("log is damaged: {place}: {what}; restore the file from a copy, or begin a new log")]
+    Damaged {
+        /// File and byte.
+        place: String,
+        /// What was found.
+        what: String,
+    },
+    /// The position asked for is no longer (or not yet) in the log.
+    #[error("partition {partition} holds offsets {first}..{end}, offset {asked} was asked for")]
+    OutOfRange {
+        /// The partition.
+        partition: u32,
+        /// What was asked for.
+        asked: u64,
+        /// First offset still held.
+        first: u64,
+        /// One past the last offset.
+        end: u64,
+    },
+    /// A setting that this log cannot work with.
+    #[error("{0}")]
+    Setting(String),
+    /// Any other trouble with files.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done, to which file.
+        what: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Whether the same call may succeed later without anyone restarting the process.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
+/// Offsets that a partition holds: `[first, end)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// First offset still held.
+    pub first: u64,
+    /// One past the last durable offset.
+    pub end: u64,
+}
+
+/// A log of several partitions.
+pub trait EventLog: Send + Sync + std::fmt::Debug {
+    /// Number of partitions; fixed for a generation.
+    fn partitions(&self) -> u32;
+
+    /// Appends records and answers when *all* are durable, with their offsets in the order given.
+    /// An error says nothing about single records: each may or may not be in the log.
+    fn append(&self, records: Vec<Append>) -> BoxFuture<'static, Result<Vec<u64>, Error>>;
+
+    /// Opens a reader. Partitions reach it as [`Signal::Assigned`].
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] when the log can no longer be used.
+    fn subscribe(&self) -> Result<Box<dyn Subscription>, Error>;
+
+    /// What each partition holds now, by partition.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] when the log can no longer be used.
+    fn held(&self) -> Result<Vec<Held>, Error>;
+
+    /// Allows the log to drop records below `below` of this partition: durable state has passed them.
+    /// Nothing above the lowest offset ever allowed is dropped.
+    fn release(&self, partition: u32, below: u64);
+}
+
+/// A reader of the partitions assigned to it.
+pub trait Subscription: Send {
+    /// Waits for the next signal. Cancel-safe: a dropped future loses nothing.
+    fn next(&mut self) -> BoxFuture<'_, Result<Signal, Error>>;
+
+    /// Says from which offset on an assigned partition is to be read.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] when the log does not hold that position (`end` itself is held).
+    fn begin(&mut self, partition: u32, position: u64) -> Result<(), Error>;
+}

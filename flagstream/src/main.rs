@@ -1,0 +1,2 @@
+//! flagstream
+fn main() {}

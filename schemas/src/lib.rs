@@ -1,0 +1,10 @@
+//! What an event is, how it lies in the log, and where counts are kept.
+//!
+//! Always true here: no I/O, no clock, no dice, no async. Everything that two processes must agree on lies in this
+//! package: ids ([`id`]), the log record ([`record`], [`log`]), the partitioner ([`partition`]), the split rule
+//! ([`split`]), cell keys ([`cell`]), the generation ([`generation`]), and the wire forms (`proto/`, [`wire`]).
+
+pub mod cell;
+pub mod id;
+pub mod log;
+pub mod partition;
