@@ -5,6 +5,9 @@
 //! ([`split`]), cell keys ([`cell`]), the generation ([`generation`]), and the wire forms (`proto/`, [`wire`]).
 
 pub mod cell;
+pub mod event;
+pub mod fixed;
 pub mod id;
 pub mod log;
 pub mod partition;
+pub mod rejection;
