@@ -7,7 +7,12 @@
 pub mod cell;
 pub mod event;
 pub mod fixed;
+pub mod generation;
 pub mod id;
 pub mod log;
 pub mod partition;
+pub mod record;
 pub mod rejection;
+pub mod split;
+pub mod stored;
+pub mod wire;
