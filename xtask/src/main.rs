@@ -1,2 +1,56 @@
-//! xtask
-fn main() {}
+//! The repository's own commands: `cargo xtask --help`. One file a command; what a command checks is a list of rows.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+mod arrows;
+mod crates;
+mod full;
+mod sdks;
+mod steps;
+mod tools;
+mod verify;
+mod workspace;
+
+/// The repository's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Checks everything that must hold before a change is taken: the test command
+    Verify(verify::Arguments),
+    /// Does what `verify` does, and then the long forms: more seeds, more rounds, the release build
+    Full(verify::Arguments),
+    /// Checks which package imports which, and that the pure packages stay pure
+    Arrows,
+    /// Runs the real, pinned SDKs against a server, through faults, and compares what it counted
+    Sdks(sdks::Arguments),
+    /// Checks that the tools that the other commands need are installed
+    Tools,
+    /// Prints how many crates the default build compiles
+    Crates,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Verify(arguments) => verify::run(steps::VERIFY, &arguments),
+        Command::Full(arguments) => verify::run(&full::steps(), &arguments),
+        Command::Arrows => arrows::run(),
+        Command::Sdks(arguments) => sdks::run(&arguments),
+        Command::Tools => tools::run(),
+        Command::Crates => crates::run(),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! `cargo xtask full`: all of `verify`, and then the steps that take too long for every change.
+
+use crate::steps::{LONG, Step, VERIFY};
+
+/// The steps of both, in order.
+pub(crate) fn steps() -> Vec<Step> {
+    VERIFY.iter().chain(LONG).cloned().collect()
+}

@@ -1,0 +1,194 @@
+//! What `cargo xtask verify` does, in order: one row a step. A step is a command that anyone can type; it fails when the command does.
+
+use crate::workspace;
+use anyhow::Result;
+use std::process::Command;
+
+/// One step.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    /// What holds when it passes.
+    pub(crate) what: &'static str,
+    pub(crate) program: Program,
+    /// Its arguments; `TESTING` stands for the `testing` features of all packages that have one.
+    pub(crate) arguments: &'static [&'static str],
+    pub(crate) environment: &'static [(&'static str, &'static str)],
+    /// A step that must have passed before this one can tell anything.
+    pub(crate) needs: Option<&'static str>,
+    pub(crate) minutes_max: u64,
+}
+
+/// What runs a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    Cargo,
+    /// This program.
+    Xtask,
+}
+
+const TESTING: &str = "{testing}";
+
+const STEP: Step = Step {
+    name: "",
+    what: "",
+    program: Program::Cargo,
+    arguments: &[],
+    environment: &[],
+    needs: None,
+    minutes_max: 30,
+};
+
+/// The steps of `verify`.
+pub(crate) const VERIFY: &[Step] = &[
+    Step {
+        name: "tools",
+        what: "what the steps need is installed",
+        program: Program::Xtask,
+        arguments: &["tools"],
+        ..STEP
+    },
+    Step {
+        name: "format",
+        what: "rustfmt has nothing to change",
+        arguments: &["fmt", "--all", "--check", "--", "--color", "never"],
+        ..STEP
+    },
+    Step {
+        name: "arrows",
+        what: "packages import what they may",
+        program: Program::Xtask,
+        arguments: &["arrows"],
+        ..STEP
+    },
+    Step {
+        name: "clippy",
+        what: "clippy has nothing to say",
+        arguments: &["clippy", "--workspace", "--all-targets", TESTING, "--", "--deny", "warnings"],
+        ..STEP
+    },
+    Step {
+        name: "build",
+        what: "the command builds as its users build it",
+        arguments: &["build", "--package", "flagstream"],
+        ..STEP
+    },
+    Step {
+        name: "tests",
+        what: "every test of every package passes",
+        arguments: &["test", "--workspace", "--no-fail-fast", TESTING],
+        ..STEP
+    },
+    Step {
+        name: "docs",
+        what: "the documentation builds and its links lead somewhere",
+        arguments: &["doc", "--workspace", "--no-deps", "--document-private-items"],
+        environment: &[("RUSTDOCFLAGS", "--deny warnings")],
+        ..STEP
+    },
+    Step {
+        name: "sdks",
+        what: "real SDKs are counted exactly, also through faults",
+        program: Program::Xtask,
+        arguments: &["sdks"],
+        needs: Some("build"),
+        minutes_max: 10,
+        ..STEP
+    },
+];
+
+/// What `full` does beyond `verify`.
+pub(crate) const LONG: &[Step] = &[
+    Step {
+        name: "tests-long",
+        what: "every test again, with ten times the seeds and rounds",
+        arguments: &["test", "--workspace", "--no-fail-fast", TESTING],
+        environment: &[("FLAGSTREAM_SEEDS", "10000"), ("FLAGSTREAM_ROUNDS", "200")],
+        needs: Some("tests"),
+        minutes_max: 180,
+        ..STEP
+    },
+    Step {
+        name: "build-release",
+        what: "the release build of the command",
+        arguments: &["build", "--release", "--package", "flagstream"],
+        ..STEP
+    },
+    Step {
+        name: "sdks-release",
+        what: "real SDKs against the release build",
+        program: Program::Xtask,
+        arguments: &["sdks", "--release"],
+        needs: Some("build-release"),
+        minutes_max: 10,
+        ..STEP
+    },
+];
+
+impl Step {
+    /// The command as one would type it.
+    pub(crate) fn typed(&self, testing: &[String]) -> String {
+        let environment = self.environment.iter().map(|(name, value)| format!("{name}='{value}'"));
+        let program =
+            ["cargo".to_owned()].into_iter().chain((self.program == Program::Xtask).then(|| "xtask".to_owned()));
+        environment.chain(program).chain(self.arguments(testing)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The command to run.
+    pub(crate) fn command(&self, testing: &[String]) -> Result<Command> {
+        let mut command = match self.program {
+            Program::Cargo => workspace::cargo(),
+            Program::Xtask => workspace::command(&std::env::current_exe()?.to_string_lossy()),
+        };
+        command.args(self.arguments(testing)).env("CARGO_TERM_COLOR", "never").envs(self.environment.iter().copied());
+        Ok(command)
+    }
+
+    fn arguments(&self, testing: &[String]) -> Vec<String> {
+        let mut arguments = Vec::new();
+        for argument in self.arguments {
+            match *argument {
+                TESTING if testing.is_empty() => {}
+                TESTING => arguments.extend(["--features".to_owned(), testing.join(",")]),
+                other => arguments.push(other.to_owned()),
+            }
+        }
+        arguments
+    }
+}
+
+/// `package/testing` for each package of the workspace that has such a feature: doubles that other packages' tests use.
+pub(crate) fn testing_features() -> Result<Vec<String>> {
+    let metadata = workspace::metadata(&workspace::root())?;
+    let having = metadata.workspace_packages().into_iter().filter(|package| package.features.contains_key("testing"));
+    Ok(having.map(|package| format!("{}/testing", package.name)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_can_be_typed_with_the_features_of_the_day() {
+        let tests = VERIFY.iter().find(|step| step.name == "tests").unwrap();
+        assert_eq!(tests.typed(&[]), "cargo test --workspace --no-fail-fast");
+        let features = ["eventlog/testing".to_owned(), "stores/testing".to_owned()];
+        assert_eq!(
+            tests.typed(&features),
+            "cargo test --workspace --no-fail-fast --features eventlog/testing,stores/testing"
+        );
+    }
+
+    #[test]
+    fn names_are_distinct_and_needs_come_earlier() {
+        let steps: Vec<&Step> = VERIFY.iter().chain(LONG).collect();
+        for (place, step) in steps.iter().enumerate() {
+            assert!(steps[..place].iter().all(|earlier| earlier.name != step.name), "{}", step.name);
+            assert!(
+                step.needs.is_none_or(|needed| steps[..place].iter().any(|earlier| earlier.name == needed)),
+                "{}",
+                step.name
+            );
+        }
+    }
+}
