@@ -68,6 +68,12 @@ pub(crate) const VERIFY: &[Step] = &[
         ..STEP
     },
     Step {
+        name: "clippy-default",
+        what: "nor of what users build, without the features of tests",
+        arguments: &["clippy", "--workspace", "--", "--deny", "warnings"],
+        ..STEP
+    },
+    Step {
         name: "build",
         what: "the command builds as its users build it",
         arguments: &["build", "--package", "flagstream"],
@@ -83,7 +89,7 @@ pub(crate) const VERIFY: &[Step] = &[
         name: "docs",
         what: "the documentation builds and its links lead somewhere",
         arguments: &["doc", "--workspace", "--no-deps", "--document-private-items"],
-        environment: &[("RUSTDOCFLAGS", "--deny warnings")],
+        environment: &[("RUSTDOCFLAGS", "--deny warnings --allow rustdoc::private_intra_doc_links")],
         ..STEP
     },
     Step {
