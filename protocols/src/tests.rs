@@ -1,0 +1,3 @@
+//! Tests of the package as its users see it: requests in, rows and replies out.
+
+mod golden;
