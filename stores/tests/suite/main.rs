@@ -1,0 +1,14 @@
+//! All tests of the package, in one binary.
+
+// Helpers of tests may end a test, as tests may.
+#![allow(clippy::unwrap_used)]
+
+mod backends;
+mod disk;
+mod file;
+mod flips;
+mod local_state;
+mod memory;
+mod power_cut;
+mod snapshots;
+mod world;
