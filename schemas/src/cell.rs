@@ -45,6 +45,12 @@ impl CellKind {
     pub fn sorts_by_name(self) -> bool {
         matches!(self, Self::LastSeen | Self::Definition)
     }
+
+    /// Whether the name sorts first and the window within it: nothing else lists these names, so the row must.
+    #[must_use]
+    pub fn sorts_by_both(self) -> bool {
+        matches!(self, Self::Events)
+    }
 }
 
 /// What within an environment a cell is about.
@@ -107,6 +113,11 @@ impl CellKey {
         let mut sort = Vec::new();
         if self.kind.sorts_by_name() {
             push_name(&mut sort, &self.name);
+        } else if self.kind.sorts_by_both() {
+            let mut name = Vec::new();
+            push_name(&mut name, &self.name);
+            push_part(&mut sort, &name);
+            sort.extend_from_slice(&self.window.to_be_bytes());
         } else {
             push_name(&mut row, &self.name);
             sort.extend_from_slice(&self.window.to_be_bytes());
@@ -124,7 +135,12 @@ impl CellKey {
         let project = Bytes::copy_from_slice(take_part(&mut rest)?);
         let key = Bytes::copy_from_slice(take_part(&mut rest)?);
         let (name, window) = if kind.sorts_by_name() {
-            (read_name(sort)?, 0)
+            (rest.is_empty().then(|| read_name(sort))??, 0)
+        } else if kind.sorts_by_both() && rest.is_empty() {
+            let mut sort = sort;
+            (read_name(take_part(&mut sort)?)?, u32::from_be_bytes(sort.try_into().ok()?))
+        } else if kind.sorts_by_both() {
+            return None;
         } else {
             (read_name(rest)?, u32::from_be_bytes(sort.try_into().ok()?))
         };
@@ -144,13 +160,22 @@ impl CellRange {
     #[must_use]
     pub fn windows(first: &CellKey, to: u32) -> Self {
         let CellAddress { row, sort } = first.address();
-        Self { row, from: sort, to: Some(to.to_be_bytes().to_vec()) }
+        let end = CellKey { window: to, ..first.clone() }.address();
+        Self { row, from: sort, to: Some(end.sort) }
     }
 
-    /// All names of a kind that sorts by name: "all flags of an environment with last seen".
+    /// All names of a kind that sorts by name: "all flags of an environment with last seen"; of a kind that sorts by
+    /// both, all windows of all names.
     #[must_use]
     pub fn names(generation: u32, partition: u32, kind: CellKind, environment: &Environment) -> Self {
         Self { row: row_prefix(generation, partition, kind, environment), from: Vec::new(), to: None }
+    }
+
+    /// From this cell's place on; to pass over a name's windows, seek its window `u32::MAX`.
+    #[must_use]
+    pub fn seek(mut self, key: &CellKey) -> Self {
+        self.from = key.address().sort;
+        self
     }
 
     /// The names from `name` on, of a kind that sorts by name.

@@ -16,3 +16,6 @@ pub mod rejection;
 pub mod split;
 pub mod stored;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;

@@ -12,10 +12,13 @@ use crate::id::Environment;
 use crate::log::RECORD_BYTES_MAX;
 use crate::partition;
 
-/// What a record takes beside its rows, at most: header, origin, rejections, diagnostics.
+/// What a record takes beside its rows, at most: header, origin, rejections, contexts seen, diagnostics, and the frames
+/// of the columns. A test fills each to its limit.
 const FIXED_BYTES: usize = 40 * 1024;
-/// What one row takes beside its texts, at most.
-const ROW_BYTES: usize = 128;
+/// What one row takes beside the bytes of its texts, at most; a full evaluation (a reason and an exposure) takes the most.
+const ROW_BYTES: usize = 80;
+/// What one context of a row takes beside the bytes of its kind and key, at most.
+const CONTEXT_BYTES: usize = 20;
 /// Rows of one part may weigh this much.
 const PART_BYTES_MAX: usize = RECORD_BYTES_MAX - FIXED_BYTES;
 
@@ -52,15 +55,25 @@ pub struct Split {
 /// Cuts a payload of `environment` into parts for a log of `partitions` partitions. There is always at least one home part.
 #[must_use]
 pub fn split(environment: &Environment, payload: &Payload<'_>, partitions: u32) -> Split {
+    split_within(environment, payload, partitions, PART_BYTES_MAX)
+}
+
+/// [`split`] with another limit, so that tests cut small payloads too.
+pub(crate) fn split_within(
+    environment: &Environment,
+    payload: &Payload<'_>,
+    partitions: u32,
+    part_bytes_max: usize,
+) -> Split {
     let home = partition::home(environment, partitions);
     let acts_in: Vec<u32> = payload
         .context_keys
         .iter()
         .map(|context| if partitions == 1 { 0 } else { acts_in(environment, context, partitions) })
         .collect();
-    let mut parts = home_parts(payload, home);
+    let mut parts = home_parts(payload, home, part_bytes_max);
     if partitions > 1 {
-        subject_parts(payload, home, &acts_in, &mut parts);
+        parts.extend(subject_parts(payload, home, &acts_in, part_bytes_max));
     }
     Split { parts, acts_in }
 }
@@ -69,12 +82,12 @@ fn acts_in(environment: &Environment, context: &ContextKey<'_>, partitions: u32)
     partition::subject(environment, &context.kind, &context.key, partitions)
 }
 
-/// Walks all rows in order of element and begins another part where the weight would pass the limit.
-fn home_parts(payload: &Payload<'_>, home: u32) -> Vec<Part> {
-    let mut cutter = Cutter::new(Part { partition: home, home: true, ..Part::default() });
+/// Walks all rows in order of element and begins another part where the weight would pass the limit. An element without
+/// rows weighs nothing: it is only a number in the header.
+fn home_parts(payload: &Payload<'_>, home: u32, part_bytes_max: usize) -> Vec<Part> {
+    let mut cutter = Cutter::new(Part { partition: home, home: true, ..Part::default() }, part_bytes_max);
     let (mut count, mut evaluation, mut conversion, mut migration) = (0, 0, 0, 0);
     for element in 0..index(payload.elements.len()) {
-        cutter.room_for(ROW_BYTES);
         cutter.part.elements.end = element + 1;
         while let Some(row) = payload.counts.get(at(count)).filter(|row| row.element == element) {
             cutter.room_for(count_weight(row));
@@ -97,11 +110,16 @@ fn home_parts(payload: &Payload<'_>, home: u32) -> Vec<Part> {
             cutter.part.migrations.end = migration;
         }
     }
+    debug_assert_eq!(
+        (at(count), at(evaluation), at(conversion), at(migration)),
+        (payload.counts.len(), payload.evaluations.len(), payload.conversions.len(), payload.migrations.len()),
+        "rows must stand in rising order of their elements"
+    );
     cutter.finish()
 }
 
 /// Exposures and conversions, once in each further partition in which one of their contexts acts.
-fn subject_parts(payload: &Payload<'_>, home: u32, acts_in: &[u32], parts: &mut Vec<Part>) {
+fn subject_parts(payload: &Payload<'_>, home: u32, acts_in: &[u32], part_bytes_max: usize) -> Vec<Part> {
     let mut cutters: Vec<Cutter> = Vec::new();
     let mut exposures = (0_u32..).zip(&payload.evaluations).filter(|(_, row)| row.in_experiment).peekable();
     let mut conversions = (0_u32..).zip(&payload.conversions).peekable();
@@ -116,7 +134,7 @@ fn subject_parts(payload: &Payload<'_>, home: u32, acts_in: &[u32], parts: &mut 
             let Some((row, exposure)) = exposures.next() else { break };
             let weight = evaluation_weight(payload, exposure);
             for partition in further(acts_in, &exposure.contexts, home) {
-                let cutter = cutter_of(&mut cutters, partition);
+                let cutter = cutter_of(&mut cutters, partition, part_bytes_max);
                 cutter.room_for(weight);
                 cutter.part.evaluations.push(row);
             }
@@ -124,14 +142,14 @@ fn subject_parts(payload: &Payload<'_>, home: u32, acts_in: &[u32], parts: &mut 
             let Some((row, conversion)) = conversions.next() else { break };
             let weight = conversion_weight(payload, conversion);
             for partition in further(acts_in, &conversion.contexts, home) {
-                let cutter = cutter_of(&mut cutters, partition);
+                let cutter = cutter_of(&mut cutters, partition, part_bytes_max);
                 cutter.room_for(weight);
                 cutter.part.conversions.push(row);
             }
         }
     }
     cutters.sort_by_key(|cutter| cutter.part.partition);
-    parts.extend(cutters.into_iter().flat_map(Cutter::finish));
+    cutters.into_iter().flat_map(Cutter::finish).collect()
 }
 
 /// The partitions other than `home` in which these contexts act, each once.
@@ -143,9 +161,9 @@ fn further<'a>(acts_in: &'a [u32], contexts: &Range<u32>, home: u32) -> impl Ite
         .map(|(_, partition)| *partition)
 }
 
-fn cutter_of(cutters: &mut Vec<Cutter>, partition: u32) -> &mut Cutter {
+fn cutter_of(cutters: &mut Vec<Cutter>, partition: u32, part_bytes_max: usize) -> &mut Cutter {
     let place = cutters.iter().position(|cutter| cutter.part.partition == partition).unwrap_or_else(|| {
-        cutters.push(Cutter::new(Part { partition, ..Part::default() }));
+        cutters.push(Cutter::new(Part { partition, ..Part::default() }, part_bytes_max));
         cutters.len() - 1
     });
     &mut cutters[place]
@@ -156,15 +174,16 @@ struct Cutter {
     done: Vec<Part>,
     part: Part,
     weight: usize,
+    part_bytes_max: usize,
 }
 
 impl Cutter {
-    fn new(part: Part) -> Self {
-        Self { done: Vec::new(), part, weight: 0 }
+    fn new(part: Part, part_bytes_max: usize) -> Self {
+        Self { done: Vec::new(), part, weight: 0, part_bytes_max }
     }
 
     fn room_for(&mut self, weight: usize) {
-        if self.weight > 0 && self.weight + weight > PART_BYTES_MAX {
+        if self.weight > 0 && self.weight + weight > self.part_bytes_max {
             let next = Part {
                 partition: self.part.partition,
                 part: self.part.part + 1,
@@ -190,8 +209,11 @@ fn count_weight(row: &Count<'_>) -> usize {
     ROW_BYTES + row.flag.len() + row.value.map_or(0, str::len) + variation_bytes(&row.variation)
 }
 
+/// Only an exposure brings its variation and contexts along; else a reason is all that is kept.
 fn evaluation_weight(payload: &Payload<'_>, row: &Evaluation<'_>) -> usize {
-    ROW_BYTES + row.flag.len() + variation_bytes(&row.variation) + contexts_bytes(payload, &row.contexts)
+    let exposure =
+        if row.in_experiment { variation_bytes(&row.variation) + contexts_bytes(payload, &row.contexts) } else { 0 };
+    ROW_BYTES + row.flag.len() + exposure
 }
 
 fn conversion_weight(payload: &Payload<'_>, row: &Conversion<'_>) -> usize {
@@ -205,7 +227,7 @@ fn variation_bytes(variation: &Variation<'_>) -> usize {
 fn contexts_bytes(payload: &Payload<'_>, contexts: &Range<u32>) -> usize {
     payload.context_keys[at(contexts.start)..at(contexts.end)]
         .iter()
-        .map(|context| 32 + context.kind.len() + context.key.len())
+        .map(|context| CONTEXT_BYTES + context.kind.len() + context.key.len())
         .sum()
 }
 

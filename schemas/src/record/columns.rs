@@ -1,7 +1,7 @@
 //! From the rows of a part to the columns of a record.
 //!
 //! Always true here: rows of late elements are left out (their number stays); times are written against the receive time;
-//! a text stands once.
+//! a text stands once; what is not cut by [`crate::split`] is held within a limit here, so no record outgrows the log's.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use prost::Message;
 
 use super::{Header, RecordKind};
 use crate::event::{Conversion, Evaluation, MigrationOp, Payload, Variation};
-use crate::id::Environment;
+use crate::id::{Environment, cut_name};
 use crate::log::Append;
 use crate::rejection::Rejections;
 use crate::split::{Part, Split, at};
@@ -38,6 +38,11 @@ pub struct Stamp<'a> {
     /// Rejections of payloads refused whole before this one.
     pub carried: &'a Rejections,
 }
+
+/// Kinds of contexts seen that a record keeps, in the order of the payload.
+pub const CONTEXTS_SEEN_MAX: usize = 64;
+/// Facts about SDKs that a record keeps, in the order of the payload.
+pub const DIAGNOSTICS_MAX: usize = 64;
 
 /// Milliseconds of a minute.
 pub(super) const MINUTE_MS: i64 = 60_000;
@@ -131,12 +136,12 @@ impl<'p, 'a> Writer<'p, 'a> {
     fn origin(&mut self) {
         let origin = &self.payload.origin;
         self.out.credential = origin.credential as u32;
-        self.out.application = self.text(&origin.application);
-        self.out.application_version = self.text(&origin.application_version);
-        self.out.sdk = self.text(&origin.sdk);
-        self.out.sdk_version = self.text(&origin.sdk_version);
-        self.out.wrapper = self.text(&origin.wrapper);
-        self.out.instance = self.text(&origin.instance);
+        self.out.application = self.text(cut_name(&origin.application));
+        self.out.application_version = self.text(cut_name(&origin.application_version));
+        self.out.sdk = self.text(cut_name(&origin.sdk));
+        self.out.sdk_version = self.text(cut_name(&origin.sdk_version));
+        self.out.wrapper = self.text(cut_name(&origin.wrapper));
+        self.out.instance = self.text(cut_name(&origin.instance));
     }
 
     fn elements(&mut self) {
@@ -261,7 +266,7 @@ impl<'p, 'a> Writer<'p, 'a> {
 
     fn contexts_seen(&mut self) {
         let payload = self.payload;
-        for (kind, number) in &payload.contexts_seen {
+        for (kind, number) in payload.contexts_seen.iter().take(CONTEXTS_SEEN_MAX) {
             let kind = self.text(kind);
             self.out.context_kind.push(kind);
             self.out.context_number.push(*number);
@@ -270,11 +275,11 @@ impl<'p, 'a> Writer<'p, 'a> {
 
     fn diagnostics(&mut self) {
         let payload = self.payload;
-        for row in &payload.diagnostics {
+        for row in payload.diagnostics.iter().take(DIAGNOSTICS_MAX) {
             let diagnostic = wire::Diagnostic {
                 start: row.start,
-                sdk: self.text(&row.sdk),
-                sdk_version: self.text(&row.sdk_version),
+                sdk: self.text(cut_name(&row.sdk)),
+                sdk_version: self.text(cut_name(&row.sdk_version)),
                 dropped_events: row.dropped_events,
                 time: row.time_ms.map_or(0, |time| time.saturating_sub(self.received_ms)),
             };

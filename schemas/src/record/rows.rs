@@ -329,7 +329,7 @@ impl PayloadView {
         let top = [p.application, p.application_version, p.sdk, p.sdk_version, p.wrapper, p.instance];
         self.prove_texts("origin", &top)?;
         same("context_kind", p.context_kind.len(), &[p.context_number.len()])?;
-        self.prove_texts("context_kind", &p.context_kind)?;
+        self.prove_keys("context_kind", &p.context_kind)?;
         for diagnostic in &p.diagnostics {
             self.prove_texts("diagnostic", &[diagnostic.sdk, diagnostic.sdk_version])?;
         }
@@ -337,17 +337,17 @@ impl PayloadView {
             let columns = [t.variation.len(), t.version.len(), t.value.len(), t.count.len(), t.minute.len()];
             same("counts", t.flag.len(), &columns)?;
             same("counts", t.flag.len(), &[t.marks.len(), t.element.len()])?;
-            self.prove_texts("counts.flag", &t.flag)?;
+            self.prove_keys("counts.flag", &t.flag)?;
             self.prove_texts("counts.value", &t.value)?;
             self.prove_variations("counts.variation", &t.variation)?;
         }
         if let Some(t) = &p.reasons {
             same("reasons", t.flag.len(), &[t.minute.len(), t.reason.len(), t.number.len()])?;
-            self.prove_texts("reasons.flag", &t.flag)?;
+            self.prove_keys("reasons.flag", &t.flag)?;
         }
         if let Some(t) = &p.exposures {
             same("exposures", t.flag.len(), &[t.variation.len(), t.version.len(), t.time.len(), t.contexts.len()])?;
-            self.prove_texts("exposures.flag", &t.flag)?;
+            self.prove_keys("exposures.flag", &t.flag)?;
             self.prove_variations("exposures.variation", &t.variation)?;
             self.prove_contexts("exposures", &t.contexts, &t.context_kind, &t.context_key)?;
         }
@@ -355,14 +355,14 @@ impl PayloadView {
             let columns = [t.kind.len(), t.time.len(), t.value.len(), t.marks.len(), t.sampling.len()];
             same("conversions", t.key.len(), &columns)?;
             same("conversions", t.key.len(), &[t.contexts.len()])?;
-            self.prove_texts("conversions.key", &t.key)?;
+            self.prove_keys("conversions.key", &t.key)?;
             self.prove_contexts("conversions", &t.contexts, &t.context_kind, &t.context_key)?;
         }
         if let Some(t) = &p.migrations {
             let columns = [t.variation.len(), t.time.len(), t.marks.len(), t.sampling.len()];
             same("migrations", t.flag.len(), &columns)?;
             same("migrations", t.flag.len(), &[t.latency_old_us.len(), t.latency_new_us.len()])?;
-            self.prove_texts("migrations.flag", &t.flag)?;
+            self.prove_keys("migrations.flag", &t.flag)?;
             self.prove_variations("migrations.variation", &t.variation)?;
         }
         Ok(())
@@ -374,6 +374,14 @@ impl PayloadView {
             Some(number) => Err(RecordError::Value { field, value: u64::from(*number) }),
             None => Ok(()),
         }
+    }
+
+    /// Texts that must be there.
+    fn prove_keys(&self, field: &'static str, numbers: &[u32]) -> Result<(), RecordError> {
+        if numbers.contains(&0) {
+            return Err(RecordError::Value { field, value: 0 });
+        }
+        self.prove_texts(field, numbers)
     }
 
     fn prove_variations(&self, field: &'static str, variations: &[u64]) -> Result<(), RecordError> {
@@ -394,7 +402,7 @@ impl PayloadView {
     ) -> Result<(), RecordError> {
         let total: u64 = contexts.iter().map(|number| u64::from(*number)).sum();
         same(field, usize::try_from(total).unwrap_or(usize::MAX), &[kinds.len(), keys.len()])?;
-        self.prove_texts(field, kinds)?;
+        self.prove_keys(field, kinds)?;
         self.prove_texts(field, keys)
     }
 }

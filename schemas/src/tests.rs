@@ -1,0 +1,9 @@
+//! Tests of what two processes must agree on: golden bytes, round trips, the split rule, cell addresses, broken bytes.
+
+mod addresses;
+mod broken;
+mod describe;
+mod golden;
+mod limits;
+mod payloads;
+mod round_trip;

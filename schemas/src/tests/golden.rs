@@ -1,0 +1,96 @@
+//! `golden/<version>/<name>.bin` and `<name>.json`: bytes that were once written, and the rows that they stand for.
+//!
+//! Always true here: a file is written once, when it does not exist yet, and never again; old bytes are read for ever.
+//! A description is `{what, received_ms, rows}`; a pair of files dropped in is tested with no line of code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::describe::describe;
+use super::payloads::{RECEIVED_MS, environment, full};
+use crate::generation::Generation;
+use crate::record::{Stamp, VERSION, definition_record, encode, generation_record, numbers_record};
+use crate::rejection::{Rejection, Rejections};
+use crate::split::split;
+use crate::wire::record as wire;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
+}
+
+/// What today's encoder writes: (name, what, bytes).
+fn written_today() -> Vec<(&'static str, &'static str, Bytes)> {
+    let environment = environment();
+    let (payload, judged) = full();
+    let mut carried = Rejections::default();
+    carried.add(Rejection::MalformedPayload, 5);
+    let stamp = Stamp { environment: &environment, received_ms: RECEIVED_MS, carried: &carried };
+    let alone = encode(&payload, &split(&environment, &payload, 1), &judged, &stamp);
+    let spread = encode(&payload, &split(&environment, &payload, 4), &judged, &stamp);
+    assert!(alone.len() == 1 && spread.len() > 1, "the sample must reach further partitions");
+    let definition = wire::Definition {
+        project: environment.project.clone(),
+        environment: Bytes::new(),
+        kind: 1,
+        key: Bytes::from_static(b"new-checkout"),
+        version: 43,
+        body: Bytes::from_static(b"{\"temporary\":true}"),
+    };
+    let definition = definition_record(&definition, 2, RECEIVED_MS);
+    let generation = generation_record(&Generation::new(1, "flagstream.events", 4, 1), 0, RECEIVED_MS);
+    let numbers = numbers_record(&environment, 4, &carried, RECEIVED_MS);
+    vec![
+        ("payload-alone-header", "header", alone[0].header.clone()),
+        ("payload-alone", "payload", alone[0].body.clone()),
+        ("payload-home-header", "header", spread[0].header.clone()),
+        ("payload-home", "payload", spread[0].body.clone()),
+        ("payload-subject-header", "header", spread[1].header.clone()),
+        ("payload-subject", "payload", spread[1].body.clone()),
+        ("definition-header", "header", definition.header),
+        ("definition", "definition", definition.body),
+        ("generation-header", "header", generation.header),
+        ("generation", "generation", generation.body),
+        ("numbers-header", "header", numbers.header),
+    ]
+}
+
+#[test]
+fn todays_encoder_writes_the_newest_goldens() {
+    let folder = root().join(format!("v{VERSION}"));
+    for (name, what, bytes) in written_today() {
+        let (kept, description) = (folder.join(name).with_extension("bin"), folder.join(name).with_extension("json"));
+        if !kept.exists() && std::env::var_os("FLAGSTREAM_REWRITE").is_some() {
+            let rows = describe(what, &bytes, RECEIVED_MS);
+            let text = serde_json::to_string_pretty(&json!({"what": what, "received_ms": RECEIVED_MS, "rows": rows}));
+            fs::write(&kept, &bytes).unwrap();
+            fs::write(&description, text.unwrap() + "\n").unwrap();
+        }
+        let old = fs::read(&kept).unwrap_or_else(|e| panic!("{}: {e}; FLAGSTREAM_REWRITE=1 writes it", kept.display()));
+        assert!(
+            old == bytes,
+            "{name}: the encoder writes other bytes than version {VERSION} did; that is a new version"
+        );
+    }
+}
+
+#[test]
+fn old_bytes_are_read_for_ever() {
+    let mut seen = 0;
+    for version in fs::read_dir(root()).unwrap() {
+        for file in fs::read_dir(version.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let described: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            let bytes = Bytes::from(fs::read(path.with_extension("bin")).unwrap());
+            let (what, received_ms) = (described["what"].as_str().unwrap(), described["received_ms"].as_i64().unwrap());
+            assert_eq!(describe(what, &bytes, received_ms), described["rows"], "{}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= written_today().len(), "only {seen} golden files were found");
+}
