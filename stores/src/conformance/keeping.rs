@@ -75,7 +75,7 @@ pub(super) async fn checkpoint_never_falls(store: Arc<dyn Store>) -> Outcome {
 }
 
 pub(super) async fn checkpoints_apart(store: Arc<dyn Store>) -> Outcome {
-    let of = [(1, 0), (0, 1), (1, 1), (2, 0), (256, 0), (0, 256), (u32::MAX, 0), (0, u32::MAX)];
+    let of = [(1, 0), (0, 1), (1, 1), (2, 0), (256, 0), (0, 256), (1, 65_536), (u32::MAX, 0), (0, u32::MAX)];
     for (at, (generation, partition)) in of.into_iter().enumerate() {
         told(store.write_checkpoint(generation, partition, checkpoint(100 - at as u64)).await)?;
     }

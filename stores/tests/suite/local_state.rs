@@ -47,7 +47,7 @@ async fn changes_and_position_are_saved_as_one() {
 async fn generations_and_partitions_are_apart() {
     let folder = tempfile::tempdir().unwrap();
     let state = LocalState::open(&folder.path().join("state"), &Options::default()).unwrap();
-    let of = [(0, 0), (0, 1), (0, u32::MAX), (1, 0), (1, 1), (u32::MAX, 0), (u32::MAX, u32::MAX)];
+    let of = [(0, 0), (0, 1), (0, 65_536), (0, u32::MAX), (1, 0), (1, 1), (u32::MAX, 0), (u32::MAX, u32::MAX)];
     for (at, (generation, partition)) in of.into_iter().enumerate() {
         let value = format!("{at}");
         state.save(generation, partition, changes(at as u64, &[("k", &value), ("\u{0}", &value)], &[])).await.unwrap();
