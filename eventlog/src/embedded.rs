@@ -78,7 +78,7 @@ impl EmbeddedLog {
         let (poisoned_sender, poisoned) = watch::channel(None);
         let (ended_sender, ended) = watch::channel(false);
         let committer =
-            Committer { writer, queue: Arc::clone(&queue), wake: wake_sender, poisoned: poisoned_sender, lock };
+            Committer { writer, queue: Arc::clone(&queue), wake: wake_sender, poisoned: poisoned_sender, _lock: lock };
         let thread = std::thread::Builder::new()
             .name("log-committer".into())
             .spawn(move || {

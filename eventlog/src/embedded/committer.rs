@@ -24,7 +24,18 @@ pub(super) struct Committer {
     pub(super) wake: watch::Sender<u64>,
     pub(super) poisoned: watch::Sender<Option<String>>,
     /// Dropped when the thread ends: only then may another process have the directory.
-    pub(super) lock: Lock,
+    pub(super) _lock: Lock,
+}
+
+impl Drop for Committer {
+    /// Nobody may wait for a thread that is gone, a panic included.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let why = "the log's committer panicked";
+            self.queue.close(why);
+            self.poisoned.send_replace(Some(why.to_owned()));
+        }
+    }
 }
 
 /// An append of which some records are in the batch being built.
@@ -44,7 +55,6 @@ impl Committer {
             Err(other) => other.to_string(),
         };
         self.queue.close(&why);
-        drop(self.lock);
     }
 
     fn serve(&mut self) -> Result<(), Error> {

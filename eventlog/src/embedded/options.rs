@@ -130,6 +130,7 @@ impl fmt::Debug for Options {
 
 /// A rule of the log that a test can break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(any(test, feature = "testing")), allow(unreachable_pub))]
 pub enum Break {
     /// Nothing is ever synced.
     NoSync,

@@ -131,11 +131,11 @@ impl Queue {
             if !inner.waiting.is_empty() {
                 return Work::Append(std::mem::take(&mut inner.waiting));
             }
-            if inner.is_closing {
-                return Work::Close;
-            }
             if std::mem::take(&mut inner.is_release_news) {
                 return Work::Trim(inner.released.clone());
+            }
+            if inner.is_closing {
+                return Work::Close;
             }
             let Some(mark_at) = mark_at else {
                 inner = self.rung.wait(inner).unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -24,10 +24,10 @@ fn small(partitions: u32) -> Options {
     options
 }
 
-/// A record that says who it is, of up to 1 KB.
+/// A record that says who it is, of up to 1.5 KB.
 fn numbered(dice: &mut Dice, partition: u32, number: u64) -> Append {
     let mut body = number.to_le_bytes().to_vec();
-    let more = if dice.below(4) == 0 { dice.below(1_000) } else { dice.below(80) };
+    let more = if dice.below(3) == 0 { dice.below(1_500) } else { dice.below(80) };
     body.extend((0..more).map(|_| dice.below(256) as u8));
     Append { partition, header: Bytes::from(number.to_string()), body: body.into() }
 }

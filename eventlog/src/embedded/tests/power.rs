@@ -85,8 +85,8 @@ pub(super) fn live(seed: u64, options: &Options, tally: &mut Tally) -> Result<()
     let mut ledger =
         Ledger { certain: vec![Vec::new(); partitions], unknown: Vec::new(), released: vec![0; partitions] };
     let mut number = 0;
-    for life in 0..5 {
-        let is_last = life == 4;
+    for life in 0..4 {
+        let is_last = life == 3;
         if !is_last && dice.below(2) == 0 {
             // Early enough to fall into the opening now and then.
             let span = if dice.below(3) == 0 { 8 } else { 150 };
@@ -149,11 +149,11 @@ fn one_life(
 ) -> Result<(), String> {
     match dice.below(5) {
         0 => disk.fail(Fault::FileSync(1 + dice.below(30))),
-        1 => disk.fail(Fault::Write(1 + dice.below(20))),
+        1 => (0..3).for_each(|_| disk.fail(Fault::Write(1 + dice.below(20)))),
         2 => disk.fail(Fault::DirSync(1 + dice.below(3))),
         _ => {}
     }
-    for _ in 0..dice.below(60) {
+    for _ in 0..dice.below(40) {
         let records = batch(dice, options.partitions, number);
         match writer.commit(&records) {
             Ok(offsets) => {
@@ -213,7 +213,7 @@ pub(super) fn lives(seeds: std::ops::Range<u64>, options: &Options) -> Result<Ta
 }
 
 fn holds_in_every_seed(partitions: u32) {
-    let tally = lives(0..1_500, &small(partitions)).unwrap();
+    let tally = lives(0..1_200, &small(partitions)).unwrap();
     let all_happened = [
         tally.tails_cut,
         tally.cut_in_recovery,
