@@ -163,6 +163,16 @@ impl Disk {
         state.inodes.get_mut(&inode).expect("named").flip(byte as usize, mask);
     }
 
+    /// Puts bytes on the platter behind the page cache's back, as a failed sync may leave them: seen after a power cut.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn put_on_platter(&self, name: &str, bytes: Vec<u8>) {
+        let mut state = self.state();
+        let inode = state.names[name];
+        state.inodes.get_mut(&inode).expect("named").set_platter(bytes);
+    }
+
     /// All bytes of a file as a reader sees them now.
     #[must_use]
     pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {

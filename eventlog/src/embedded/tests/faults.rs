@@ -135,6 +135,28 @@ fn a_failed_sync_poisons_for_ever_and_what_is_served_after_a_restart_is_durable(
 }
 
 #[test]
+fn what_a_failed_batch_left_on_the_platter_alone_is_overwritten() {
+    let (disk, options, file) = (Disk::new(), small(2), "000000000001.segment");
+    let (mut writer, _) = Writer::open(disk.files(), options.clone()).unwrap();
+    writer.commit(&records(0..2)).unwrap();
+    let (end, cached) = (writer.view().read().segments[0].end() as usize, disk.bytes(file).unwrap());
+    let both = [records(2..9), vec![numbered(&mut Dice::new(9), 1, 9)]].concat();
+    writer.commit(&both).unwrap();
+    // The cache says that the batch was cut back; the platter has its second half, a valid block among it.
+    let mut platter = disk.bytes(file).unwrap();
+    platter[end..end + 200].fill(0);
+    disk.kill();
+    disk.put(file, cached);
+    disk.put_on_platter(file, platter);
+    let (mut writer, opened) = Writer::open(disk.files(), options.clone()).unwrap();
+    assert_eq!((opened.cut, opened.held[0].end), (None, 2));
+    writer.commit(&records(20..21)).unwrap();
+    disk.power_cut(0);
+    let (_, opened) = Writer::open(disk.files(), options).unwrap();
+    assert_eq!((opened.cut, opened.held[0].end), (None, 3));
+}
+
+#[test]
 fn segments_go_only_when_released_by_all_and_over_the_size() {
     let (disk, mut options) = (Disk::new(), small(2));
     options.retain_bytes = 48 << 10;

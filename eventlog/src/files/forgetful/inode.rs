@@ -2,6 +2,9 @@
 
 use super::Dice;
 
+/// What a disk writes whole or not at all.
+const SECTOR_BYTES: usize = 512;
+
 /// One file.
 #[derive(Default)]
 pub(super) struct Inode {
@@ -43,9 +46,21 @@ impl Inode {
         }
     }
 
-    /// What a failed sync leaves: pages marked clean that never reached the platter.
+    /// What a failed sync leaves: all pages are marked clean, but only every other sector has reached the platter.
     pub(super) fn forget_pending(&mut self) {
-        self.pending.clear();
+        for pending in std::mem::take(&mut self.pending) {
+            let Pending::Write { offset, bytes } = pending else { continue };
+            for (at, piece) in pieces(offset, &bytes, SECTOR_BYTES) {
+                if (at / SECTOR_BYTES).is_multiple_of(2) && at + piece.len() <= self.durable.len() {
+                    put(&mut self.durable, at, piece);
+                }
+            }
+        }
+        self.differs = true;
+    }
+
+    pub(super) fn set_platter(&mut self, bytes: Vec<u8>) {
+        self.durable = bytes;
         self.differs = true;
     }
 
@@ -77,18 +92,16 @@ impl Inode {
                     }
                 }
                 Pending::Write { offset, bytes } => {
-                    let mut at = offset;
-                    while at < offset + bytes.len() {
-                        let end = (at / unit * unit + unit).min(offset + bytes.len());
-                        if !stopped.contains(&(at / unit)) {
-                            if dice.below(100) < keep_percent {
-                                put(&mut self.durable, at, &bytes[at - offset..end - offset]);
-                                len = len.max(end);
-                            } else {
-                                stopped.insert(at / unit);
-                            }
+                    for (at, piece) in pieces(offset, &bytes, unit) {
+                        if stopped.contains(&(at / unit)) {
+                            continue;
                         }
-                        at = end;
+                        if dice.below(100) < keep_percent {
+                            put(&mut self.durable, at, piece);
+                            len = len.max(at + piece.len());
+                        } else {
+                            stopped.insert(at / unit);
+                        }
                     }
                 }
             }
@@ -97,6 +110,17 @@ impl Inode {
         self.current.clone_from(&self.durable);
         self.differs = false;
     }
+}
+
+/// Cuts a write at multiples of `unit`.
+fn pieces(offset: usize, bytes: &[u8], unit: usize) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut at = offset;
+    std::iter::from_fn(move || {
+        let begin = at;
+        let end = (begin / unit * unit + unit).min(offset + bytes.len());
+        at = end;
+        (begin < end).then(|| (begin, &bytes[begin - offset..end - offset]))
+    })
 }
 
 fn put(bytes: &mut Vec<u8>, offset: usize, new: &[u8]) {
