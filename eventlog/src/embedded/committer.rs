@@ -124,6 +124,7 @@ impl Committer {
             for Partly { answer, bytes, .. } in partly {
                 let error = match error {
                     Error::Poisoned(what) => Error::Poisoned(what.clone()),
+                    Error::Full(what) => Error::Full(what.clone()),
                     other => Error::Full(other.to_string()),
                 };
                 self.queue.answered(bytes);
