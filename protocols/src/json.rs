@@ -16,7 +16,7 @@ pub(crate) use text::Str;
 use schemas::rejection::Rejection;
 
 /// Deepest nesting that is walked at all; each level costs one bit of the cursor.
-pub(crate) const LEVELS_MAX: usize = 1024;
+pub(crate) const LEVELS_MAX: usize = 1023;
 
 /// Why the walk ended: where, and whether nesting was the cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,12 +88,12 @@ pub(crate) struct Cursor<'a> {
     depth: usize,
     deepest: usize,
     /// One bit a level, set for objects; used while skipping.
-    objects: [u64; LEVELS_MAX / 64],
+    objects: [u64; LEVELS_MAX / 64 + 1],
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, depth: 0, deepest: 0, objects: [0; LEVELS_MAX / 64] }
+        Self { bytes, at: 0, depth: 0, deepest: 0, objects: [0; LEVELS_MAX / 64 + 1] }
     }
 
     /// The next byte that is no white space, which stays where it is.
@@ -325,7 +325,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn enter(&mut self) -> Result<(), Syntax> {
-        if self.depth + 1 >= LEVELS_MAX {
+        if self.depth >= LEVELS_MAX {
             return Err(Syntax { at: self.at, deep: true });
         }
         self.at += 1;

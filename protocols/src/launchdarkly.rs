@@ -71,7 +71,7 @@ impl Protocol for LaunchDarkly {
             ["events", "bulk", id] => (Carries::Analytics, Credential::ClientSide, in_path(id)),
             ["events", "diagnostic", id] => (Carries::Diagnostic, Credential::ClientSide, in_path(id)),
             ["a", image] | ["events", "bulk", _, "a", image] if image.ends_with(".gif") => {
-                (Carries::Image, Credential::ClientSide, in_path(image.trim_end_matches(".gif")))
+                (Carries::Image, Credential::ClientSide, in_path(&image[..image.len() - ".gif".len()]))
             }
             ["bulk" | "diagnostic" | "mobile" | "events" | "a", ..] => {
                 return Some(Err(RouteMiss::UnknownUnderPrefix));

@@ -20,7 +20,7 @@ pub enum Carries {
     Diagnostic,
     /// Events in the query of an image request.
     Image,
-    /// Nothing: a browser asks whether it may.
+    /// Nothing: a browser asks whether it may. It gets its answer whatever the key, which it does not show yet.
     Preflight,
 }
 
@@ -94,9 +94,8 @@ pub enum RouteMiss {
 }
 
 /// Paths by which SDKs of any protocol fetch flags, as leading segments.
-const FLAG_DELIVERY: [&[&str]; 16] = [
+const FLAG_DELIVERY: [&[&str]; 15] = [
     &["all"],
-    &["flags"],
     &["sdk"],
     &["msdk"],
     &["eval"],

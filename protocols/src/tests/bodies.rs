@@ -7,7 +7,7 @@ const KEPT: [&str; 2] = ["Custom @-", "  Custom c - x1"];
 
 #[test]
 fn what_is_no_json_array_is_refused_whole() {
-    let bodies: [&[u8]; 22] = [
+    let bodies: [&[u8]; 23] = [
         b"",
         b"  \n",
         b"null",
@@ -26,6 +26,7 @@ fn what_is_no_json_array_is_refused_whole() {
         b"[{\"kind\":\"custom\",\"key\":\"c\",}]",
         b"[{'kind':'custom'}]",
         b"[{\"kind\":\"custom\",\"key\":\"c\",\"data\":[1,2}]",
+        b"[{\"kind\":\"custom\",\"key\":\"c\",\"data\":{\"a\":1]}]",
         b"[{\"kind\":\"custom\",\"key\":\"c\",\"metricValue\":01}]",
         b"[{\"kind\":\"custom\",\"key\":\"c\",\"data\":NaN}]",
         b"[{\"kind\":\"custom\",\"key\":\"a\nb\"}]",
@@ -73,6 +74,8 @@ fn a_bad_element_is_refused_alone() {
         (r#"{"kind":"custom","key":"a\u0000b"}"#, "invalid_key"),
         (r#"{"kind":"custom","key":"\ud800"}"#, "invalid_key"),
         (r#"{"kind":"custom","key":"\udc00\ud800"}"#, "invalid_key"),
+        (r#"{"kind":"custom","key":"\ud800\ue000"}"#, "invalid_key"),
+        (r#"{"kind":"custom","key":"\ud800x\udc00"}"#, "invalid_key"),
         (r#"{"kind":"custom","key":"c","creationDate":"yesterday"}"#, "malformed_event"),
         (r#"{"kind":"custom","key":"c","context":"alice"}"#, "malformed_event"),
         (r#"{"kind":"custom","key":"c","context":{"kind":"user"}}"#, "malformed_event"),

@@ -25,7 +25,7 @@ fn summaries_count_by_flag_variation_and_version() {
 
 #[test]
 fn several_summaries_of_one_payload_all_count() {
-    let one = summary(r#""f":{"counters":[{"variation":0,"count":1}]}"#).replace("}}]}}", "");
+    let one = summary(r#""f":{"counters":[{"variation":0,"count":1}]}"#);
     let with_context = one.replace(r#""kind":"summary""#, r#""kind":"summary","context":{"kind":"user","key":"a"}"#);
     Ask::bulk(format!("[{with_context},{one}]")).shows(&[
         "Summary @9",
@@ -83,6 +83,10 @@ fn without_a_variation_the_callers_default_was_served() {
     let missing = FEATURE.replace(r#""variation":1,"version":3,"#, r#""variation":null,"version":null,"#);
     let lines = ["Feature @5", "  count f default x1 error =true", "  evaluation f default NONE user=a"];
     Ask::event(&missing).unsummarized().shows(&lines);
+    // Off without a variation: the default was served, and nothing failed.
+    let off = FEATURE.replace(r#""variation":1"#, r#""variation":null"#);
+    let lines = ["Feature @5", "  count f default v3 x1 =true", "  evaluation f default v3 NONE user=a"];
+    Ask::event(&off).unsummarized().shows(&lines);
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn rejected(ask: &Ask, reason: Rejection) -> u64 {
 
 #[test]
 fn events_beyond_the_limit_are_refused_and_numbered() {
-    let events = vec![r#"{"kind":"custom","key":"c"}"#; 5].join(",");
+    let events = [r#"{"kind":"custom","key":"c"}"#; 5].join(",");
     let ask = Ask::bulk(format!("[{events}]"));
     assert_eq!(rejected(&ask.clone().limits(|limits| limits.events_max = 5), Rejection::TooManyEvents), 0);
     let over = ask.limits(|limits| limits.events_max = 3);

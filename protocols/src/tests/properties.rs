@@ -73,6 +73,12 @@ fn jsonish() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat().into_bytes())
 }
 
+/// A place, and what is put there; `None` = the byte is taken out.
+fn mutation() -> impl Strategy<Value = (prop::sample::Index, Option<u8>)> {
+    let byte = prop_oneof![prop::sample::select(b"{}[],:\"\\0-.e \n\x01tnu".to_vec()), any::<u8>()];
+    (any::<prop::sample::Index>(), prop::option::weighted(0.7, byte))
+}
+
 /// A valid payload, as a tree. `value` is left to scalars, since a kept value is text and has an order of its own.
 fn payload() -> impl Strategy<Value = Value> {
     let key = "[a-z./:ü😀\"\\\\]{1,6}";
@@ -183,14 +189,27 @@ proptest! {
     }
 
     #[test]
-    fn the_walk_agrees_with_serde_json_about_mutants(value in json(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+    fn the_walk_agrees_with_serde_json_about_mutants(value in json(), changes in prop::collection::vec(mutation(), 1..4)) {
         let mut body = value.to_string().into_bytes();
-        let at = at.index(body.len());
-        if cut {
-            body.remove(at);
-        } else {
-            body[at] = byte;
+        for (at, byte) in changes {
+            let at = at.index(body.len() + 1);
+            // At the end there is nothing to change: the byte is added.
+            match (body.get_mut(at), byte) {
+                (Some(place), Some(byte)) => *place = byte,
+                (Some(_), None) => _ = body.remove(at),
+                (None, byte) => body.extend(byte),
+            }
         }
+        prop_assert_eq!(walks(&body), is_json(&body), "{}", String::from_utf8_lossy(&body));
+    }
+
+    #[test]
+    fn the_walk_agrees_with_serde_json_about_swapped_brackets(value in json(), at in any::<prop::sample::Index>()) {
+        let mut body = value.to_string().into_bytes();
+        let brackets: Vec<usize> = (0..body.len()).filter(|&at| b"[]{}".contains(&body[at])).collect();
+        prop_assume!(!brackets.is_empty());
+        // `[` and `{` differ in two bits, and so do `]` and `}`.
+        body[*at.get(&brackets)] ^= b'[' ^ b'{';
         prop_assert_eq!(walks(&body), is_json(&body), "{}", String::from_utf8_lossy(&body));
     }
 

@@ -80,7 +80,6 @@ fn flags_are_not_delivered_here() {
         "/eval/e/x",
         "/mping",
         "/ping/e",
-        "/flags",
         "/clientstream",
         "/api/client/features",
         "/api/client/features/f",
@@ -89,7 +88,9 @@ fn flags_are_not_delivered_here() {
     for path in paths {
         assert_eq!(route("GET", path).unwrap_err(), RouteMiss::FlagDelivery, "{path}");
     }
-    for path in ["/", "/v1/projects", "/api/v2/usage/evaluations/p/e/f", "/allx", "/api/client", "/livez", ""] {
+    for path in
+        ["/", "/v1/projects", "/api/v2/usage/evaluations/p/e/f", "/allx", "/api/client", "/flags/f", "/livez", ""]
+    {
         assert_eq!(route("GET", path).unwrap_err(), RouteMiss::Foreign, "{path}");
     }
 }

@@ -94,10 +94,10 @@ fn dates_may_be_floats_and_counts_too() {
 #[test]
 fn a_migration_is_told_whole() {
     let event = r#"{"kind":"migration_op","operation":"read","creationDate":5,"context":{"kind":"user","key":"b"},
-        "measurements":[{"key":"invoked","values":{"old":true,"new":true}},{"values":{"old":0.356158,"new":2},"key":"latency_ms"},
+        "measurements":[{"key":"invoked","values":{"old":true,"new":true}},{"values":{"old":0.356558,"new":2},"key":"latency_ms"},
         {"key":"consistent","value":false,"samplingRatio":1},{"key":"error","values":{"new":true}},{"key":"newer","values":7}],
         "evaluation":{"key":"m","value":"shadow","default":"off","reason":{"kind":"FALLTHROUGH"},"variation":2,"version":16},"samplingRatio":3}"#;
-    let row = "  migration m 2 write=false invoked=on consistent=Some(false) error=n us=Some(356)/Some(2000) x3";
+    let row = "  migration m 2 write=false invoked=on consistent=Some(false) error=n us=Some(357)/Some(2000) x3";
     Ask::event(event).shows(&["MigrationOp @5", row]);
     // Go may write the default beside the evaluation.
     let moved = event.replace(r#""default":"off","#, "").replace(r#""operation""#, r#""default":"off","operation""#);
