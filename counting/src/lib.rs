@@ -1,1 +1,23 @@
-//! counting
+//! Events become counts: a pure fold, and the worker of a partition as a value.
+//!
+//! Always true here: no I/O, no clock, no dice, no async; what comes out is a function of the log alone. Hash maps are
+//! looked into and never walked. [`cells`] is what is counted, [`fold`] how, [`State`] what the fold must know beside the
+//! cells, [`worker`] how cells, checkpoint and state become durable in the order that keeps every number exact.
+
+mod breakage;
+pub mod cells;
+pub mod fold;
+mod held;
+mod state;
+pub mod worker;
+
+#[cfg(any(test, feature = "testing"))]
+pub use breakage::Break;
+pub use held::Cells;
+pub use state::{NameKind, State, StateError};
+
+/// Version of the fold: what a record means for the numbers. A change of that is a new version and so a new generation.
+pub const FOLD_VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -27,9 +27,10 @@ pub struct UsagePair {
     /// some of it was sampled by the SDK
     #[prost(bool, tag = "4")]
     pub estimated: bool,
-    /// 0 to 59, rising
-    #[prost(uint32, repeated, tag = "5")]
-    pub minute: ::prost::alloc::vec::Vec<u32>,
+    /// bit n (lowest first) = evaluated in minute n of the hour, 0 to 59
+    #[prost(uint64, tag = "5")]
+    pub minutes: u64,
+    /// one for each bit set, in order of minute
     #[prost(uint64, repeated, tag = "6")]
     pub count: ::prost::alloc::vec::Vec<u64>,
 }
@@ -96,13 +97,13 @@ pub struct LastSeenRow {
     #[prost(uint32, tag = "8")]
     pub last: u32,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LastSeenValue {
     #[prost(uint64, tag = "1")]
     pub variation: u64,
-    /// text: JSON
-    #[prost(uint32, tag = "2")]
-    pub value: u32,
+    /// JSON; not among the texts, which never leave a cell
+    #[prost(bytes = "bytes", tag = "2")]
+    pub value: ::prost::bytes::Bytes,
     /// when it was last told
     #[prost(uint32, tag = "3")]
     pub hour: u32,
@@ -172,8 +173,6 @@ pub struct SdkRow {
     pub diagnostics: u64,
     #[prost(uint64, tag = "8")]
     pub dropped_events: u64,
-    #[prost(uint64, tag = "9")]
-    pub payloads: u64,
 }
 /// The newest version of something configured.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

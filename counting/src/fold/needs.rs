@@ -1,0 +1,131 @@
+//! Which cells a batch asks for.
+//!
+//! Always true here: every cell that `step` may want for these records is named or held, but for names whose turn comes
+//! when others of the same batch have taken the last places: then both possible cells are named. At most four for each
+//! row of a record. Order is that of first appearance.
+
+use bytes::Bytes;
+use hashbrown::{HashMap, HashSet};
+use schemas::cell::{CellKey, CellKind};
+use schemas::id::Environment;
+use schemas::record::PayloadView;
+
+use super::payload::definition_name;
+use super::prepare::{Content, Record};
+use super::{HOUR_MS, Prepared, Rules, day_cell, hour_of};
+use crate::held::{CellRef, Cells, NameRef};
+use crate::state::{NameKind, State};
+
+impl Rules {
+    /// The cells that these records may change and that are not held, each once.
+    #[must_use]
+    pub fn needs(&self, prepared: &Prepared, state: &State, cells: &Cells) -> Vec<CellKey> {
+        let mut asker =
+            Asker { rules: self, state, cells, named: HashSet::new(), keys: Vec::new(), unseen: HashMap::new() };
+        for record in &prepared.records {
+            asker.record(record);
+        }
+        asker.keys
+    }
+}
+
+struct Asker<'r> {
+    rules: &'r Rules,
+    state: &'r State,
+    cells: &'r Cells,
+    named: HashSet<CellRef<'r>>,
+    keys: Vec<CellKey>,
+    /// Names of this batch that the state has not seen.
+    unseen: HashMap<(&'r Environment, bool), HashSet<&'r [u8]>>,
+}
+
+impl<'r> Asker<'r> {
+    fn ask(&mut self, cell: CellRef<'r>) {
+        if self.cells.find(&cell).is_none() && self.named.insert(cell) {
+            self.keys.push(cell.to_key(self.rules.generation.number, self.rules.partition));
+        }
+    }
+
+    fn record(&mut self, record: &'r Record) {
+        let Some(header) = &record.header else { return };
+        let environment = &header.environment;
+        if header.home
+            && let Some(cell) = day_cell(CellKind::Books, environment, header.received_ms)
+        {
+            self.ask(cell);
+        }
+        match &record.content {
+            Content::Payload(view) if header.home => {
+                if let Some(cell) = day_cell(CellKind::Sdks, environment, header.received_ms) {
+                    self.ask(cell);
+                }
+                self.payload(environment, view);
+            }
+            Content::Definition(definition) if self.rules.partition == 0 => {
+                if let Some(name) = definition_name(definition) {
+                    let key = CellRef { kind: CellKind::Definition, environment, name: NameRef::Key(&name), window: 0 };
+                    if self.cells.find(&key).is_none() {
+                        self.keys.push(key.to_key(self.rules.generation.number, self.rules.partition));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn payload(&mut self, environment: &'r Environment, view: &'r PayloadView) {
+        let mut last: Option<(*const Bytes, i64)> = None;
+        for row in view.counts() {
+            if last.replace((row.flag, row.minute)) == Some((std::ptr::from_ref(row.flag), row.minute)) {
+                continue;
+            }
+            self.name(environment, NameKind::Flag, row.flag, |name| {
+                let usage = hour_of(row.minute).map(|hour| (CellKind::Usage, name, hour));
+                [usage, Some((CellKind::LastSeen, name, 0))]
+            });
+        }
+        for row in view.reasons() {
+            let cell = hour_of(row.minute);
+            self.name(environment, NameKind::Flag, row.flag, |name| {
+                [cell.map(|hour| (CellKind::Usage, name, hour)), None]
+            });
+        }
+        for row in view.conversions().filter(|row| super::payload::is_custom(row)) {
+            let cell = u32::try_from(row.time_ms.div_euclid(HOUR_MS)).ok();
+            self.name(environment, NameKind::Event, row.key, |name| {
+                [cell.map(|hour| (CellKind::Events, name, hour)), None]
+            });
+        }
+    }
+
+    fn name(
+        &mut self,
+        environment: &'r Environment,
+        kind: NameKind,
+        name: &'r Bytes,
+        cells: impl Fn(NameRef<'r>) -> [Option<(CellKind, NameRef<'r>, u32)>; 2],
+    ) {
+        let (own, other) = self.places(environment, kind, name);
+        for name in [own.then_some(NameRef::Key(name)), other.then_some(NameRef::Other)].into_iter().flatten() {
+            for (kind, name, window) in cells(name).into_iter().flatten() {
+                self.ask(CellRef { kind, environment, name, window });
+            }
+        }
+    }
+
+    /// Whether the name may count in a cell of its own, and whether in the one for the rest.
+    fn places(&mut self, environment: &'r Environment, kind: NameKind, name: &'r Bytes) -> (bool, bool) {
+        let seen = self.state.seen(environment).map(|seen| seen.of(kind));
+        if seen.is_some_and(|seen| seen.contains(name)) {
+            return (true, false);
+        }
+        let held = seen.map_or(0, HashSet::len);
+        let room = (self.rules.generation.fold.flags_max as usize).saturating_sub(held);
+        if room == 0 {
+            return (false, true);
+        }
+        let unseen = self.unseen.entry((environment, kind == NameKind::Flag)).or_default();
+        unseen.insert(name);
+        (true, unseen.len() > room)
+    }
+}

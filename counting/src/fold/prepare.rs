@@ -1,0 +1,115 @@
+//! Records read once: header, id and body, each as far as it can be read.
+//!
+//! Always true here: reading never fails as a whole. A record that cannot be read is kept with the reason, so that the
+//! duplicate check can come before it is booked as poison; of a header of an unknown version what can be booked is read.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use schemas::log::Logged;
+use schemas::record::{self, Header, PayloadView, RecordId, RecordKind};
+use schemas::wire::record as wire;
+
+use super::Rules;
+use crate::breakage::Break;
+
+/// A batch, read.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    /// Its records, in order of offset.
+    pub records: Vec<Record>,
+}
+
+/// A record, read.
+#[derive(Debug)]
+pub struct Record {
+    pub(crate) logged: Logged,
+    pub(crate) header: Option<Header>,
+    pub(crate) id: Option<RecordId>,
+    pub(crate) content: Content,
+    /// SDK as name/version; empty = not told.
+    pub(crate) sdk: Vec<u8>,
+}
+
+/// A record's body, read.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Payload(Box<PayloadView>),
+    Definition(wire::Definition),
+    Generation,
+    Numbers,
+    Unreadable(String),
+}
+
+impl Record {
+    /// Its offset.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.logged.offset
+    }
+
+    /// As the log gave it.
+    #[must_use]
+    pub fn logged(&self) -> &Logged {
+        &self.logged
+    }
+}
+
+impl Rules {
+    /// Reads a batch: each record once, header first.
+    #[must_use]
+    pub fn decode(&self, batch: Vec<Logged>) -> Prepared {
+        Prepared { records: batch.into_iter().map(|logged| self.decode_one(logged)).collect() }
+    }
+
+    fn decode_one(&self, logged: Logged) -> Record {
+        // Unwind safe: the closure only reads, and what it was building is dropped when it panics.
+        let read = catch_unwind(AssertUnwindSafe(|| read(&logged)));
+        let (header, content) = read.unwrap_or_else(|panic| {
+            (Header::salvage(&logged.header), Content::Unreadable(format!("reading it panicked: {}", told(&*panic))))
+        });
+        let id = header.as_ref().and_then(|header| self.id(header));
+        let sdk = if let Content::Payload(view) = &content { sdk_name(view) } else { Vec::new() };
+        Record { logged, header, id, content, sdk }
+    }
+
+    fn id(&self, header: &Header) -> Option<RecordId> {
+        if self.breakage.is(Break::DedupeWithoutPart) {
+            return Header { part: 0, ..header.clone() }.record_id();
+        }
+        header.record_id()
+    }
+}
+
+fn read(logged: &Logged) -> (Option<Header>, Content) {
+    let header = match Header::decode(&logged.header) {
+        Ok(header) => header,
+        Err(error) => return (Header::salvage(&logged.header), Content::Unreadable(error.to_string())),
+    };
+    let content = match header.kind {
+        RecordKind::Payload => record::decode_payload(logged, header.received_ms).map(|view| {
+            let view = Box::new(view);
+            Content::Payload(view)
+        }),
+        RecordKind::Definition => record::decode_definition(&logged.body).map(Content::Definition),
+        RecordKind::Generation => Ok(Content::Generation),
+        RecordKind::Numbers => Ok(Content::Numbers),
+    };
+    (Some(header), content.unwrap_or_else(|error| Content::Unreadable(error.to_string())))
+}
+
+fn sdk_name(view: &PayloadView) -> Vec<u8> {
+    let (name, version) = (view.sdk(), view.sdk_version());
+    let mut both = Vec::with_capacity(name.len() + version.len() + 1);
+    both.extend_from_slice(name);
+    if !version.is_empty() {
+        both.push(b'/');
+        both.extend_from_slice(version);
+    }
+    both
+}
+
+/// What a panic said.
+pub(super) fn told(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
+}

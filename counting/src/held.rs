@@ -1,0 +1,253 @@
+//! The cells that a worker holds in memory.
+//!
+//! Always true here: a cell's h is the offset of the last record that changed it; a record at or below h is not applied
+//! again; a dirty cell (changed since it was last durable, or on its way to the store) is never let go; which clean cells
+//! are let go follows from offsets alone. Nothing here can panic: applying is total.
+
+use bytes::Bytes;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use schemas::cell::{CellKey, CellKind, CellName};
+use schemas::generation::FoldLimits;
+use schemas::id::Environment;
+use schemas::stored::{CellWrite, StoredCell};
+use std::hash::BuildHasher;
+
+use crate::cells::{Cell, CellError, Change};
+use crate::state::copy_environment;
+
+/// A name that is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum NameRef<'a> {
+    None,
+    Other,
+    Key(&'a [u8]),
+}
+
+/// A cell that is looked for, within the worker's generation and partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct CellRef<'a> {
+    pub(crate) kind: CellKind,
+    pub(crate) environment: &'a Environment,
+    pub(crate) name: NameRef<'a>,
+    pub(crate) window: u32,
+}
+
+impl<'a> CellRef<'a> {
+    fn of(key: &'a CellKey) -> Self {
+        let name = match &key.name {
+            CellName::None => NameRef::None,
+            CellName::Other => NameRef::Other,
+            CellName::Key(name) => NameRef::Key(name),
+        };
+        Self { kind: key.kind, environment: &key.environment, name, window: key.window }
+    }
+
+    /// The whole key; it holds no record's bytes.
+    pub(crate) fn to_key(self, generation: u32, partition: u32) -> CellKey {
+        let name = match self.name {
+            NameRef::None => CellName::None,
+            NameRef::Other => CellName::Other,
+            NameRef::Key(name) => CellName::Key(Bytes::copy_from_slice(name)),
+        };
+        let environment = copy_environment(self.environment);
+        CellKey { generation, partition, kind: self.kind, environment, name, window: self.window }
+    }
+}
+
+/// One cell in memory.
+#[derive(Debug)]
+struct Held {
+    key: CellKey,
+    cell: Cell,
+    h: Option<u64>,
+    /// Changed since the last flush began.
+    dirty: bool,
+    /// In the flush that is under way.
+    flushing: bool,
+    /// Changed by the commit that is being applied.
+    changing: bool,
+    /// Offset of the last record that asked for it.
+    touched: u64,
+}
+
+/// Cells in memory.
+#[derive(Debug, Default)]
+pub struct Cells {
+    slots: Vec<Option<Held>>,
+    free: Vec<u32>,
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    dirty: usize,
+    changing: Vec<u32>,
+}
+
+impl Cells {
+    /// How many cells are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether none is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// How many of them have changed since the last flush began.
+    #[must_use]
+    pub fn dirty(&self) -> usize {
+        self.dirty
+    }
+
+    /// A cell that is held, and its h.
+    #[must_use]
+    pub fn get(&self, key: &CellKey) -> Option<(&Cell, Option<u64>)> {
+        self.find(&CellRef::of(key)).and_then(|slot| self.held(slot)).map(|held| (&held.cell, held.h))
+    }
+
+    /// Takes in a cell as the store has it; `None` = it has none. One that is held already stays as it is.
+    /// A cell whose h is at or above `dirty_from` counts as dirty.
+    ///
+    /// # Errors
+    /// [`CellError`] when its bytes are no cell.
+    pub fn insert(&mut self, key: CellKey, stored: Option<StoredCell>, dirty_from: u64) -> Result<(), CellError> {
+        if self.find(&CellRef::of(&key)).is_some() {
+            return Ok(());
+        }
+        let (cell, h) = match stored {
+            Some(stored) => (Cell::decode(key.kind, &stored.value)?, Some(stored.h)),
+            None => (Cell::empty(key.kind), None),
+        };
+        let dirty = h.is_some_and(|h| h >= dirty_from);
+        self.dirty += usize::from(dirty);
+        let hash = self.hasher.hash_one(CellRef::of(&key));
+        let touched = h.unwrap_or(0);
+        let held = Held { key, cell, h, dirty, flushing: false, changing: false, touched };
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                self.slots.push(None);
+                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(held);
+            let Self { slots, index, hasher, .. } = self;
+            index.insert_unique(hash, slot, |slot| hash_of(slots, hasher, *slot));
+        }
+        Ok(())
+    }
+
+    /// Where a cell is held.
+    pub(crate) fn find(&self, cell: &CellRef<'_>) -> Option<u32> {
+        let hash = self.hasher.hash_one(cell);
+        let same = |slot: &u32| self.held(*slot).is_some_and(|held| CellRef::of(&held.key) == *cell);
+        self.index.find(hash, same).copied()
+    }
+
+    /// Applies a record's changes; with `again`, also to cells that have the record.
+    pub(crate) fn commit(&mut self, offset: u64, changes: &[(u32, Change<'_>)], limits: &FoldLimits, again: bool) {
+        for (slot, change) in changes {
+            let Some(Some(held)) = self.slots.get_mut(*slot as usize) else { continue };
+            held.touched = held.touched.max(offset);
+            let has_it = held.h.is_some_and(|h| h >= offset);
+            if (!has_it || again) && held.cell.apply(change, limits) && !held.changing {
+                held.changing = true;
+                self.changing.push(*slot);
+            }
+        }
+        for slot in self.changing.drain(..) {
+            if let Some(Some(held)) = self.slots.get_mut(slot as usize) {
+                held.changing = false;
+                held.h = Some(offset);
+                self.dirty += usize::from(!held.dirty);
+                held.dirty = true;
+            }
+        }
+    }
+
+    /// Begins a flush: every dirty cell as it stands now. They stay held until [`Self::stored`] or [`Self::refused`].
+    pub(crate) fn begin_flush(&mut self) -> Vec<CellWrite> {
+        let mut writes = Vec::with_capacity(self.dirty);
+        for held in self.slots.iter_mut().flatten().filter(|held| held.dirty) {
+            let Some(h) = held.h else { continue };
+            let cell = StoredCell { h, value: held.cell.encode().into() };
+            writes.push(CellWrite { key: held.key.clone(), cell });
+            held.dirty = false;
+            held.flushing = true;
+        }
+        self.dirty = 0;
+        writes
+    }
+
+    /// The store has the cell as it was flushed.
+    pub(crate) fn stored(&mut self, key: &CellKey) {
+        if let Some(held) = self.held_mut(key) {
+            held.flushing = false;
+        }
+    }
+
+    /// The store has a higher h: its value and h are adopted together, unless the fold has passed it meanwhile.
+    ///
+    /// # Errors
+    /// [`CellError`] when the store's bytes are no cell.
+    pub(crate) fn refused(&mut self, key: &CellKey, theirs: &StoredCell, keep_h: bool) -> Result<(), CellError> {
+        let Some(held) = self.held_mut(key) else { return Ok(()) };
+        held.flushing = false;
+        if held.h.is_some_and(|h| h >= theirs.h) {
+            return Ok(());
+        }
+        held.cell = Cell::decode(key.kind, &theirs.value)?;
+        if !keep_h {
+            held.h = Some(theirs.h);
+        }
+        let was_dirty = std::mem::replace(&mut held.dirty, false);
+        self.dirty = self.dirty.saturating_sub(usize::from(was_dirty));
+        Ok(())
+    }
+
+    /// Lets clean cells go, least recently touched first, until at most `cells_max` are held (or none is clean).
+    pub(crate) fn evict(&mut self, cells_max: usize) {
+        let over = self.len().saturating_sub(cells_max);
+        if over == 0 {
+            return;
+        }
+        let mut clean: Vec<(u64, u32)> = (0_u32..)
+            .zip(&self.slots)
+            .filter_map(|(slot, held)| held.as_ref().map(|held| (slot, held)))
+            .filter(|(_, held)| !held.dirty && !held.flushing)
+            .map(|(slot, held)| (held.touched, slot))
+            .collect();
+        // A quarter more than asked, so that this walk is rare.
+        let many = (over + cells_max / 4).min(clean.len());
+        clean.sort_unstable();
+        for (_, slot) in clean.into_iter().take(many) {
+            self.remove(slot);
+        }
+    }
+
+    fn remove(&mut self, slot: u32) {
+        let Some(hash) = self.held(slot).map(|held| self.hasher.hash_one(CellRef::of(&held.key))) else { return };
+        if let Ok(entry) = self.index.find_entry(hash, |held| *held == slot) {
+            entry.remove();
+        }
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = None;
+            self.free.push(slot);
+        }
+    }
+
+    fn held(&self, slot: u32) -> Option<&Held> {
+        self.slots.get(slot as usize).and_then(Option::as_ref)
+    }
+
+    fn held_mut(&mut self, key: &CellKey) -> Option<&mut Held> {
+        let slot = self.find(&CellRef::of(key))?;
+        self.slots.get_mut(slot as usize).and_then(Option::as_mut)
+    }
+}
+
+fn hash_of(slots: &[Option<Held>], hasher: &DefaultHashBuilder, slot: u32) -> u64 {
+    slots.get(slot as usize).and_then(Option::as_ref).map_or(0, |held| hasher.hash_one(CellRef::of(&held.key)))
+}

@@ -1,0 +1,205 @@
+//! A partition's state in memory: what the fold must know of the records before the next one, beside the cells.
+//!
+//! Always true here: all records below `position` are in it and no others; it changes only by a whole commit; what
+//! [`State::changes`] hands out turns the rows saved before into the state as it stands at that moment, so whoever saves
+//! them in order has at every time the state as it was at one position. The maps are looked into and never walked.
+
+mod names;
+mod remembered;
+mod rows;
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use schemas::id::Environment;
+use schemas::record::RecordId;
+use schemas::stored::{SavedState, StateChanges};
+
+use crate::breakage::{Break, Breakage};
+
+pub use names::NameKind;
+pub(crate) use names::copy_environment;
+use names::{Names, Seen};
+pub(crate) use remembered::RECORDS_MAX;
+use remembered::Remembered;
+pub(crate) use rows::DefinitionKey;
+use rows::Row;
+
+/// Why saved rows are no state that this build can go on from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// Another form.
+    #[error("saved state has form {0}, this build reads form {form}; remove it to begin from a snapshot, or use the build that wrote it", form = rows::FORM)]
+    Form(u8),
+    /// A row that is none.
+    #[error("saved state has a row with key {key:02x?} that cannot be read; remove the state to begin from a snapshot")]
+    Row {
+        /// Its key.
+        key: Vec<u8>,
+    },
+    /// Rows without the first one.
+    #[error("saved state at position {0} has no head; remove it to begin from a snapshot")]
+    NoHead(u64),
+    /// An id from after the state's position.
+    #[error(
+        "saved state at position {position} remembers a record at offset {offset}; remove it to begin from a snapshot"
+    )]
+    Ahead {
+        /// The state's position.
+        position: u64,
+        /// The id's offset.
+        offset: u64,
+    },
+}
+
+/// The newest version of a definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DefinitionHeld {
+    pub(crate) version: u64,
+    /// What experiments will be folded by.
+    #[allow(dead_code)]
+    pub(crate) body: Bytes,
+}
+
+/// A partition's state.
+#[derive(Debug)]
+pub struct State {
+    position: u64,
+    log_time_ms: i64,
+    definition_version: u64,
+    remembered: Remembered,
+    names: Names,
+    definitions: HashMap<DefinitionKey, DefinitionHeld>,
+    put: Vec<(Bytes, Bytes)>,
+}
+
+impl State {
+    /// The empty state at position 0, with a memory of `dedupe_records` records.
+    #[must_use]
+    pub fn empty(dedupe_records: u64) -> Self {
+        Self {
+            position: 0,
+            log_time_ms: 0,
+            definition_version: 0,
+            remembered: Remembered::new(dedupe_records),
+            names: Names::default(),
+            definitions: HashMap::new(),
+            put: Vec::new(),
+        }
+    }
+
+    /// The state that was saved.
+    ///
+    /// # Errors
+    /// [`StateError`] when the rows are none.
+    pub fn load(saved: &SavedState, dedupe_records: u64) -> Result<Self, StateError> {
+        let mut state = Self::empty(dedupe_records);
+        let mut head = false;
+        for (key, value) in &saved.rows {
+            match rows::read(key, value)? {
+                Row::Head { log_time_ms, definition_version } => {
+                    (state.log_time_ms, state.definition_version) = (log_time_ms, definition_version);
+                    head = true;
+                }
+                Row::Id(offset, _) if offset >= saved.position => {
+                    return Err(StateError::Ahead { position: saved.position, offset });
+                }
+                Row::Id(offset, id) => state.remembered.push(offset, Some(id)),
+                Row::Name(environment, kind, name) => {
+                    state.names.add(&environment, kind, &name);
+                }
+                Row::Definition(key, version, body) => {
+                    state.definitions.insert(key, DefinitionHeld { version, body });
+                }
+            }
+            state.remembered.all_saved();
+        }
+        if saved.position > 0 && !head {
+            return Err(StateError::NoHead(saved.position));
+        }
+        state.remembered.reach(saved.position);
+        state.remembered.all_saved();
+        state.position = saved.position;
+        Ok(state)
+    }
+
+    /// All records below this offset are in the state.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The running log time: the maximum so far of min(append time, receive time + 5 min), Unix milliseconds.
+    #[must_use]
+    pub fn log_time_ms(&self) -> i64 {
+        self.log_time_ms
+    }
+
+    /// The highest definition version folded; 0 = none.
+    #[must_use]
+    pub fn definition_version(&self) -> u64 {
+        self.definition_version
+    }
+
+    /// How many ids are remembered, and the offset of the oldest record in the window: its age is the dedupe window's.
+    #[must_use]
+    pub fn remembered(&self) -> (usize, u64) {
+        (self.remembered.len(), self.remembered.oldest())
+    }
+
+    /// Whether an earlier copy of this id lies within the last N records before `offset`.
+    #[must_use]
+    pub fn knows(&self, id: &RecordId, offset: u64) -> bool {
+        self.remembered.contains(id, offset)
+    }
+
+    pub(crate) fn seen(&self, environment: &Environment) -> Option<&Seen> {
+        self.names.environment(environment)
+    }
+
+    pub(crate) fn definition(&self, key: &DefinitionKey) -> Option<&DefinitionHeld> {
+        self.definitions.get(key)
+    }
+
+    /// The record at `offset` is folded; `id` is what is remembered of it.
+    pub(crate) fn pass(&mut self, offset: u64, id: Option<RecordId>, log_time_ms: Option<i64>) {
+        self.remembered.push(offset, id);
+        self.position = offset.saturating_add(1);
+        self.log_time_ms = self.log_time_ms.max(log_time_ms.unwrap_or(i64::MIN));
+    }
+
+    pub(crate) fn see(&mut self, environment: &Environment, kind: NameKind, name: &[u8]) {
+        if self.names.add(environment, kind, name) {
+            self.put.push(rows::name(environment, kind, name));
+        }
+    }
+
+    pub(crate) fn define(&mut self, key: DefinitionKey, version: u64, body: &[u8]) {
+        self.definition_version = self.definition_version.max(version);
+        if self.definition(&key).is_some_and(|held| held.version >= version) {
+            return;
+        }
+        self.put.push(rows::definition(&key, version, body));
+        self.definitions.insert(key, DefinitionHeld { version, body: Bytes::copy_from_slice(body) });
+    }
+
+    /// Hands out what changed since the last call: with these rows put and removed, what was saved is the state as it
+    /// stands now.
+    pub fn changes(&mut self) -> StateChanges {
+        self.changes_with(&Breakage::default())
+    }
+
+    pub(crate) fn changes_with(&mut self, breakage: &Breakage) -> StateChanges {
+        let ids = self.remembered.changes();
+        let mut put = std::mem::take(&mut self.put);
+        if breakage.is(Break::NamesNotInState) {
+            put.clear();
+        }
+        if !breakage.is(Break::DedupeNotInState) {
+            put.extend(ids.put.iter().map(|(offset, id)| (rows::id_key(*offset), Bytes::copy_from_slice(&id.0))));
+        }
+        let log_time_ms = if breakage.is(Break::LogTimeNotInState) { 0 } else { self.log_time_ms };
+        put.push(rows::head(log_time_ms, self.definition_version));
+        let remove = ids.remove.into_iter().map(rows::id_key).collect();
+        StateChanges { put, remove, position: self.position }
+    }
+}

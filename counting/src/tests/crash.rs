@@ -1,0 +1,109 @@
+//! Crash at every action, by seed: whatever happened, every cell is the exact fold of a prefix that reaches at least to the
+//! checkpoint; and each rule, broken, is noticed.
+
+use schemas::cell::CellKind;
+
+use super::dice::Dice;
+use super::naive::{Counts, Naive, told};
+use super::payloads::{make_log, small_generation};
+use super::quiet_wanted_panics;
+use super::world::World;
+use crate::Break;
+use crate::cells::Cell;
+use crate::worker::{Mode, Settings};
+
+const SEEDS: u64 = 2_000;
+
+/// One seed: a log, workers that crash, and what must be true after every crash and at the end.
+fn run(seed: u64, broken: Option<Break>) -> Result<(), String> {
+    let mut dice = Dice::new(seed);
+    let generation = small_generation();
+    let records = 12 + dice.below(30);
+    let made = make_log(&mut dice, &generation, records);
+    let mode = if dice.percent(60) { Mode::Apart } else { Mode::Together };
+    let mut settings = Settings::new(generation.clone(), 0, mode).panicking_at(made.panics_at.clone());
+    settings.cells_max = 1 + dice.below(12);
+    settings.dirty_cells_max = 2 + dice.below(30);
+    settings.waiting_records_max = 1 + dice.below(12);
+    settings.last_write_wins = dice.percent(20);
+    if let Some(rule) = broken {
+        settings = settings.breaking(rule);
+    }
+    let prefixes = Naive::new(&generation, &made.panics_at).prefixes(&made.log);
+    let mut world = World::new(settings, made.log);
+    let turns = 40 + dice.below(200);
+    for _ in 0..turns {
+        world.turn(&mut dice)?;
+        if dice.percent(5) {
+            compare(&world, &prefixes)?;
+        }
+    }
+    compare(&world, &prefixes)?;
+    world.settle(&mut dice)?;
+    compare(&world, &prefixes)?;
+    let end = world.checkpoint.map_or(0, |checkpoint| checkpoint.position);
+    if end != world.log.len() as u64 {
+        return Err(format!("the checkpoint ends at {end} of {}", world.log.len()));
+    }
+    let letters: Vec<u64> =
+        world.dead_letters.iter().copied().filter(|offset| made.panics_at.contains(offset)).collect();
+    let poisoned: u64 = prefixes.last().map_or(0, |counts| {
+        let books = counts.iter().filter(|(key, _)| key.kind == CellKind::Books);
+        books.filter_map(|(_, facts)| facts.get("poison")).map(|number| *number as u64).sum()
+    });
+    if poisoned > 0 && world.dead_letters.is_empty() {
+        return Err(format!("{poisoned} poisoned events and no dead letter ({letters:?})"));
+    }
+    Ok(())
+}
+
+/// Every cell in the store equals the naive fold of the prefix that it reaches to, which is at least the checkpoint's.
+fn compare(world: &World, prefixes: &[Counts]) -> Result<(), String> {
+    let checkpoint = world.checkpoint.map_or(0, |checkpoint| checkpoint.position) as usize;
+    for (key, stored) in &world.store {
+        let reach = checkpoint.max(stored.h as usize + 1);
+        let cell = Cell::decode(key.kind, &stored.value).map_err(|e| e.to_string())?;
+        let facts = told(&cell);
+        let expected = prefixes[reach].get(key).map(|facts| (**facts).clone()).unwrap_or_default();
+        if facts != expected {
+            return Err(format!("{key:?} at h {} under checkpoint {checkpoint}:\n{facts:#?}\n{expected:#?}", stored.h));
+        }
+    }
+    match prefixes[checkpoint].keys().find(|key| !world.store.contains_key(key)) {
+        Some(key) => Err(format!("{key:?} is missing under checkpoint {checkpoint}")),
+        None => Ok(()),
+    }
+}
+
+#[test]
+fn every_crash_leaves_exact_cells() {
+    quiet_wanted_panics();
+    for seed in 0..SEEDS {
+        if let Err(what) = run(seed, None) {
+            panic!("{what}\nseed {seed}");
+        }
+    }
+}
+
+#[test]
+fn every_broken_rule_is_noticed() {
+    quiet_wanted_panics();
+    let rules = [
+        Break::DedupeNotInState,
+        Break::DedupeAgainstCounted,
+        Break::DedupeWithoutPart,
+        Break::NamesNotInState,
+        Break::CheckpointBeforeCells,
+        Break::StateBeforeCheckpoint,
+        Break::StateAsItIs,
+        Break::AdoptWithoutH,
+        Break::IgnoreH,
+        Break::FlushMidRecord,
+        Break::BeginAtCheckpoint,
+        Break::PoisonForgotten,
+    ];
+    for rule in rules {
+        let noticed = (0..SEEDS).find(|seed| run(*seed, Some(rule)).is_err());
+        assert!(noticed.is_some(), "{rule:?} breaks nothing in {SEEDS} seeds");
+    }
+}

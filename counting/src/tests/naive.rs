@@ -1,0 +1,314 @@
+//! The naive fold: the rules said once more, as plainly as can be, with lists that are searched from the beginning.
+//!
+//! A cell is a list of facts (a text and a number). It shares no code with the fold but the reading of records.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use schemas::cell::{CellKey, CellKind, CellName};
+use schemas::event::Credential;
+use schemas::generation::Generation;
+use schemas::id::Environment;
+use schemas::log::Logged;
+use schemas::record::{self, Header, PayloadView, RecordId, RecordKind};
+use schemas::rejection::Rejections;
+
+use crate::cells::Cell;
+
+/// What a cell says.
+pub(crate) type Facts = BTreeMap<String, i128>;
+
+/// What cells say after a prefix of the log.
+pub(crate) type Counts = BTreeMap<CellKey, Rc<Facts>>;
+
+pub(crate) struct Naive {
+    generation: Generation,
+    panics_at: Vec<u64>,
+    counts: Counts,
+    ids: Vec<(u64, RecordId)>,
+    names: BTreeMap<(Environment, bool), Vec<Vec<u8>>>,
+    pub(crate) log_time_ms: i64,
+}
+
+impl Naive {
+    pub(crate) fn new(generation: &Generation, panics_at: &[u64]) -> Self {
+        Self {
+            generation: generation.clone(),
+            panics_at: panics_at.to_vec(),
+            counts: Counts::new(),
+            ids: Vec::new(),
+            names: BTreeMap::new(),
+            log_time_ms: 0,
+        }
+    }
+
+    /// Cells after each prefix: entry n is after n records.
+    pub(crate) fn prefixes(mut self, log: &[Logged]) -> Vec<Counts> {
+        let mut all = vec![self.counts.clone()];
+        for logged in log {
+            self.record(logged);
+            all.push(self.counts.clone());
+        }
+        all
+    }
+
+    fn record(&mut self, logged: &Logged) {
+        let offset = logged.offset;
+        let Some(header) = Header::salvage(&logged.header) else { return };
+        self.log_time_ms = self.log_time_ms.max(logged.append_ms.min(header.received_ms + 300_000));
+        let id = header.record_id();
+        let near = |(at, known): &(u64, RecordId)| Some(*known) == id && offset - at <= self.generation.dedupe_records;
+        let duplicate = self.ids.iter().any(near);
+        self.ids.extend(id.map(|id| (offset, id)));
+        if duplicate {
+            self.books(&header, "duplicate", header.accepted, &header.carried);
+            return;
+        }
+        let mut rejected = header.rejected;
+        rejected.merge(&header.carried);
+        let known = Header::decode(&logged.header).map(|header| header.kind);
+        let payload = record::decode_payload(logged, header.received_ms);
+        match (known, payload) {
+            _ if self.panics_at.contains(&offset) => self.books(&header, "poison", header.accepted, &rejected),
+            (Ok(RecordKind::Payload), Ok(view)) => {
+                self.books(&header, "counted", header.accepted - view.late(), &rejected);
+                self.payload(&header, &view);
+            }
+            (Ok(RecordKind::Numbers), _) => self.books(&header, "counted", header.accepted, &rejected),
+            (Ok(RecordKind::Definition), _) => self.definition(logged, &header),
+            (Ok(RecordKind::Generation), _) => {}
+            _ => self.books(&header, "poison", header.accepted, &rejected),
+        }
+    }
+
+    fn facts(&mut self, kind: CellKind, environment: &Environment, name: CellName, window: i64) -> &mut Facts {
+        let window = u32::try_from(window).unwrap();
+        let key = CellKey { generation: 1, partition: 0, kind, environment: environment.clone(), name, window };
+        Rc::make_mut(self.counts.entry(key).or_default())
+    }
+
+    fn books(&mut self, header: &Header, what: &str, number: u64, rejected: &Rejections) {
+        if !header.home || (header.accepted == 0 && rejected.is_empty()) {
+            return;
+        }
+        let day = header.received_ms.div_euclid(86_400_000);
+        let facts = self.facts(CellKind::Books, &header.environment, CellName::None, day);
+        add(facts, "accepted".into(), header.accepted);
+        add(facts, what.into(), number);
+        rejected.iter().for_each(|(reason, number)| add(facts, format!("rejected {}", reason.code()), number));
+    }
+
+    fn payload(&mut self, header: &Header, view: &PayloadView) {
+        let environment = &header.environment;
+        let day = header.received_ms.div_euclid(86_400_000);
+        let facts = self.facts(CellKind::Books, environment, CellName::None, day);
+        for (what, number) in
+            [("late", view.late()), ("clamped", view.clamped()), ("without id", u64::from(header.id.is_none()))]
+        {
+            add(facts, what.into(), number);
+        }
+        if facts.values().all(|number| *number == 0) {
+            self.counts.retain(|_, facts| !facts.is_empty());
+        }
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let (application, version) = (text(view.application()), text(view.application_version()));
+        let mut sdk = text(view.sdk());
+        if !view.sdk_version().is_empty() {
+            sdk = format!("{sdk}/{}", text(view.sdk_version()));
+        }
+        let limits = self.generation.fold;
+        for row in view.counts() {
+            let name = self.name(environment, true, row.flag);
+            let what = format!("{:?}", row.variation);
+            let usage = self.facts(CellKind::Usage, environment, name.clone(), row.minute.div_euclid(60));
+            let pair = first(usage, "pair", format!("{what} v{:?}", row.version), limits.usage_pairs_max);
+            add(usage, format!("{pair} minute {}", row.minute.rem_euclid(60)), row.count);
+            if row.estimated {
+                usage.insert(format!("{pair} estimated"), 1);
+            }
+            let asked = first(usage, "row", format!("{what} by {application} with {sdk}"), limits.usage_rows_max);
+            add(usage, asked, row.count);
+            let hour = i128::from(row.minute.div_euclid(60));
+            let seen = self.facts(CellKind::LastSeen, environment, name, 0);
+            let who = format!("{what} by {application} {version} with {sdk} error {}", row.error);
+            let who = first(seen, "row", who, limits.last_seen_rows_max);
+            let first = seen.entry(format!("{who} first")).or_insert(hour);
+            *first = hour.min(*first);
+            let last = seen.entry(format!("{who} last")).or_insert(hour);
+            *last = hour.max(*last);
+            seen.insert(format!("day {}", hour / 24), 1);
+            if let Some(version) = row.version {
+                let since = seen.entry(format!("version {version}")).or_insert(hour);
+                *since = hour.min(*since);
+            }
+            if view.credential() != Credential::Server {
+                seen.insert("client side".into(), 1);
+            }
+        }
+        for row in view.reasons() {
+            let name = self.name(environment, true, row.flag);
+            let usage = self.facts(CellKind::Usage, environment, name, row.minute.div_euclid(60));
+            add(usage, format!("reason {}", row.reason.name()), row.number);
+        }
+        for row in view.conversions().filter(|row| row.kind == 1) {
+            let name = self.name(environment, false, row.key);
+            let events = self.facts(CellKind::Events, environment, name, row.time_ms.div_euclid(3_600_000));
+            add(events, "count".into(), row.sampling);
+            if let Some(value) = row.value {
+                add(events, "with a value".into(), row.sampling);
+                *events.entry("sum".into()).or_default() += i128::from(value) * i128::from(row.sampling);
+            }
+        }
+        let hour = header.received_ms.div_euclid(3_600_000).rem_euclid(24);
+        let mut reports = Vec::new();
+        if !(application.is_empty() && view.sdk().is_empty()) {
+            reports.push((text(view.sdk()), text(view.sdk_version()), None));
+        }
+        for (name, version, dropped) in view.diagnostics() {
+            let own = if name.is_empty() { (view.sdk(), view.sdk_version()) } else { (name, version) };
+            reports.push((text(own.0), text(own.1), Some(dropped)));
+        }
+        for (sdk, version, dropped) in reports {
+            let sdks = self.facts(CellKind::Sdks, environment, CellName::None, day);
+            let row = first(sdks, "row", format!("{sdk} {version} in {application}"), limits.sdk_rows_max);
+            sdks.insert(format!("{row} hour {hour}"), 1);
+            if let Some(dropped) = dropped {
+                add(sdks, format!("{row} diagnostics"), 1);
+                add(sdks, format!("{row} dropped"), dropped);
+            }
+        }
+    }
+
+    fn definition(&mut self, logged: &Logged, header: &Header) {
+        let definition = record::decode_definition(&logged.body).unwrap();
+        if definition.version != 0 {
+            return;
+        }
+        let name = [&[1], definition.key.as_ref()].concat().into();
+        let facts = self.facts(CellKind::Definition, &header.environment, CellName::Key(name), 0);
+        facts.clear();
+        let body = String::from_utf8(definition.body.to_vec()).unwrap();
+        facts.insert(body, i128::from(logged.offset) + 1);
+    }
+
+    fn name(&mut self, environment: &Environment, flag: bool, name: &bytes::Bytes) -> CellName {
+        let names = self.names.entry((environment.clone(), flag)).or_default();
+        if !names.contains(&name.to_vec()) {
+            if names.len() == self.generation.fold.flags_max as usize {
+                return CellName::Other;
+            }
+            names.push(name.to_vec());
+        }
+        CellName::Key(name.clone())
+    }
+}
+
+/// The row's own label for the first of them, the shared one for the rest.
+fn first(facts: &mut Facts, table: &str, label: String, most: u32) -> String {
+    let label = format!("{table} {label}");
+    let marker = format!("has {label}");
+    if !facts.contains_key(&marker) {
+        let of_table = format!("has {table} ");
+        if facts.range(of_table.clone()..).take_while(|(key, _)| key.starts_with(&of_table)).count() == most as usize {
+            return format!("the other {table}");
+        }
+        facts.insert(marker, 1);
+    }
+    label
+}
+
+fn add(facts: &mut Facts, label: String, number: u64) {
+    if number > 0 {
+        *facts.entry(label).or_default() += i128::from(number);
+    }
+}
+
+/// What a cell says, through what readers are given. The values of variations and the bits of instances are left out.
+pub(crate) fn told(cell: &Cell) -> Facts {
+    let mut facts = Facts::new();
+    match cell {
+        Cell::Usage(usage) => tell_usage(&mut facts, usage),
+        Cell::LastSeen(seen) => tell_last_seen(&mut facts, seen),
+        Cell::Events(events) => {
+            add(&mut facts, "count".into(), events.count());
+            add(&mut facts, "with a value".into(), events.metric_count());
+            if events.metric_count() > 0 {
+                facts.insert("sum".into(), events.metric_sum());
+            }
+        }
+        Cell::Books(books) => {
+            let n = books.numbers();
+            assert!(books.balanced(), "books do not balance: {n:?}");
+            let numbers = [
+                ("accepted", n.accepted),
+                ("counted", n.counted),
+                ("duplicate", n.duplicate),
+                ("late", n.late),
+                ("poison", n.poison),
+                ("clamped", n.clamped),
+                ("without id", n.without_id),
+            ];
+            numbers.into_iter().for_each(|(what, number)| add(&mut facts, what.into(), number));
+            n.rejected.iter().for_each(|(reason, n)| add(&mut facts, format!("rejected {}", reason.code()), n));
+        }
+        Cell::Sdks(sdks) => {
+            for row in sdks.rows() {
+                let label = format!("{} {} in {}", text(row.sdk), text(row.sdk_version), text(row.application));
+                let label = named(&mut facts, "row", label, row.other);
+                for hour in (0..24).filter(|hour| row.hours >> hour & 1 == 1) {
+                    facts.insert(format!("{label} hour {hour}"), 1);
+                }
+                add(&mut facts, format!("{label} diagnostics"), row.diagnostics);
+                add(&mut facts, format!("{label} dropped"), row.dropped_events);
+            }
+        }
+        Cell::Definition(definition) => {
+            facts.insert(text(definition.body()), i128::from(definition.version()));
+        }
+    }
+    facts
+}
+
+fn tell_usage(facts: &mut Facts, usage: &crate::cells::Usage) {
+    for count in usage.counts() {
+        let label = named(facts, "pair", format!("{:?} v{:?}", count.variation, count.version), count.other);
+        add(facts, format!("{label} minute {}", count.minute), count.count);
+        if count.estimated {
+            facts.insert(format!("{label} estimated"), 1);
+        }
+    }
+    for row in usage.rows() {
+        let label = format!("{:?} by {} with {}", row.variation, text(row.application), text(row.sdk));
+        let label = named(facts, "row", label, row.other);
+        add(facts, label, row.count);
+    }
+    usage.reasons().for_each(|(reason, number)| add(facts, format!("reason {}", reason.name()), number));
+}
+
+fn tell_last_seen(facts: &mut Facts, seen: &crate::cells::LastSeen) {
+    for row in seen.rows() {
+        let [application, version, sdk] = [row.application, row.application_version, row.sdk].map(text);
+        let label = format!("{:?} by {application} {version} with {sdk} error {}", row.variation, row.error);
+        let label = named(facts, "row", label, row.other);
+        facts.insert(format!("{label} first"), row.first.into());
+        facts.insert(format!("{label} last"), row.last.into());
+    }
+    facts.extend(seen.days().map(|day| (format!("day {day}"), 1)));
+    facts.extend(seen.versions().map(|(version, since)| (format!("version {version}"), since.into())));
+    if seen.client_side() {
+        facts.insert("client side".into(), 1);
+    }
+}
+
+fn named(facts: &mut Facts, table: &str, label: String, other: bool) -> String {
+    if other {
+        return format!("the other {table}");
+    }
+    let label = format!("{table} {label}");
+    facts.insert(format!("has {label}"), 1);
+    label
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}

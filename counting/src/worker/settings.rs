@@ -1,0 +1,96 @@
+//! What a worker is told before it begins.
+//!
+//! Always true here: none of it but the generation can change a number.
+
+use schemas::generation::Generation;
+
+use crate::breakage::Breakage;
+use crate::cells::{LimitsError, check_limits};
+use crate::fold::Rules;
+use crate::state::RECORDS_MAX;
+
+/// How cells, checkpoint and state become durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// In one transaction of one store.
+    Together,
+    /// Cells in a store, then the checkpoint there, then the state beside the worker.
+    Apart,
+}
+
+/// What a worker is told before it begins.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The generation.
+    pub generation: Generation,
+    /// The partition.
+    pub partition: u32,
+    /// How things become durable.
+    pub mode: Mode,
+    /// The store keeps the write with the highest h but does not say whether it took one (Cassandra): a cell loaded with
+    /// h at or above what is known to be durable counts as dirty until it is written again.
+    pub last_write_wins: bool,
+    /// Cells held in memory, at most (more while they are dirty or one batch needs them).
+    pub cells_max: usize,
+    /// Dirty cells that begin a flush before it is due, and hold up folding while one is under way.
+    pub dirty_cells_max: usize,
+    /// Records waiting to be folded above which no further batch is wanted.
+    pub waiting_records_max: usize,
+    pub(crate) breakage: Breakage,
+}
+
+/// Settings with which a worker cannot keep its promises.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A cell could grow too large.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
+    /// N is too large.
+    #[error("dedupe_records = {0} is more than {RECORDS_MAX}; lower it")]
+    Dedupe(u64),
+}
+
+impl Settings {
+    /// The defaults for a partition of a generation: 20,000 cells held, 5,000 of them dirty, 10,000 records waiting.
+    #[must_use]
+    pub fn new(generation: Generation, partition: u32, mode: Mode) -> Self {
+        Self {
+            generation,
+            partition,
+            mode,
+            last_write_wins: false,
+            cells_max: 20_000,
+            dirty_cells_max: 5_000,
+            waiting_records_max: 10_000,
+            breakage: Breakage::default(),
+        }
+    }
+
+    /// The same, breaking a rule.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn breaking(mut self, rule: crate::Break) -> Self {
+        self.breakage.which = Some(rule);
+        self
+    }
+
+    /// The same, with the fold panicking on the records at these offsets.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn panicking_at(mut self, offsets: Vec<u64>) -> Self {
+        self.breakage.panics_at = offsets;
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
+        check_limits(&self.generation.fold)?;
+        if self.generation.dedupe_records > RECORDS_MAX {
+            return Err(SettingsError::Dedupe(self.generation.dedupe_records));
+        }
+        Ok(())
+    }
+
+    pub(super) fn rules(&self) -> Rules {
+        Rules { generation: self.generation.clone(), partition: self.partition, breakage: self.breakage.clone() }
+    }
+}
