@@ -16,6 +16,9 @@ use super::segment::{PAGE_BYTES, Segment, View, name};
 use crate::files::{File, Files};
 use crate::{Error, Held};
 
+/// A block of another partition is read over up to this length, bytes; a longer one is jumped.
+const SKIP_BYTES: u64 = 32 << 10;
+
 /// What a cursor reads from.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -78,15 +81,19 @@ impl Cursor {
     /// Reads on; false when the end of what is durable is reached.
     fn read_chunk(&mut self, source: &Source) -> Result<bool, Error> {
         let Some((byte, until)) = self.next_bytes(source)? else { return Ok(false) };
-        let wanted = (until - byte).min(source.options.read_bytes_max.max(HEADER_BYTES) as u64);
-        let mut chunk = self.bytes(byte, wanted)?;
-        let first = self.header(source, &chunk, byte)?;
-        if first.partition == self.partition && first.block_bytes() > chunk.len() {
-            if byte + first.block_bytes() as u64 > until {
-                return Err(self.damaged(byte, "a block reaches beyond the end"));
-            }
-            chunk = self.bytes(byte, first.block_bytes() as u64)?;
+        let first = self.header(source, &self.bytes(byte, HEADER_BYTES as u64)?, byte)?;
+        let block_bytes = first.block_bytes() as u64;
+        if byte + block_bytes > until {
+            return Err(self.damaged(byte, "a block reaches beyond the end"));
         }
+        let is_ours = first.partition == self.partition;
+        if !is_ours && block_bytes >= SKIP_BYTES {
+            self.go_to(byte + block_bytes);
+            return Ok(true);
+        }
+        // A chunk holds at least our block whole, however large.
+        let chunk_bytes = (source.options.read_bytes_max as u64).max(if is_ours { block_bytes } else { SKIP_BYTES });
+        let chunk = self.bytes(byte, chunk_bytes.min(until - byte))?;
         let mut at = 0;
         while chunk.len().saturating_sub(at) >= HEADER_BYTES && self.ready.len() < source.options.read_records_max {
             let header = self.header(source, &chunk[at..], byte + at as u64)?;
@@ -99,10 +106,14 @@ impl Cursor {
             }
             at += header.block_bytes();
         }
-        if let Some(place) = &mut self.place {
-            place.byte = byte + at as u64;
-        }
+        self.go_to(byte + at as u64);
         Ok(true)
+    }
+
+    fn go_to(&mut self, byte: u64) {
+        if let Some(place) = &mut self.place {
+            place.byte = byte;
+        }
     }
 
     /// Proves a block and keeps its records from the next one wanted on.
