@@ -1,0 +1,285 @@
+//! What the server says it counted, read through its API as any program would.
+//!
+//! Always true here: lists are read to their last page; counts are asked by the minute, with room around the asked times, so that
+//! a count in a wrong minute is seen; a metric sum is read as the decimal that it is written as.
+
+use crate::contents::MINUTE_MS;
+use crate::differences::{Books, Counted, CountedEvent};
+use crate::expected::Served;
+use crate::http::Connection;
+use anyhow::{Context, Result, bail, ensure};
+use schemas::fixed::Micros;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// The environment that `up` makes by itself.
+const ENVIRONMENT: &str = "/v1/projects/default/environments/development";
+/// Minutes asked on either side of the ledger's.
+const ROOM_MINUTES: i64 = 10;
+const PAGES_MAX: usize = 10_000;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A reader of a server's API.
+#[derive(Debug)]
+pub(crate) struct Api {
+    connection: Connection,
+    address: SocketAddr,
+    key: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Health {
+    lag: Lag,
+}
+
+#[derive(Deserialize)]
+struct Lag {
+    records: u64,
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    items: Vec<T>,
+    #[serde(rename = "_links", default)]
+    links: Links,
+}
+
+#[derive(Default, Deserialize)]
+struct Links {
+    next: Option<Link>,
+}
+
+#[derive(Deserialize)]
+struct Link {
+    href: String,
+}
+
+#[derive(Deserialize)]
+struct EvaluationsItem {
+    flag: String,
+    variation: Option<Variation>,
+    #[serde(default)]
+    default: bool,
+    count: u64,
+    #[serde(default)]
+    series: Vec<(i64, u64)>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Variation {
+    Index(u32),
+    Name(String),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EventItem {
+    key: String,
+    count: u64,
+    #[serde(default)]
+    metric_count: u64,
+    metric_sum: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct BooksAnswer {
+    accepted: u64,
+    counted: u64,
+    duplicate: u64,
+    late: u64,
+    poison: u64,
+    #[serde(default)]
+    rejected: BTreeMap<String, u64>,
+}
+
+impl Api {
+    /// A reader; `key` is a read key, which a server on loopback may not need.
+    pub(crate) fn new(address: SocketAddr, key: Option<String>) -> Self {
+        Self { connection: Connection::new(address), address, key }
+    }
+
+    /// Records between the log's end and what is durable in the store.
+    pub(crate) async fn lag_records(&mut self) -> Result<u64> {
+        Ok(self.get::<Health>("/v1/pipeline/health").await?.lag.records)
+    }
+
+    /// Waits until everything answered 2xx before now is in what the API says.
+    ///
+    /// # Errors
+    /// The lag is not 0 within `limit`.
+    pub(crate) async fn wait_until_counted(&mut self, limit: Duration) -> Result<Duration> {
+        let start = Instant::now();
+        loop {
+            let lag = self.lag_records().await?;
+            if lag == 0 {
+                return Ok(start.elapsed());
+            }
+            ensure!(
+                start.elapsed() < limit,
+                "{lag} records are not counted after {} s; is the processor running?",
+                limit.as_secs()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Everything counted that concerns `[from_ms, to_ms]`, Unix milliseconds.
+    pub(crate) async fn counted(&mut self, from_ms: i64, to_ms: i64) -> Result<Counted> {
+        let from = from_ms - ROOM_MINUTES * MINUTE_MS;
+        let to = to_ms + ROOM_MINUTES * MINUTE_MS;
+        let mut counted = Counted::default();
+        let path = format!("{ENVIRONMENT}/evaluations?from={from}&to={to}&granularity=minute&limit=1000");
+        for item in self.pages::<EvaluationsItem>(path).await? {
+            add_evaluations(&mut counted, item);
+        }
+        for item in self.pages::<EventItem>(format!("{ENVIRONMENT}/events?from={from}&to={to}&limit=1000")).await? {
+            let (key, event) = event(item)?;
+            ensure!(counted.events.insert(key.clone(), event).is_none(), "event `{key}` is listed twice");
+        }
+        for day in days(from_ms, to_ms)? {
+            let answer = self.get::<BooksAnswer>(&format!("{ENVIRONMENT}/books?day={day}")).await?;
+            counted.books.insert(day, books(&answer));
+        }
+        Ok(counted)
+    }
+
+    async fn pages<T: DeserializeOwned>(&mut self, first: String) -> Result<Vec<T>> {
+        let mut items = Vec::new();
+        let mut path = first;
+        for _ in 0..PAGES_MAX {
+            let page = self.get::<Page<T>>(&path).await?;
+            items.extend(page.items);
+            match page.links.next {
+                None => return Ok(items),
+                // An address with scheme and host is as good as a path.
+                Some(next) => {
+                    let href = next.href;
+                    let after_host =
+                        href.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| rest[at..].to_owned()));
+                    path = after_host.unwrap_or(href);
+                }
+            }
+        }
+        bail!("`{path}` is a list of more than {PAGES_MAX} pages");
+    }
+
+    async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T> {
+        let status = self.fetch(path).await?;
+        let body = self.connection.body();
+        if status != 200 {
+            let text = String::from_utf8_lossy(&body[..body.len().min(300)]);
+            bail!("GET {path} was answered {status}: {text}");
+        }
+        serde_json::from_slice(body).with_context(|| {
+            let text = String::from_utf8_lossy(&body[..body.len().min(300)]);
+            format!("GET {path}: the answer has not the documented shape: {text}")
+        })
+    }
+
+    async fn fetch(&mut self, path: &str) -> Result<u16> {
+        let authorization = self.key.as_ref().map_or(String::new(), |key| format!("authorization: {key}\r\n"));
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n{authorization}\r\n", self.address);
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.connection.exchange(request.as_bytes())).await;
+        answer
+            .with_context(|| format!("GET {path}: no answer within {} s", ANSWER_TIMEOUT.as_secs()))?
+            .with_context(|| format!("GET {path}"))
+    }
+}
+
+fn add_evaluations(counted: &mut Counted, item: EvaluationsItem) {
+    let served = match item.variation {
+        None if item.default => Served::Default,
+        // Neither default nor variation is no shape we know; a name that no one sends makes it a difference.
+        None => Served::Name("null, but not default".to_owned()),
+        Some(Variation::Index(index)) => Served::Index(index),
+        Some(Variation::Name(name)) => Served::Name(name),
+    };
+    let sum: u64 = item.series.iter().map(|(_, count)| count).sum();
+    if sum != item.count {
+        counted.unequal.push((item.flag.clone(), served.clone(), item.count, sum));
+    }
+    for (minute_ms, count) in item.series {
+        if count > 0 {
+            *counted.evaluations.entry((item.flag.clone(), served.clone(), minute_ms)).or_default() += count;
+        }
+    }
+}
+
+fn event(item: EventItem) -> Result<(String, CountedEvent)> {
+    let text = item.metric_sum.as_ref().map_or("0", |sum| sum.get().trim_matches('"'));
+    let sum = if text == "null" { Some(Micros(0)) } else { Micros::parse(text) };
+    let sum = sum.with_context(|| format!("event `{}` has the metric sum `{text}`, which is no decimal", item.key))?;
+    let event = CountedEvent { count: item.count, metric_count: item.metric_count, metric_sum: i128::from(sum.0) };
+    Ok((item.key, event))
+}
+
+fn books(answer: &BooksAnswer) -> Books {
+    Books {
+        accepted: answer.accepted,
+        counted: answer.counted,
+        duplicate: answer.duplicate,
+        late: answer.late,
+        poison: answer.poison,
+        rejected: answer.rejected.values().sum(),
+    }
+}
+
+/// The UTC days that `[from_ms, to_ms]` touches, and the day of a minute later: an answer's time is the client's, a receipt's the server's.
+fn days(from_ms: i64, to_ms: i64) -> Result<Vec<String>> {
+    const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+    let first = (from_ms - MINUTE_MS).div_euclid(DAY_MS);
+    let last = (to_ms + MINUTE_MS).div_euclid(DAY_MS);
+    let day = |day: i64| Ok(jiff::Timestamp::from_millisecond(day * DAY_MS)?.to_string()[..10].to_owned());
+    (first..=last).map(day).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_touched() {
+        let noon = 1_795_348_800_000;
+        assert_eq!(days(noon, noon + 1).unwrap(), ["2026-11-22"]);
+        let midnight = noon + 12 * 60 * MINUTE_MS;
+        assert_eq!(days(noon, midnight - 1).unwrap(), ["2026-11-22", "2026-11-23"]);
+    }
+
+    #[test]
+    fn items_in_the_documented_shapes() {
+        let item = |text| serde_json::from_str::<EvaluationsItem>(text).unwrap();
+        let mut counted = Counted::default();
+        add_evaluations(
+            &mut counted,
+            item(
+                r#"{"flag":"a","variation":1,"default":false,"count":3,"series":[[60000,3],[120000,0]],"firstSeen":1}"#,
+            ),
+        );
+        add_evaluations(
+            &mut counted,
+            item(r#"{"flag":"a","variation":null,"default":true,"count":3,"series":[[60000,2]]}"#),
+        );
+        add_evaluations(
+            &mut counted,
+            item(r#"{"flag":"a","variation":"on","default":false,"count":1,"series":[[60000,1]]}"#),
+        );
+        let rows: Vec<_> =
+            counted.evaluations.iter().map(|((_, served, minute), count)| (served.clone(), *minute, *count)).collect();
+        assert_eq!(
+            rows,
+            [(Served::Default, 60_000, 2), (Served::Index(1), 60_000, 3), (Served::Name("on".into()), 60_000, 1)]
+        );
+        assert_eq!(counted.unequal, [("a".to_owned(), Served::Default, 3, 2)]);
+
+        let sum = |text: &str| event(serde_json::from_str(text).unwrap()).map(|(_, event)| event.metric_sum);
+        assert_eq!(sum(r#"{"key":"e","count":2,"metricCount":1,"metricSum":24.99}"#).unwrap(), 24_990_000);
+        assert_eq!(sum(r#"{"key":"e","count":2,"metricCount":1,"metricSum":"-0.000001"}"#).unwrap(), -1);
+        assert_eq!(sum(r#"{"key":"e","count":2,"metricCount":0,"metricSum":null}"#).unwrap(), 0);
+        assert!(sum(r#"{"key":"e","count":2,"metricCount":1,"metricSum":[]}"#).is_err());
+    }
+}

@@ -1,0 +1,76 @@
+//! A payload as bytes on the wire, as a server SDK puts it there.
+//!
+//! Always true here: the bytes are made once and sent unchanged at every attempt, the payload id included.
+
+use crate::contents::Contents;
+use crate::dice::Dice;
+use crate::payload::Payload;
+use anyhow::Result;
+use flate2::{Compression, write::GzEncoder};
+use std::io::Write;
+use std::net::SocketAddr;
+
+/// How one client speaks.
+#[derive(Clone, Debug)]
+pub(crate) struct Speaker {
+    pub(crate) address: SocketAddr,
+    /// The SDK key.
+    pub(crate) key: String,
+    /// Name and version, as in `NodeJSClient/9.13.7`.
+    pub(crate) sdk: &'static str,
+    pub(crate) application: &'static str,
+    /// UUID of the SDK instance.
+    pub(crate) instance: String,
+    /// Node's SDKs send chunks.
+    pub(crate) chunked: bool,
+    /// Share of bodies that are compressed, 0 to 1.
+    pub(crate) gzip_share: f64,
+}
+
+/// A payload that has been, or is to be, sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Sendable {
+    pub(crate) id: String,
+    pub(crate) contents: Contents,
+    /// Head and body.
+    pub(crate) bytes: Vec<u8>,
+    /// Attempts made so far.
+    pub(crate) attempts: u32,
+}
+
+impl Speaker {
+    /// The payload as a request.
+    pub(crate) fn request(&self, payload: Payload, dice: &mut Dice) -> Result<Sendable> {
+        let gzip = dice.happens(self.gzip_share);
+        let body = if gzip { compressed(&payload.body)? } else { payload.body };
+        let mut bytes = self.head(&payload.id, if self.chunked { None } else { Some(body.len()) }, gzip).into_bytes();
+        if self.chunked {
+            bytes.extend(format!("{:x}\r\n", body.len()).bytes());
+            bytes.extend(body);
+            bytes.extend(b"\r\n0\r\n\r\n");
+        } else {
+            bytes.extend(body);
+        }
+        Ok(Sendable { id: payload.id, contents: payload.contents, bytes, attempts: 0 })
+    }
+
+    /// The head of a request; no length = chunked.
+    pub(crate) fn head(&self, payload_id: &str, length: Option<usize>, gzip: bool) -> String {
+        let Self { address, key, sdk, application, instance, .. } = self;
+        let framing =
+            length.map_or("transfer-encoding: chunked".to_owned(), |length| format!("content-length: {length}"));
+        let encoding = if gzip { "content-encoding: gzip\r\n" } else { "" };
+        format!(
+            "POST /bulk HTTP/1.1\r\nhost: {address}\r\nuser-agent: {sdk}\r\nauthorization: {key}\r\n\
+             content-type: application/json\r\n{encoding}x-launchdarkly-event-schema: 4\r\n\
+             x-launchdarkly-payload-id: {payload_id}\r\nx-launchdarkly-tags: {application}\r\n\
+             x-launchdarkly-instance-id: {instance}\r\n{framing}\r\n\r\n"
+        )
+    }
+}
+
+fn compressed(body: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body)?;
+    Ok(encoder.finish()?)
+}
