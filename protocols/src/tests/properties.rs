@@ -205,9 +205,8 @@ proptest! {
 
     #[test]
     fn the_walk_agrees_with_serde_json_about_swapped_brackets(value in json(), at in any::<prop::sample::Index>()) {
-        let mut body = value.to_string().into_bytes();
+        let mut body = format!("[{value}]").into_bytes();
         let brackets: Vec<usize> = (0..body.len()).filter(|&at| b"[]{}".contains(&body[at])).collect();
-        prop_assume!(!brackets.is_empty());
         // `[` and `{` differ in two bits, and so do `]` and `}`.
         body[*at.get(&brackets)] ^= b'[' ^ b'{';
         prop_assert_eq!(walks(&body), is_json(&body), "{}", String::from_utf8_lossy(&body));
