@@ -1,2 +1,38 @@
-//! flagstream
-fn main() {}
+//! `flagstream`: all services in one process, or each alone; and the commands that ask a running server.
+
+// Nothing is outside a binary.
+#![allow(unreachable_pub)]
+
+mod cli;
+mod config;
+mod keys;
+mod logging;
+mod read;
+mod server;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        Command::Up(command) => up::run(command),
+        Command::Keys(command) => keys::run(command),
+        Command::Evaluations(command) => read::evaluations(command),
+        Command::Events(command) => read::events(command),
+        Command::Books(command) => read::books(command),
+        Command::Pipeline(reader) => read::pipeline(reader),
+        Command::Health(reader) => read::health(reader),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("flagstream: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The command line: what can be asked of `flagstream`, and its help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Analytics behind feature flags: how often was each variation served, by whom, when last.
+#[derive(Debug, Parser)]
+#[command(
+    name = "flagstream",
+    version,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  \
+        flagstream up                                  start everything on this machine, with keys made for you\n  \
+        flagstream up --sdk-key sdk-…                  admit the key that your application already sends\n  \
+        flagstream evaluations                         what was served in the last 24 hours, as a table\n  \
+        flagstream evaluations --flag checkout --granularity minute --json\n  \
+        flagstream pipeline                            how far the numbers are behind the log"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start ingest, processor, API and page in one process, on the embedded log and store.
+    Up(Up),
+    /// Add or list the keys that SDKs send.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Show how often each variation was served.
+    Evaluations(Evaluations),
+    /// Show custom events: how many, and the sum of their metric values.
+    Events(Window),
+    /// Show the books of a day: accepted = counted + duplicate + late + poison.
+    Books(Books),
+    /// Show how far the numbers are behind the log.
+    Pipeline(Reader),
+    /// Ask whether a server is ready; exit code 0 if it is (for container health checks).
+    Health(Reader),
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, Args)]
+pub struct Configured {
+    /// A TOML file; environment variables (FLAGSTREAM_LOG__PARTITIONS=8) stand over it, options over both.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where log, state and keys lie [default: flagstream-data].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// `up`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    flagstream up\n  \
+    flagstream up --listen 127.0.0.1:0 --data /tmp/try     take a free port and print it\n  \
+    flagstream up --print-config                           show the configuration in effect, secrets masked\n\n\
+    A graceful stop (Ctrl-C or SIGTERM) answers what was accepted. Killed without it, nothing acknowledged is lost either.")]
+pub struct Up {
+    /// Configuration and data directory.
+    #[command(flatten)]
+    pub configured: Configured,
+    /// HOST:PORT to listen on; port 0 takes a free one and prints it [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// A server SDK's key to admit in project `default`, environment `development` (may be repeated).
+    #[arg(long = "sdk-key", value_name = "KEY")]
+    pub sdk_keys: Vec<String>,
+    /// Print the configuration in effect and stop.
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// `keys`
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Admit a key, read from standard input, so that it stands in no shell history. A running server takes it within seconds.
+    #[command(after_help = "Example:\n  echo \"$LD_SDK_KEY\" | flagstream keys add --environment development")]
+    Add(KeysAdd),
+    /// List environments and their keys, masked.
+    List(Configured),
+}
+
+/// `keys add`
+#[derive(Debug, Args)]
+pub struct KeysAdd {
+    /// Configuration and data directory.
+    #[command(flatten)]
+    pub configured: Configured,
+    /// The project.
+    #[arg(long, default_value = "default")]
+    pub project: String,
+    /// The environment.
+    #[arg(long)]
+    pub environment: String,
+    /// What kind of key it is.
+    #[arg(long, value_enum, default_value_t = KeyKind::Server)]
+    pub kind: KeyKind,
+}
+
+/// Kinds of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeyKind {
+    /// Of a server SDK.
+    Server,
+    /// Of a mobile SDK.
+    Mobile,
+    /// A client-side id, as browsers send it in the path.
+    ClientSide,
+    /// For reading this environment's numbers.
+    Read,
+}
+
+/// Which server to ask, and how to print.
+#[derive(Debug, Clone, Args)]
+pub struct Reader {
+    /// Address of the server.
+    #[arg(long, value_name = "URL", env = "FLAGSTREAM_SERVER", default_value = "http://127.0.0.1:8080")]
+    pub server: String,
+    /// A read or admin key, when the server asks for one.
+    #[arg(long, value_name = "KEY", env = "FLAGSTREAM_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// Print JSON for programs instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which environment.
+#[derive(Debug, Clone, Args)]
+pub struct Environment {
+    /// The project.
+    #[arg(long, default_value = "default")]
+    pub project: String,
+    /// The environment.
+    #[arg(long, default_value = "development")]
+    pub environment: String,
+}
+
+/// An environment and a time.
+#[derive(Debug, Clone, Args)]
+pub struct Window {
+    /// The server.
+    #[command(flatten)]
+    pub reader: Reader,
+    /// The environment.
+    #[command(flatten)]
+    pub environment: Environment,
+    /// From when on: RFC 3339 or Unix milliseconds [default: 24 hours ago].
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Until before when: RFC 3339 or Unix milliseconds [default: now].
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+}
+
+/// `evaluations`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    flagstream evaluations --flag checkout\n  \
+    flagstream evaluations --from 2026-01-01T00:00:00Z --to 2026-01-02T00:00:00Z --group-by variation,version\n  \
+    flagstream evaluations --group-by application,sdk --granularity hour --json")]
+pub struct Evaluations {
+    /// Server, environment and time.
+    #[command(flatten)]
+    pub window: Window,
+    /// Only this flag.
+    #[arg(long)]
+    pub flag: Option<String>,
+    /// total, minute, hour or day.
+    #[arg(long, default_value = "total")]
+    pub granularity: String,
+    /// Any of variation, version, application, sdk, reason; commas between.
+    #[arg(long, default_value = "variation")]
+    pub group_by: String,
+}
+
+/// `books`
+#[derive(Debug, Args)]
+pub struct Books {
+    /// The server.
+    #[command(flatten)]
+    pub reader: Reader,
+    /// The environment.
+    #[command(flatten)]
+    pub environment: Environment,
+    /// The UTC day of receipt, YYYY-MM-DD [default: today].
+    #[arg(long)]
+    pub day: Option<String>,
+}

@@ -1,0 +1,93 @@
+//! The configuration in two steps: what was written ([`written`]: file, then environment variables) and what it means
+//! ([`Settings`]: checked and typed). `--print-config` shows what is in effect, with secrets masked.
+//!
+//! Always true here: a value that this build cannot honour is refused by name, never ignored.
+
+pub mod written;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use schemas::generation::Generation;
+
+pub use written::Written;
+
+/// What was written, understood.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The data directory.
+    pub data: PathBuf,
+    /// The generation that this process works on.
+    pub generation: Generation,
+    /// The embedded log keeps at least this many bytes of records, durable state or not.
+    pub retain_bytes: u64,
+    /// How often cells are made durable.
+    pub flush: Duration,
+    /// As written: environments, keys, limits.
+    pub written: Written,
+}
+
+/// Name of the log without its generation.
+const TOPIC: &str = "flagstream.events";
+
+impl Settings {
+    /// Reads the file (if any) and the environment variables, puts the command line's values over them, and checks all.
+    ///
+    /// # Errors
+    /// A message that names the value, what is wrong with it and what to write instead.
+    pub fn read(file: Option<&Path>, listen: Option<&str>, data: Option<&Path>) -> anyhow::Result<Self> {
+        let mut written = Written::read(file)?;
+        if let Some(listen) = listen {
+            written.listen = listen.to_owned();
+        }
+        if let Some(data) = data {
+            written.data = data.to_owned();
+        }
+        Self::understand(written)
+    }
+
+    fn understand(written: Written) -> anyhow::Result<Self> {
+        embedded("log", &written.log.kind, "kafka")?;
+        embedded("store", &written.store.kind, "dynamodb, cassandra")?;
+        let listen: SocketAddr = written
+            .listen
+            .parse()
+            .with_context(|| format!("listen = {:?} is no HOST:PORT, say 127.0.0.1:8080", written.listen))?;
+        ensure!(
+            (1..=1024).contains(&written.log.partitions),
+            "log.partitions = {} must lie between 1 and 1024",
+            written.log.partitions
+        );
+        ensure!(written.log.generation >= 1, "log.generation = 0 must be at least 1");
+        ensure!(
+            (1..=3600).contains(&written.store.flush_seconds),
+            "store.flush_seconds = {} must lie between 1 and 3600",
+            written.store.flush_seconds
+        );
+        written.check_environments()?;
+        written.limits.check()?;
+        let generation = Generation::new(written.log.generation, TOPIC, written.log.partitions, counting::FOLD_VERSION);
+        Ok(Self {
+            listen,
+            data: written.data.clone(),
+            generation,
+            retain_bytes: written.log.retain_mib.saturating_mul(1024 * 1024),
+            flush: Duration::from_secs(written.store.flush_seconds),
+            written,
+        })
+    }
+}
+
+fn embedded(section: &str, kind: &str, others: &str) -> anyhow::Result<()> {
+    if kind == "embedded" {
+        return Ok(());
+    }
+    if others.split(", ").any(|other| other == kind) {
+        bail!("{section} `{kind}` is not in this build (built with: embedded); set {section}.kind = \"embedded\"");
+    }
+    bail!("{section}.kind = {kind:?} is unknown; this build has: embedded");
+}

@@ -1,0 +1,266 @@
+//! What was written: a TOML file and environment variables, as they stand.
+//!
+//! Always true here: a field that does not exist is refused; a secret prints as its last four characters.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use config::{Config, Environment, File, FileFormat};
+use schemas::id::{KEY_BYTES_MAX, check_key};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// The whole configuration.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Written {
+    /// HOST:PORT; port 0 takes a free one and prints it.
+    pub listen: String,
+    /// The data directory.
+    pub data: PathBuf,
+    /// Keys that open every write, the pipeline's pages and reads of all environments.
+    pub admin_keys: Vec<Secret>,
+    /// The log.
+    pub log: Log,
+    /// The store.
+    pub store: Store,
+    /// Limits at the door.
+    pub limits: ingest::limits::Limits,
+    /// Environments and their keys.
+    pub environment: Vec<EnvironmentKeys>,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `embedded` (the only one in this build).
+    pub kind: String,
+    /// Number of the generation, from 1.
+    pub generation: u32,
+    /// Number of partitions; fixed for a generation.
+    pub partitions: u32,
+    /// The embedded log keeps at least this many MiB, even when durable state has passed them.
+    pub retain_mib: u64,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// `embedded` (the only one in this build).
+    pub kind: String,
+    /// Seconds between flushes of the cells.
+    pub flush_seconds: u64,
+}
+
+/// `[[environment]]`, here and in `keys.toml`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnvironmentKeys {
+    /// Key of the project.
+    pub project: String,
+    /// Key of the environment.
+    pub key: String,
+    /// Keys of server SDKs, or `sha256:…`.
+    pub server_keys: Vec<Secret>,
+    /// Keys of mobile SDKs, or `sha256:…`.
+    pub mobile_keys: Vec<Secret>,
+    /// Client-side ids (they are public).
+    pub client_side_ids: Vec<Secret>,
+    /// Keys for this environment's reads.
+    pub read_keys: Vec<Secret>,
+}
+
+/// A key as written. It prints masked, so that no log or `--print-config` shows it.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl Secret {
+    /// The last four characters behind dots; hashes stay as they are.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        if self.0.starts_with("sha256:") {
+            return self.0.clone();
+        }
+        let shown: String = self.0.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
+        format!("…{}", if self.0.chars().count() > 8 { shown } else { String::new() })
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.masked())
+    }
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            data: PathBuf::from("flagstream-data"),
+            admin_keys: Vec::new(),
+            log: Log::default(),
+            store: Store::default(),
+            limits: ingest::limits::Limits::default(),
+            environment: Vec::new(),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { kind: "embedded".to_owned(), generation: 1, partitions: 4, retain_mib: 256 }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { kind: "embedded".to_owned(), flush_seconds: 1 }
+    }
+}
+
+/// Top-level names that may come as `FLAGSTREAM_…`; the rest of such variables (`FLAGSTREAM_SERVER`, …) are not configuration.
+const FROM_ENVIRONMENT: [&str; 6] = ["listen", "data", "admin_keys", "log", "store", "limits"];
+
+impl Written {
+    /// Reads `file` when given, then the environment variables (`FLAGSTREAM_LOG__PARTITIONS=8`) over it.
+    ///
+    /// # Errors
+    /// What is wrong, in which file or variable.
+    pub fn read(file: Option<&Path>) -> anyhow::Result<Self> {
+        let mut builder = Config::builder();
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+            builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
+        }
+        let variables = Environment::default()
+            .separator("__")
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("admin_keys")
+            .source(Some(variables(std::env::vars())));
+        let read = builder.add_source(variables).build().context("cannot read the configuration")?;
+        read.try_deserialize().map_err(|error| explain(file, &error))
+    }
+
+    /// Checks the environments: keys that are keys, no pair twice, no empty credential.
+    ///
+    /// # Errors
+    /// The first that is wrong.
+    pub fn check_environments(&self) -> anyhow::Result<()> {
+        let mut seen = Vec::new();
+        for entry in &self.environment {
+            for (field, key) in [("project", &entry.project), ("key", &entry.key)] {
+                check_key(key.as_bytes(), KEY_BYTES_MAX)
+                    .with_context(|| format!("[[environment]] {field} = {key:?} is no key"))?;
+            }
+            let pair = (&entry.project, &entry.key);
+            if seen.contains(&pair) {
+                bail!("[[environment]] {}/{} stands twice; put its keys into one", entry.project, entry.key);
+            }
+            seen.push(pair);
+            if entry.secrets().any(|secret| secret.0.trim().is_empty()) {
+                bail!("[[environment]] {}/{} has an empty key", entry.project, entry.key);
+            }
+        }
+        Ok(())
+    }
+
+    /// The configuration in effect as TOML, secrets masked.
+    ///
+    /// # Errors
+    /// When it cannot be written as TOML.
+    pub fn print(&self) -> anyhow::Result<String> {
+        toml::to_string_pretty(self).context("cannot write the configuration as TOML")
+    }
+}
+
+impl EnvironmentKeys {
+    fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        [&self.server_keys, &self.mobile_keys, &self.client_side_ids, &self.read_keys].into_iter().flatten()
+    }
+}
+
+fn variables(all: impl Iterator<Item = (String, String)>) -> HashMap<String, String> {
+    all.filter_map(|(name, value)| {
+        let name = name.strip_prefix("FLAGSTREAM_")?.to_lowercase();
+        let top = name.split("__").next().unwrap_or(&name);
+        FROM_ENVIRONMENT.contains(&top).then_some((name, value))
+    })
+    .collect()
+}
+
+fn explain(file: Option<&Path>, error: &config::ConfigError) -> anyhow::Error {
+    let place = file.map_or_else(|| "environment variables".to_owned(), |path| path.display().to_string());
+    let later = ["gate", "jobs", "snapshots"]
+        .into_iter()
+        .find(|name| error.to_string().contains(&format!("unknown field `{name}`")));
+    match later {
+        Some(name) => anyhow::anyhow!("{place}: [{name}] is not in this build; take the section out"),
+        None => anyhow::anyhow!("{place}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> anyhow::Result<Written> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Written::read(Some(file.path()))
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        let written = read("[log]\npartitions = 8").unwrap();
+        assert_eq!((written.log.partitions, written.store.flush_seconds), (8, 1));
+        assert_eq!(written.listen, "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn what_does_not_exist_is_refused_by_name() {
+        let error = read("[log]\npartition = 8").unwrap_err().to_string();
+        assert!(error.contains("partition"), "{error}");
+        let error = read("[gate]\nflags = \"gate.json\"").unwrap_err().to_string();
+        assert!(error.contains("[gate] is not in this build"), "{error}");
+    }
+
+    #[test]
+    fn only_names_of_the_configuration_are_taken_from_the_environment() {
+        let all = [("FLAGSTREAM_LOG__PARTITIONS", "2"), ("FLAGSTREAM_SERVER", "x"), ("PATH", "y")];
+        let taken = variables(all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        assert_eq!(taken, HashMap::from([("log__partitions".to_owned(), "2".to_owned())]));
+    }
+
+    #[test]
+    fn secrets_never_print() {
+        let text = "admin_keys = [\"admin-0123456789\"]\n[[environment]]\nproject = \"p\"\nkey = \"e\"\nserver_keys = [\"sdk-abcdefgh\", \"short\"]";
+        let written = read(text).unwrap();
+        let shown = format!("{written:?}{}", written.print().unwrap());
+        for secret in ["admin-0123456789", "sdk-abcdefgh", "short"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        assert!(shown.contains("…6789") && shown.contains("…efgh"), "{shown}");
+    }
+
+    #[test]
+    fn a_bad_environment_is_named() {
+        let twice = "[[environment]]\nproject = \"p\"\nkey = \"e\"\n[[environment]]\nproject = \"p\"\nkey = \"e\"";
+        let error = read(twice).unwrap().check_environments().unwrap_err().to_string();
+        assert!(error.contains("p/e stands twice"), "{error}");
+        let empty = "[[environment]]\nproject = \"p\"\nkey = \"e\"\nserver_keys = [\"\"]";
+        let error = read(empty).unwrap().check_environments().unwrap_err().to_string();
+        assert!(error.contains("empty key"), "{error}");
+    }
+}

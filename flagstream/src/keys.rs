@@ -1,0 +1,266 @@
+//! `keys.toml` in the data directory: the keys that `up` made or was given.
+//!
+//! Always true here: the file has mode 0600 and is replaced whole; nowhere else does a key stand in the clear.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use comfy_table::{Table, presets};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::{KeyKind, Keys, KeysAdd};
+use crate::config::written::{EnvironmentKeys, Secret};
+use crate::config::{Settings, Written};
+
+/// The project that `up` makes without a configuration.
+pub const PROJECT: &str = "default";
+/// Its environment.
+pub const ENVIRONMENT: &str = "development";
+
+const HEAD: &str = "# Keys that Flagstream made or was given. `flagstream keys add` adds one; a running server reads this file again.\n\n";
+
+/// The file's content. (A key prints masked, so the file has a form of its own.)
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct KeysFile {
+    #[serde(default)]
+    environment: Vec<Row>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Row {
+    project: String,
+    key: String,
+    server_keys: Vec<String>,
+    mobile_keys: Vec<String>,
+    client_side_ids: Vec<String>,
+    read_keys: Vec<String>,
+}
+
+/// Where the keys lie.
+#[must_use]
+pub fn path(data: &Path) -> PathBuf {
+    data.join("keys.toml")
+}
+
+/// All environments: those of the configuration, with the keys of `keys.toml` added.
+///
+/// # Errors
+/// When `keys.toml` cannot be read.
+pub fn environments(data: &Path, written: &Written) -> anyhow::Result<Vec<EnvironmentKeys>> {
+    let mut all = written.environment.clone();
+    for row in load(data)?.environment {
+        let added = EnvironmentKeys::from(row);
+        match all.iter_mut().find(|entry| entry.project == added.project && entry.key == added.key) {
+            Some(entry) => {
+                entry.server_keys.extend(added.server_keys);
+                entry.mobile_keys.extend(added.mobile_keys);
+                entry.client_side_ids.extend(added.client_side_ids);
+                entry.read_keys.extend(added.read_keys);
+            }
+            None => all.push(added),
+        }
+    }
+    Ok(all)
+}
+
+/// Makes project `default`, environment `development` with keys, when nothing is configured and none are there;
+/// and admits the keys given on the command line.
+///
+/// # Errors
+/// When `keys.toml` cannot be read or written.
+pub fn prepare(data: &Path, written: &Written, given: &[String]) -> anyhow::Result<()> {
+    let mut file = load(data)?;
+    let mut changed = false;
+    if written.environment.is_empty() && file.environment.is_empty() {
+        file.environment.push(Row {
+            project: PROJECT.to_owned(),
+            key: ENVIRONMENT.to_owned(),
+            server_keys: vec![made("sdk-")?],
+            mobile_keys: vec![made("mob-")?],
+            client_side_ids: vec![made("")?],
+            ..Row::default()
+        });
+        changed = true;
+    }
+    for key in given {
+        ensure!(!key.trim().is_empty(), "--sdk-key is empty");
+        changed |= file.add(PROJECT, ENVIRONMENT, KeyKind::Server, key.trim());
+    }
+    if changed { save(data, &file) } else { Ok(()) }
+}
+
+/// `flagstream keys …`
+///
+/// # Errors
+/// A message for the person who called.
+pub fn run(command: &Keys) -> anyhow::Result<()> {
+    match command {
+        Keys::Add(add) => run_add(add),
+        Keys::List(configured) => {
+            let settings = Settings::read(configured.config.as_deref(), None, configured.data.as_deref())?;
+            print_list(&environments(&settings.data, &settings.written)?);
+            Ok(())
+        }
+    }
+}
+
+fn run_add(add: &KeysAdd) -> anyhow::Result<()> {
+    let settings = Settings::read(add.configured.config.as_deref(), None, add.configured.data.as_deref())?;
+    schemas::id::Environment::new(&add.project, &add.environment).context("--project or --environment is no key")?;
+    let mut key = String::new();
+    std::io::stdin().take(4096).read_to_string(&mut key).context("cannot read the key from standard input")?;
+    let key = key.trim();
+    if key.is_empty() {
+        bail!("no key on standard input; say: echo \"$KEY\" | flagstream keys add --environment {}", add.environment);
+    }
+    ensure!(!key.contains(char::is_whitespace), "the key has white space in it; give one key at a time");
+    std::fs::create_dir_all(&settings.data)
+        .with_context(|| format!("cannot make the data directory {}", settings.data.display()))?;
+    let mut file = load(&settings.data)?;
+    let place = path(&settings.data);
+    if file.add(&add.project, &add.environment, add.kind, key) {
+        save(&settings.data, &file)?;
+        println!("{}: key {} admitted to {}/{}.", place.display(), mask(key), add.project, add.environment);
+        println!(
+            "A running server takes it within seconds; restart the application that sent it (a 401 has silenced it)."
+        );
+    } else {
+        println!("{}: key {} is there already.", place.display(), mask(key));
+    }
+    Ok(())
+}
+
+fn print_list(environments: &[EnvironmentKeys]) {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["project", "environment", "kind", "key"]);
+    for entry in environments {
+        let kinds = [
+            ("server", &entry.server_keys),
+            ("mobile", &entry.mobile_keys),
+            ("client-side", &entry.client_side_ids),
+            ("read", &entry.read_keys),
+        ];
+        for (kind, secrets) in kinds {
+            for secret in secrets {
+                table.add_row([entry.project.as_str(), &entry.key, kind, &secret.masked()]);
+            }
+        }
+    }
+    println!("{table}");
+}
+
+fn mask(key: &str) -> String {
+    Secret(key.to_owned()).masked()
+}
+
+impl KeysFile {
+    /// Adds a key unless it is there; tells whether it did.
+    fn add(&mut self, project: &str, environment: &str, kind: KeyKind, key: &str) -> bool {
+        let place = self.environment.iter().position(|row| row.project == project && row.key == environment);
+        let place = place.unwrap_or_else(|| {
+            self.environment.push(Row { project: project.to_owned(), key: environment.to_owned(), ..Row::default() });
+            self.environment.len() - 1
+        });
+        let row = &mut self.environment[place];
+        let list = match kind {
+            KeyKind::Server => &mut row.server_keys,
+            KeyKind::Mobile => &mut row.mobile_keys,
+            KeyKind::ClientSide => &mut row.client_side_ids,
+            KeyKind::Read => &mut row.read_keys,
+        };
+        let new = !list.iter().any(|known| known == key);
+        if new {
+            list.push(key.to_owned());
+        }
+        new
+    }
+}
+
+impl From<Row> for EnvironmentKeys {
+    fn from(row: Row) -> Self {
+        let secrets = |keys: Vec<String>| keys.into_iter().map(Secret).collect();
+        Self {
+            project: row.project,
+            key: row.key,
+            server_keys: secrets(row.server_keys),
+            mobile_keys: secrets(row.mobile_keys),
+            client_side_ids: secrets(row.client_side_ids),
+            read_keys: secrets(row.read_keys),
+        }
+    }
+}
+
+fn load(data: &Path) -> anyhow::Result<KeysFile> {
+    let path = path(data);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => toml::from_str(&text).with_context(|| format!("{} is not as it should be", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(KeysFile::default()),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// Writes beside it and renames: a reader sees the old file or the new one.
+fn save(data: &Path, file: &KeysFile) -> anyhow::Result<()> {
+    let path = path(data);
+    let text = format!("{HEAD}{}", toml::to_string_pretty(file).context("cannot write keys as TOML")?);
+    let write = || -> std::io::Result<()> {
+        let mut temporary = tempfile::NamedTempFile::new_in(data)?;
+        temporary.as_file().set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        temporary.write_all(text.as_bytes())?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(&path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A key with 160 random bits.
+fn made(prefix: &str) -> anyhow::Result<String> {
+    let mut bytes = [0_u8; 20];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random bytes to make a key from: {error}"))?;
+    Ok(bytes.iter().fold(prefix.to_owned(), |key, byte| format!("{key}{byte:02x}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_made_once_and_kept() {
+        let data = tempfile::tempdir().unwrap();
+        let written = Written::default();
+        prepare(data.path(), &written, &[]).unwrap();
+        let first = std::fs::read_to_string(path(data.path())).unwrap();
+        prepare(data.path(), &written, &[]).unwrap();
+        assert_eq!(std::fs::read_to_string(path(data.path())).unwrap(), first);
+        let mode = std::fs::metadata(path(data.path())).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let all = environments(data.path(), &written).unwrap();
+        assert_eq!((all.len(), all[0].server_keys.len()), (1, 1));
+        assert_eq!(all[0].server_keys[0].0.len(), 44);
+    }
+
+    #[test]
+    fn a_given_key_is_admitted_once_beside_the_made_one() {
+        let data = tempfile::tempdir().unwrap();
+        let written = Written::default();
+        for _ in 0..2 {
+            prepare(data.path(), &written, &["sdk-mine".to_owned()]).unwrap();
+        }
+        let all = environments(data.path(), &written).unwrap();
+        assert_eq!(all[0].server_keys.len(), 2);
+        assert_eq!(all[0].server_keys[1].0, "sdk-mine");
+    }
+
+    #[test]
+    fn a_broken_file_is_named_and_not_written_over() {
+        let data = tempfile::tempdir().unwrap();
+        std::fs::write(path(data.path()), "[[[").unwrap();
+        let error = prepare(data.path(), &Written::default(), &[]).unwrap_err();
+        assert!(format!("{error:#}").contains("keys.toml"), "{error:#}");
+        assert_eq!(std::fs::read_to_string(path(data.path())).unwrap(), "[[[");
+    }
+}

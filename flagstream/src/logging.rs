@@ -1,0 +1,17 @@
+//! Where log lines go: standard error, at `info` unless `RUST_LOG` says otherwise; JSON with `FLAGSTREAM_LOG_FORMAT=json`.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging for this process.
+pub fn start() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = lines.with_target(false).with_ansi(colours);
+    match std::env::var("FLAGSTREAM_LOG_FORMAT").as_deref() {
+        Ok("json") => lines.json().init(),
+        _ => lines.compact().init(),
+    }
+}

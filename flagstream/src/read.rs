@@ -1,0 +1,142 @@
+//! The read commands: they ask a running server and print tables for people, JSON for programs.
+//!
+//! Always true here: `--json` prints the server's own answer, all pages put together; a cell of a table never carries a
+//! control character of a foreign string to the terminal.
+
+mod tables;
+
+use anyhow::{Context, bail};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use crate::cli::{Books, Environment, Evaluations, Reader, Window};
+
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// `flagstream evaluations`
+///
+/// # Errors
+/// What the server said, or that it could not be reached.
+pub fn evaluations(command: &Evaluations) -> anyhow::Result<()> {
+    let mut query = window_query(&command.window);
+    query.extend(command.flag.as_ref().map(|flag| ("flag", flag.clone())));
+    query.push(("granularity", command.granularity.clone()));
+    query.push(("groupBy", command.group_by.clone()));
+    let answer = list(&command.window.reader, &environment_path(&command.window.environment, "evaluations"), &query)?;
+    print(&command.window.reader, &answer, tables::evaluations)
+}
+
+/// `flagstream events`
+///
+/// # Errors
+/// What the server said, or that it could not be reached.
+pub fn events(command: &Window) -> anyhow::Result<()> {
+    let answer = list(&command.reader, &environment_path(&command.environment, "events"), &window_query(command))?;
+    print(&command.reader, &answer, tables::events)
+}
+
+/// `flagstream books`
+///
+/// # Errors
+/// What the server said, or that it could not be reached.
+pub fn books(command: &Books) -> anyhow::Result<()> {
+    let query: Vec<_> = command.day.iter().map(|day| ("day", day.clone())).collect();
+    let answer = ask(&command.reader, &environment_path(&command.environment, "books"), &query)?;
+    print(&command.reader, &answer, tables::books)
+}
+
+/// `flagstream pipeline`
+///
+/// # Errors
+/// What the server said, or that it could not be reached.
+pub fn pipeline(reader: &Reader) -> anyhow::Result<()> {
+    let answer = ask(reader, "/v1/pipeline/health", &[])?;
+    print(reader, &answer, tables::pipeline)
+}
+
+/// `flagstream health`
+///
+/// # Errors
+/// When the server cannot be reached or is not ready.
+pub fn health(reader: &Reader) -> anyhow::Result<()> {
+    let (status, url, mut answer) = call(reader, "/readyz", &[])?;
+    let said = answer.body_mut().read_to_string().with_context(|| format!("{url} answered {status}"))?;
+    anyhow::ensure!(status == 200, "not ready: {url} answered {status}: {}", said.trim());
+    println!("ready");
+    Ok(())
+}
+
+fn print(reader: &Reader, answer: &Value, table: fn(&Value) -> String) -> anyhow::Result<()> {
+    if reader.json {
+        println!("{}", serde_json::to_string_pretty(answer).context("cannot print the answer")?);
+    } else {
+        println!("{}", table(answer));
+    }
+    Ok(())
+}
+
+fn environment_path(environment: &Environment, what: &str) -> String {
+    format!("/v1/projects/{}/environments/{}/{what}", segment(&environment.project), segment(&environment.environment))
+}
+
+fn segment(key: &str) -> String {
+    utf8_percent_encode(key, SEGMENT).to_string()
+}
+
+fn window_query(window: &Window) -> Vec<(&'static str, String)> {
+    let from = window.from.iter().map(|from| ("from", from.clone()));
+    from.chain(window.to.iter().map(|to| ("to", to.clone()))).collect()
+}
+
+/// Follows `_links.next` until the list is whole.
+fn list(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
+    let mut query = query.to_vec();
+    query.push(("limit", "1000".to_owned()));
+    let mut answer = ask(reader, path, &query)?;
+    while let Some(next) = answer.pointer("/_links/next/href").and_then(Value::as_str).map(str::to_owned) {
+        let mut page = ask(reader, &next, &[])?;
+        let links = page["_links"].take();
+        if let (Some(all), Value::Array(more)) = (answer["items"].as_array_mut(), page["items"].take()) {
+            all.extend(more);
+        }
+        answer["_links"] = links;
+    }
+    Ok(answer)
+}
+
+fn call(
+    reader: &Reader,
+    path: &str,
+    query: &[(&str, String)],
+) -> anyhow::Result<(u16, String, ureq::http::Response<ureq::Body>)> {
+    let url = format!("{}{path}", reader.server.trim_end_matches('/'));
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut request = agent.get(&url);
+    for (name, value) in query {
+        request = request.query(*name, value);
+    }
+    if let Some(key) = &reader.key {
+        request = request.header("Authorization", key);
+    }
+    let answer = request.call().with_context(|| {
+        format!(
+            "no answer from {}; is `flagstream up` running there? (--server URL or FLAGSTREAM_SERVER)",
+            reader.server
+        )
+    })?;
+    Ok((answer.status().as_u16(), url, answer))
+}
+
+fn ask(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
+    let (status, url, mut answer) = call(reader, path, query)?;
+    let body: Value = answer
+        .body_mut()
+        .read_json()
+        .with_context(|| format!("{url} answered {status}, and not with JSON; is it a Flagstream server?"))?;
+    if status >= 400 {
+        let said = body["message"].as_str().unwrap_or("no message").to_owned();
+        let hint = if status == 401 { "; give a read or admin key with --key or FLAGSTREAM_KEY" } else { "" };
+        bail!("{status}: {said}{hint}");
+    }
+    Ok(body)
+}

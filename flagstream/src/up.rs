@@ -1,0 +1,162 @@
+//! `flagstream up`: ingest, processor, API and page in one process, on the embedded log and store.
+//!
+//! Always true here: the page's address is printed when it answers; a log or store that can promise nothing any more ends
+//! the process with exit code 1; a stop closes the door, answers what is open, flushes, and closes the log, in that order.
+
+mod banner;
+mod connect;
+mod opening;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use eventlog::EventLog;
+use ingest::Ingest;
+use processor::Processor;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use self::opening::{Disk, now_ms};
+use crate::cli::Up;
+use crate::config::Settings;
+use crate::{keys, server};
+
+/// How long a stop waits for open requests.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// Why it could not start, or why it had to end.
+pub fn run(command: &Up) -> anyhow::Result<()> {
+    let configured = &command.configured;
+    let settings = Settings::read(configured.config.as_deref(), command.listen.as_deref(), configured.data.as_deref())?;
+    if command.print_config {
+        print!("{}", settings.written.print()?);
+        return Ok(());
+    }
+    crate::logging::start();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    runtime.block_on(up(settings, &command.sdk_keys))
+}
+
+async fn up(settings: Settings, sdk_keys: &[String]) -> anyhow::Result<()> {
+    // Before anything is opened, so that a stop while the log is checked is a stop too.
+    let mut signals = Signals::new()?;
+    let disk = tokio::select! {
+        disk = opening::open(&settings) => disk?,
+        () = signals.next() => return Ok(()),
+    };
+    keys::prepare(&settings.data, &settings.written, sdk_keys)?;
+    let environments = keys::environments(&settings.data, &settings.written)?;
+    refuse_open_beyond_loopback(&settings, &environments)?;
+
+    let log: Arc<dyn EventLog> = disk.log.clone();
+    let clock: ingest::Clock = Arc::new(now_ms);
+    let ingest = Ingest::new(log, settings.generation.clock, settings.written.limits.clone(), clock);
+    let access = connect::Keys::admit(&ingest, &settings, environments)?;
+    let processor = start_processor(&settings, &disk)?;
+    let (listener, address) = server::bind(settings.listen)?;
+    let serve = connect::serve(&settings, &disk, &ingest, &processor, &access, address);
+    let router = experiments::router(serve).merge(ingest::service(ingest.clone()));
+
+    let (stop, stopped) = watch::channel(false);
+    let serving = tokio::spawn(server::serve(listener, router, limits(&settings), stopped.clone()));
+    let carrying = tokio::spawn(ingest.clone().carry_numbers());
+    let rereading = tokio::spawn(connect::reread(access, ingest.clone(), stopped.clone()));
+    banner::print(&settings, address, &keys::environments(&settings.data, &settings.written)?);
+    let telling = tokio::spawn(banner::tell_news(ingest.clone(), settings.data.clone(), stopped));
+
+    let ended = wait_for_end(&mut signals, &disk, &processor).await;
+    eprintln!("stopping: answering what was accepted…");
+    ingest.stop().await;
+    stop.send_replace(true);
+    for task in [serving, carrying, rereading, telling] {
+        task.await.context("a task of the server panicked")?;
+    }
+    let flushed = processor.stop().await;
+    let closed = disk.log.close().await;
+    ended?;
+    flushed?;
+    closed?;
+    eprintln!("stopped");
+    Ok(())
+}
+
+fn start_processor(settings: &Settings, disk: &Disk) -> anyhow::Result<Processor> {
+    let log = Arc::clone(&disk.log);
+    let subscribe = move |partition: u32| log.subscribe_to(&[partition]);
+    let settings = processor::Settings {
+        generation: settings.generation.clone(),
+        flush_every: settings.flush,
+        dead_letters: settings.data.join("dead-letters"),
+    };
+    let log: Arc<dyn EventLog> = disk.log.clone();
+    Processor::start(settings, log, subscribe, processor::Keeping::Together(Arc::clone(&disk.store)))
+        .context("cannot start the processor")
+}
+
+fn limits(settings: &Settings) -> server::Limits {
+    let limits = &settings.written.limits;
+    server::Limits {
+        connections_max: limits.connections_max,
+        header_read: Duration::from_secs(limits.header_read_seconds),
+        stop_within: STOP_WITHIN,
+    }
+}
+
+/// Anyone who reaches the address could read everything.
+fn refuse_open_beyond_loopback(
+    settings: &Settings,
+    environments: &[crate::config::written::EnvironmentKeys],
+) -> anyhow::Result<()> {
+    let has_keys = !settings.written.admin_keys.is_empty() || environments.iter().any(|e| !e.read_keys.is_empty());
+    if settings.listen.ip().is_loopback() || has_keys {
+        return Ok(());
+    }
+    bail!(
+        "listening on {} would let anyone read everything, for there are no read keys; add to the configuration\n\n\
+         admin_keys = [\"admin-…\"]\n\nor set FLAGSTREAM_ADMIN_KEYS, or listen on 127.0.0.1",
+        settings.listen
+    );
+}
+
+/// Waits for a signal, or for something that must end the process.
+async fn wait_for_end(signals: &mut Signals, disk: &Disk, processor: &Processor) -> anyhow::Result<()> {
+    let (mut log, mut store) = (disk.log.poisoned(), disk.store.poisoned());
+    tokio::select! {
+        () = signals.next() => Ok(()),
+        why = poisoned(&mut log) => bail!("the log can promise nothing any more: {why}"),
+        why = poisoned(&mut store) => bail!("the store can promise nothing any more: {why}"),
+        why = processor.failed() => bail!("the processor stopped: {why}"),
+    }
+}
+
+async fn poisoned(watch: &mut watch::Receiver<Option<String>>) -> String {
+    match watch.wait_for(Option::is_some).await {
+        Ok(why) => why.clone().unwrap_or_default(),
+        // The sender goes only with the log or store itself.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

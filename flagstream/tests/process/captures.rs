@@ -1,0 +1,162 @@
+//! Every golden run of a real SDK over HTTP, plain and gzipped, each request that carries a payload id sent twice.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use protocols::golden::{Captured, Run, runs_in};
+use serde_json::Value;
+
+use crate::server::{SDK_KEY, Server};
+
+const ENVIRONMENT: &str = "/v1/projects/default/environments/development";
+
+#[test]
+fn captured_runs_over_http_count_as_the_programs_did() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocols/golden/launchdarkly");
+    let runs = runs_in(&folder).expect("golden runs");
+    assert!(runs.len() >= 5, "only {} runs found", runs.len());
+    for run in runs {
+        for gzip in [false, true] {
+            replay(&run.name, shifted_to_now(run_again(&folder, &run.name), gzip), gzip);
+        }
+    }
+}
+
+fn run_again(folder: &Path, name: &str) -> Run {
+    Run::read(&folder.join(name)).expect("a golden run")
+}
+
+fn shifted_to_now(mut run: Run, gzip: bool) -> Run {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis();
+    if let Some(latest) = run.latest_ms() {
+        run.shift_ms(i64::try_from(now).expect("a time") - latest);
+    }
+    if gzip {
+        let can = |request: &Captured| request.method == "POST" && !request.body.is_empty();
+        run.requests = run.requests.into_iter().map(|r| if can(&r) { r.gzipped() } else { r }).collect();
+    }
+    run
+}
+
+fn replay(name: &str, run: Run, gzip: bool) {
+    let data = tempfile::tempdir().expect("a folder");
+    admit(data.path(), &run);
+    let server = Server::start(data.path(), &[]);
+    for request in &run.requests {
+        let has_id = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-launchdarkly-payload-id"));
+        for _ in 0..if has_id { 2 } else { 1 } {
+            let (status, said) = send(&server, request);
+            assert!(status < 300, "{name} gzip={gzip} {}: {status} {said}", request.file);
+        }
+    }
+    server.settle();
+    compare_flags(name, &run, &items(&server, "evaluations"));
+    compare_custom(name, &run, &items(&server, "events"));
+    let (_, books) = server.get(&format!("{ENVIRONMENT}/books"));
+    let sum: u64 =
+        ["counted", "duplicate", "late", "poison"].iter().map(|f| books[f].as_u64().expect("a number")).sum();
+    assert_eq!(books["accepted"].as_u64(), Some(sum), "{name}: {books}");
+    assert!(server.stop().success());
+}
+
+/// Admits whatever credentials the run carries.
+fn admit(data: &Path, run: &Run) {
+    let mut keys = vec![(SDK_KEY.to_owned(), "server")];
+    for request in &run.requests {
+        let authorization = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        if let Some((_, key)) = authorization {
+            let key = key.strip_prefix("api_key ").unwrap_or(key).trim().to_owned();
+            keys.push((key, if request.path.contains("/mobile") { "mobile" } else { "server" }));
+        } else if let Some(id) = client_side_id(&request.path) {
+            keys.push((id.to_owned(), "client-side"));
+        }
+    }
+    keys.sort();
+    keys.dedup();
+    for (key, kind) in keys {
+        crate::command::add_key(data, &key, kind);
+    }
+}
+
+fn client_side_id(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/events/bulk/").or_else(|| path.strip_prefix("/events/diagnostic/"));
+    match rest {
+        Some(rest) => rest.split('/').next(),
+        None => path.strip_prefix("/a/")?.strip_suffix(".gif"),
+    }
+}
+
+fn send(server: &Server, request: &Captured) -> (u16, String) {
+    let path = match request.query.as_str() {
+        "" => request.path.clone(),
+        query => format!("{}?{query}", request.path),
+    };
+    let hop = ["host", "connection", "content-length", "transfer-encoding"];
+    let headers: Vec<_> =
+        request.headers.iter().filter(|(name, _)| !hop.contains(&name.to_lowercase().as_str())).cloned().collect();
+    server.send(&request.method, &path, &headers, &request.wire_body())
+}
+
+fn items(server: &Server, what: &str) -> Vec<Value> {
+    let (status, answer) = server.get(&format!("{ENVIRONMENT}/{what}?limit=1000"));
+    assert_eq!((status, &answer["complete"]), (200, &Value::Bool(true)), "{answer}");
+    answer["items"].as_array().expect("items").clone()
+}
+
+fn compare_flags(name: &str, run: &Run, items: &[Value]) {
+    let mut counted: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for item in items {
+        let variation = match &item["variation"] {
+            _ if item["default"] == true => "default".to_owned(),
+            Value::String(name) => name.clone(),
+            other => other.to_string(),
+        };
+        *counted.entry((text(&item["flag"]), variation)).or_default() += item["count"].as_u64().expect("a count");
+    }
+    let Some(flags) = &run.expected.flags else { return };
+    let has_summaries = run.requests.iter().any(|r| String::from_utf8_lossy(&r.body).contains("\"summary\""));
+    for (flag, expected) in flags {
+        if expected.sampled_feature_candidates.is_some() && !has_summaries && !run_is_gzipped(run) {
+            counted.retain(|(counted, _), _| counted != flag);
+            continue;
+        }
+        let of_flag: BTreeMap<_, _> =
+            counted.iter().filter(|((f, _), _)| f == flag).map(|((_, v), n)| (v.clone(), *n)).collect();
+        let usage: u64 = of_flag.values().sum();
+        if let Some(expected) = expected.usage() {
+            assert_eq!(usage, expected, "{name}: {flag}");
+        }
+        if expected.excluded_from_summaries.is_none()
+            && let Some(by_variation) = &expected.by_variation
+        {
+            assert_eq!(&of_flag, by_variation, "{name}: {flag}");
+        }
+        counted.retain(|(counted, _), _| counted != flag);
+    }
+    assert!(counted.is_empty(), "{name}: counted what nobody asked for: {counted:?}");
+}
+
+fn run_is_gzipped(run: &Run) -> bool {
+    run.requests.iter().any(|r| r.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-encoding")))
+}
+
+fn compare_custom(name: &str, run: &Run, items: &[Value]) {
+    let Some(custom) = &run.expected.custom else { return };
+    for (key, expected) in custom {
+        let item = items.iter().find(|item| text(&item["key"]) == *key).unwrap_or(&Value::Null);
+        assert_eq!(item["count"].as_u64(), expected.count, "{name}: {key}");
+        assert_eq!(item["metricCount"].as_u64(), expected.metric_count, "{name}: {key}");
+        if let Some(sum) = expected.metric_sum {
+            let counted = item["metricSum"].as_f64().expect("a sum");
+            assert!((counted - sum).abs() <= 1e-9, "{name}: {key}: {counted} for {sum}");
+        }
+    }
+    let known: Vec<&String> = custom.keys().collect();
+    let alien: Vec<_> = items.iter().filter(|item| !known.iter().any(|k| **k == text(&item["key"]))).collect();
+    assert!(alien.is_empty(), "{name}: {alien:?}");
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

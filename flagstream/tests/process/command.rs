@@ -1,0 +1,130 @@
+//! The command line: keys, configuration, reads, and what it says when something is wrong.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use crate::server::{SDK_KEY, Server, flagstream};
+
+/// `flagstream keys add` with the key on standard input.
+pub fn add_key(data: &Path, key: &str, kind: &str) {
+    let mut child = flagstream()
+        .args(["keys", "add", "--environment", "development", "--kind", kind, "--data"])
+        .arg(data)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("start flagstream keys add");
+    writeln!(child.stdin.take().expect("its input"), "{key}").expect("write the key");
+    let output = child.wait_with_output().expect("wait");
+    assert!(output.status.success());
+    assert!(!String::from_utf8_lossy(&output.stdout).contains(key), "the key was printed");
+}
+
+fn run(arguments: &[&str]) -> Output {
+    flagstream().args(arguments).output().expect("run flagstream")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+const SUMMARY: &str = r#"[{"kind":"summary","startDate":0,"features":{"hello":{"default":false,"contextKinds":["user"],
+    "counters":[{"variation":1,"version":3,"value":true,"count":7}]}}}]"#;
+
+#[test]
+fn what_was_sent_is_what_every_command_shows_also_after_kill_and_restart() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start(data.path(), &[]);
+    for _ in 0..2 {
+        assert_eq!(server.bulk("4dd83bb6-73c1-4a3b-a0a4-8e8ac4a4a5f6", SUMMARY).0, 202);
+    }
+    server.kill();
+    let server = Server::start(data.path(), &[]);
+    assert_eq!(server.bulk("4dd83bb6-73c1-4a3b-a0a4-8e8ac4a4a5f6", SUMMARY).0, 202);
+    server.settle();
+    let table = said(&run(&["evaluations", "--server", &server.url]));
+    assert!(table.contains("hello") && table.contains(" 7 "), "{table}");
+    let json = run(&["evaluations", "--server", &server.url, "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["items"][0]["count"], 7, "{json}");
+    let books = run(&["books", "--server", &server.url, "--json"]);
+    let books: serde_json::Value = serde_json::from_slice(&books.stdout).expect("JSON");
+    assert_eq!(
+        (&books["accepted"], &books["counted"], &books["duplicate"]),
+        (&3.into(), &1.into(), &2.into()),
+        "{books}"
+    );
+    for arguments in [&["pipeline"][..], &["events"], &["health"]] {
+        let output = run(&[arguments, &["--server", &server.url]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    }
+    assert!(server.stop().success());
+}
+
+#[test]
+fn a_key_added_while_it_runs_is_taken_without_a_restart() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start(data.path(), &[]);
+    let headers = [("authorization".to_owned(), "sdk-late-comer-99".to_owned())];
+    let send = || server.send("POST", "/bulk", &headers, b"[]").0;
+    assert_eq!(send(), 401);
+    add_key(data.path(), "sdk-late-comer-99", "server");
+    let start = std::time::Instant::now();
+    while send() != 202 {
+        assert!(start.elapsed().as_secs() < 20, "the key is not taken");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn beyond_loopback_it_does_not_start_without_read_keys() {
+    let data = tempfile::tempdir().expect("a folder");
+    let data = data.path().to_str().expect("a path");
+    let output = run(&["up", "--listen", "0.0.0.0:0", "--data", data]);
+    assert!(!output.status.success());
+    assert!(said(&output).contains("admin_keys"), "{}", said(&output));
+}
+
+#[test]
+fn two_processes_on_one_data_directory_are_told_apart() {
+    let data = tempfile::tempdir().expect("a folder");
+    let _server = Server::start(data.path(), &[]);
+    let output = run(&["up", "--listen", "127.0.0.1:0", "--data", data.path().to_str().expect("a path")]);
+    assert!(!output.status.success());
+    assert!(said(&output).contains("another process"), "{}", said(&output));
+}
+
+#[test]
+fn a_generation_that_differs_is_refused_with_the_value_named() {
+    let data = tempfile::tempdir().expect("a folder");
+    Server::start(data.path(), &[]).kill();
+    let output = flagstream()
+        .args(["up", "--listen", "127.0.0.1:0", "--data", data.path().to_str().expect("a path")])
+        .env("FLAGSTREAM_LOG__PARTITIONS", "8")
+        .output()
+        .expect("run flagstream");
+    assert!(!output.status.success());
+    assert!(said(&output).contains("partitions"), "{}", said(&output));
+}
+
+#[test]
+fn the_configuration_prints_without_secrets() {
+    let data = tempfile::tempdir().expect("a folder");
+    let data = data.path().to_str().expect("a path");
+    let file = Path::new(data).join("config.toml");
+    std::fs::write(&file, "admin_keys = [\"admin-secret-1234\"]\n[log]\npartitions = 2\n").expect("write");
+    let output = run(&[
+        "up",
+        "--config",
+        file.to_str().expect("a path"),
+        "--data",
+        data,
+        "--sdk-key",
+        SDK_KEY,
+        "--print-config",
+    ]);
+    assert!(output.status.success(), "{}", said(&output));
+    let said = said(&output);
+    assert!(said.contains("partitions = 2") && said.contains("…1234") && !said.contains("secret"), "{said}");
+}
