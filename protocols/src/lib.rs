@@ -5,7 +5,7 @@
 //!
 //! The way of a request, as ingest walks it:
 //!
-//! 1. [`route`] says from method and path alone which protocol it is, what it carries, and where the credential lies, so that
+//! 1. [`route()`] says from method and path alone which protocol it is, what it carries, and where the credential lies, so that
 //!    a stranger or a flood is answered before its body is read; a [`RouteMiss`] has its own answer ([`answer_miss`]).
 //! 2. [`Route::credential`] finds the key; whose it is, is ingest's matter.
 //! 3. [`Protocol::open`] makes plain bytes of the body (gzip) or of the query (image requests), under the [`Limits`].
