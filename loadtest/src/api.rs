@@ -3,7 +3,7 @@
 //! Always true here: lists are read to their last page; counts are asked by the minute, with room around the asked times, so that
 //! a count in a wrong minute is seen; a metric sum is read as the decimal that it is written as.
 
-use crate::contents::MINUTE_MS;
+use crate::contents::{MINUTE_MS, minute_of};
 use crate::differences::{Books, Counted, CountedEvent};
 use crate::expected::Served;
 use crate::http::Connection;
@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const ENVIRONMENT: &str = "/v1/projects/default/environments/development";
 /// Minutes asked on either side of the ledger's.
 const ROOM_MINUTES: i64 = 10;
+/// Minutes asked at a time: an answer has at most 10,000 points.
+const SLICE_MINUTES: i64 = 60;
 const PAGES_MAX: usize = 10_000;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -60,13 +62,21 @@ struct Link {
 
 #[derive(Deserialize)]
 struct EvaluationsItem {
-    flag: String,
+    /// None = the flags beyond an environment's limit.
+    flag: Option<String>,
     variation: Option<Variation>,
     #[serde(default)]
     default: bool,
     count: u64,
     #[serde(default)]
     series: Vec<(i64, u64)>,
+}
+
+#[derive(Deserialize)]
+struct VersionItem {
+    flag: Option<String>,
+    version: Option<u64>,
+    count: u64,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +89,8 @@ enum Variation {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct EventItem {
-    key: String,
+    /// None = the events beyond an environment's limit.
+    key: Option<String>,
     count: u64,
     #[serde(default)]
     metric_count: u64,
@@ -133,9 +144,16 @@ impl Api {
         let from = from_ms - ROOM_MINUTES * MINUTE_MS;
         let to = to_ms + ROOM_MINUTES * MINUTE_MS;
         let mut counted = Counted::default();
-        let path = format!("{ENVIRONMENT}/evaluations?from={from}&to={to}&granularity=minute&limit=1000");
-        for item in self.pages::<EvaluationsItem>(path).await? {
-            add_evaluations(&mut counted, item);
+        for slice in slices(from, to) {
+            let (from, to) = (slice.start, slice.end);
+            let path = format!("{ENVIRONMENT}/evaluations?from={from}&to={to}&granularity=minute&limit=1000");
+            for item in self.pages::<EvaluationsItem>(path).await? {
+                add_evaluations(&mut counted, item);
+            }
+        }
+        let path = format!("{ENVIRONMENT}/evaluations?from={from}&to={to}&groupBy=version&limit=1000");
+        for item in self.pages::<VersionItem>(path).await? {
+            *counted.versions.entry((key_or_other(item.flag), item.version)).or_default() += item.count;
         }
         for item in self.pages::<EventItem>(format!("{ENVIRONMENT}/events?from={from}&to={to}&limit=1000")).await? {
             let (key, event) = event(item)?;
@@ -191,7 +209,19 @@ impl Api {
     }
 }
 
+/// `[from_ms, to_ms)` in pieces that begin at whole minutes.
+fn slices(from_ms: i64, to_ms: i64) -> impl Iterator<Item = std::ops::Range<i64>> {
+    let starts = (minute_of(from_ms)..to_ms).step_by((SLICE_MINUTES * MINUTE_MS) as usize);
+    starts.map(move |start| start..to_ms.min(start + SLICE_MINUTES * MINUTE_MS))
+}
+
+/// The name of what lies beyond a limit; no client here sends so many keys that it should be seen.
+fn key_or_other(key: Option<String>) -> String {
+    key.unwrap_or_else(|| "(beyond the limit)".to_owned())
+}
+
 fn add_evaluations(counted: &mut Counted, item: EvaluationsItem) {
+    let flag = key_or_other(item.flag);
     let served = match item.variation {
         None if item.default => Served::Default,
         // Neither default nor variation is no shape we know; a name that no one sends makes it a difference.
@@ -201,21 +231,22 @@ fn add_evaluations(counted: &mut Counted, item: EvaluationsItem) {
     };
     let sum: u64 = item.series.iter().map(|(_, count)| count).sum();
     if sum != item.count {
-        counted.unequal.push((item.flag.clone(), served.clone(), item.count, sum));
+        counted.unequal.push((flag.clone(), served.clone(), item.count, sum));
     }
     for (minute_ms, count) in item.series {
         if count > 0 {
-            *counted.evaluations.entry((item.flag.clone(), served.clone(), minute_ms)).or_default() += count;
+            *counted.evaluations.entry((flag.clone(), served.clone(), minute_ms)).or_default() += count;
         }
     }
 }
 
 fn event(item: EventItem) -> Result<(String, CountedEvent)> {
+    let key = key_or_other(item.key);
     let text = item.metric_sum.as_ref().map_or("0", |sum| sum.get().trim_matches('"'));
     let sum = if text == "null" { Some(Micros(0)) } else { Micros::parse(text) };
-    let sum = sum.with_context(|| format!("event `{}` has the metric sum `{text}`, which is no decimal", item.key))?;
+    let sum = sum.with_context(|| format!("event `{key}` has the metric sum `{text}`, which is no decimal"))?;
     let event = CountedEvent { count: item.count, metric_count: item.metric_count, metric_sum: i128::from(sum.0) };
-    Ok((item.key, event))
+    Ok((key, event))
 }
 
 fn books(answer: &BooksAnswer) -> Books {
@@ -248,6 +279,13 @@ mod tests {
         assert_eq!(days(noon, noon + 1).unwrap(), ["2026-11-22"]);
         let midnight = noon + 12 * 60 * MINUTE_MS;
         assert_eq!(days(noon, midnight - 1).unwrap(), ["2026-11-22", "2026-11-23"]);
+    }
+
+    #[test]
+    fn slices_cover_the_interval_once() {
+        let hour = SLICE_MINUTES * MINUTE_MS;
+        let all: Vec<_> = slices(30_000, 2 * hour + 1).collect();
+        assert_eq!(all, [0..hour, hour..2 * hour, 2 * hour..2 * hour + 1]);
     }
 
     #[test]

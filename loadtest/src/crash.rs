@@ -53,6 +53,9 @@ pub(crate) struct Arguments {
     /// Seconds after which the whole is given up [default: by the number of rounds]
     #[arg(long)]
     limit_seconds: Option<u64>,
+    /// Keep data, ledger and the server's output also if all holds
+    #[arg(long)]
+    keep: bool,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -97,6 +100,7 @@ async fn phases(arguments: &Arguments) -> Result<Report> {
                 clients: arguments.clients,
                 rate: arguments.rate,
                 seed: arguments.seed,
+                keep: arguments.keep,
             };
             let report = phase.run().await?;
             if !arguments.json {
@@ -127,6 +131,7 @@ fn print(report: &PhaseReport) {
         "load ms",
         "acknowledged",
         "unknown",
+        "answered 5xx",
         "no connection",
         "killed at start",
         "stop ms",
@@ -139,6 +144,7 @@ fn print(report: &PhaseReport) {
             number(Some(round.load_ms)),
             round.acknowledged.to_string(),
             round.unknown.to_string(),
+            round.denied.to_string(),
             round.not_connected.to_string(),
             round.killed_at_start.to_string(),
             number(Some(round.stop_ms)),

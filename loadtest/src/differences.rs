@@ -2,7 +2,7 @@
 //!
 //! Always true here: a number outside its range is named, with its range; a number for which the ledger has no row must be 0.
 
-use crate::expected::{Cell, EventRanges, Expected, Range, Served};
+use crate::expected::{Cell, EventRanges, Expected, FlagVersion, Range, Served};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counted {
     pub(crate) evaluations: BTreeMap<Cell, u64>,
+    /// By version, over all minutes.
+    pub(crate) versions: BTreeMap<FlagVersion, u64>,
     /// Items whose `count` is not the sum of their `series`: flag, served, count, sum.
     pub(crate) unequal: Vec<(String, Served, u64, u64)>,
     pub(crate) events: BTreeMap<String, CountedEvent>,
@@ -53,6 +55,7 @@ pub(crate) struct Difference {
 pub(crate) fn differences(expected: &Expected, counted: &Counted) -> Vec<Difference> {
     let mut found = Found(Vec::new());
     compare_evaluations(&mut found, expected, counted);
+    compare_versions(&mut found, expected, counted);
     compare_events(&mut found, expected, counted);
     compare_books(&mut found, expected, counted);
     found.0
@@ -83,6 +86,18 @@ fn compare_evaluations(found: &mut Found, expected: &Expected, counted: &Counted
         let sum = i128::from(*sum);
         found.compare(Range { least: sum, most: sum }, *count, || {
             format!("count of flag `{flag}`, {}, against the sum of its series", name(served))
+        });
+    }
+}
+
+fn compare_versions(found: &mut Found, expected: &Expected, counted: &Counted) {
+    let versions: BTreeSet<&FlagVersion> = expected.versions.keys().chain(counted.versions.keys()).collect();
+    for version in versions {
+        let range = expected.versions.get(version).copied().unwrap_or_default();
+        let count = counted.versions.get(version).copied().unwrap_or_default();
+        found.compare(range, count, || match version {
+            (flag, Some(version)) => format!("evaluations of flag `{flag}`, version {version}, all minutes"),
+            (flag, None) => format!("evaluations of flag `{flag}`, without a version, all minutes"),
         });
     }
 }
@@ -165,6 +180,7 @@ mod tests {
             evaluations: [(Served::Default, 2), (Served::Index(1), 5)]
                 .map(|(served, count)| (("f".to_owned(), served, 0), count))
                 .into(),
+            versions: [(("f".to_owned(), None), 7)].into(),
             unequal: Vec::new(),
             events: [("e".to_owned(), CountedEvent { count: 2, metric_count: 1, metric_sum: 40 })].into(),
             books: [("2026-01-01".to_owned(), Books { accepted: 3, counted: 3, ..Books::default() })].into(),
@@ -190,6 +206,7 @@ mod tests {
         let both = after(|counted| {
             *counted.evaluations.get_mut(&cell(Served::Default)).unwrap() = 4;
             *counted.evaluations.get_mut(&cell(Served::Index(1))).unwrap() = 10;
+            *counted.versions.get_mut(&("f".to_owned(), None)).unwrap() = 14;
             counted.events.insert("e".into(), CountedEvent { count: 4, metric_count: 2, metric_sum: 80 });
             let books = Books { accepted: 6, counted: 6, ..Books::default() };
             counted.books.insert("2026-01-01".into(), books);
@@ -204,6 +221,14 @@ mod tests {
         assert_eq!(set(11), ["evaluations of flag `f`, variation 1, minute 1970-01-01T00:00:00Z: 5..=10, 11"]);
         let missing = after(|counted| _ = counted.evaluations.remove(&cell(Served::Default)));
         assert_eq!(missing, ["evaluations of flag `f`, the default, minute 1970-01-01T00:00:00Z: 2..=4, 0"]);
+    }
+
+    #[test]
+    fn one_evaluation_of_a_version_off_is_named() {
+        let set = |version, count| after(|counted| _ = counted.versions.insert(("f".into(), version), count));
+        assert_eq!(set(None, 6), ["evaluations of flag `f`, without a version, all minutes: 7..=14, 6"]);
+        assert_eq!(set(None, 15), ["evaluations of flag `f`, without a version, all minutes: 7..=14, 15"]);
+        assert_eq!(set(Some(3), 1), ["evaluations of flag `f`, version 3, all minutes: 0..=0, 1"]);
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(crate) enum Served {
 /// One cell of the comparison: a flag's variation in a minute (Unix milliseconds of its start).
 pub(crate) type Cell = (String, Served, i64);
 
+/// A flag's version; none = the SDK told none.
+pub(crate) type FlagVersion = (String, Option<u64>);
+
 /// A range, both ends included. Sums of negative values may make `least` negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Range {
@@ -64,6 +67,7 @@ pub(crate) struct BookRanges {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) evaluations: BTreeMap<Cell, Range>,
+    pub(crate) versions: BTreeMap<FlagVersion, Range>,
     pub(crate) events: BTreeMap<String, EventRanges>,
     pub(crate) books: BookRanges,
     pub(crate) totals: Totals,
@@ -173,6 +177,8 @@ impl Expected {
             let served = row.variation.map_or(Served::Default, Served::Index);
             let range = self.evaluations.entry((row.flag.clone(), served, row.minute_ms)).or_default();
             range.add(i128::from(row.count), copies);
+            let range = self.versions.entry((row.flag.clone(), row.version)).or_default();
+            range.add(i128::from(row.count), copies);
         }
         for row in &fate.contents.events {
             let ranges = self.events.entry(row.key.clone()).or_default();
@@ -227,6 +233,7 @@ mod tests {
         let ends = |range: Range| (range.least, range.most);
         let books = expected.books;
         let cell = expected.evaluations[&("f".to_owned(), Served::Index(1), 60_000)];
+        assert_eq!(expected.versions[&("f".to_owned(), Some(2))], cell);
         [books.accepted, books.counted, books.duplicate, cell, expected.events["e"].metric_sum].map(ends)
     }
 

@@ -52,6 +52,8 @@ pub(crate) struct Progress {
     pub(crate) acknowledged: AtomicU64,
     /// Attempts after which nothing is known.
     pub(crate) unknown: AtomicU64,
+    /// Those of them that were answered, with a 5xx or another status that the SDK retries.
+    pub(crate) denied: AtomicU64,
     /// Attempts refused for good.
     pub(crate) refused: AtomicU64,
     /// Attempts that made no connection.
@@ -73,6 +75,7 @@ impl Progress {
             attempts: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
+            denied: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             not_connected: AtomicU64::new(0),
             duplicates: AtomicU64::new(0),

@@ -212,10 +212,15 @@ fn status(status: StatusCode) -> Answer {
 /// The reads that `check` makes.
 fn read(counts: &Counts, path: &str, query: &str) -> Answer {
     let parameter = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let time = |name: &str, otherwise: i64| parameter(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    let interval = time("from", 0)..time("to", i64::MAX);
     let resource = path.strip_prefix("/v1/projects/default/environments/development/").unwrap_or(path);
     let body = match resource {
         "/v1/pipeline/health" => json!({"lag": {"records": 0, "seconds": 0}, "partitions": []}),
-        "evaluations" => page(counts.evaluations(), path, query, parameter("continuationToken")),
+        "evaluations" if parameter("groupBy") == Some("version") => {
+            page(counts.versions(), path, query, parameter("continuationToken"))
+        }
+        "evaluations" => page(counts.evaluations(&interval), path, query, parameter("continuationToken")),
         "events" => page(counts.events(), path, query, parameter("continuationToken")),
         "books" => counts.books(parameter("day").unwrap_or_default()),
         _ => return status(StatusCode::NOT_FOUND),

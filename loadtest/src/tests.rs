@@ -7,7 +7,9 @@ use crate::load::{Load, Plan, Progress, now_ms, settle};
 use crate::stand_in::{Arguments, Fault, StandIn};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// The verdicts before and after settling, when a stand-in errs so at every `every` payloads out of about 2,000.
 async fn verdicts(fault: Option<Fault>, every: u64, unanswered: Unanswered) -> [Verdict; 2] {
@@ -129,4 +131,72 @@ async fn a_refused_client_falls_silent() {
     let read = |number: &std::sync::atomic::AtomicU64| number.load(Ordering::Relaxed);
     assert_eq!((read(&progress.silenced), read(&progress.refused), read(&progress.attempts)), (3, 3, 3));
     server.abort();
+}
+
+/// Takes one request after another and answers each with the next of `statuses`: the requests, and when each came.
+/// At each, the ledger must already have the line of its send.
+async fn recorder(listener: TcpListener, statuses: &[u16], ledger: &std::path::Path) -> Vec<(Instant, String)> {
+    let mut taken = Vec::new();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    for status in statuses {
+        let mut request = String::new();
+        let body_end = loop {
+            let mut bytes = [0; 4096];
+            let read = stream.read(&mut bytes).await.unwrap();
+            request.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+            if request.ends_with("\r\n0\r\n\r\n") {
+                break Instant::now();
+            }
+        };
+        let (mut sends, mut answers) = (0, 0);
+        crate::ledger::read(ledger, |line| match line {
+            Line::Send(attempt) => sends += i32::from(request.contains(&attempt.payload)),
+            Line::Answer(_) => answers += 1,
+            Line::Run(_) => {}
+        })
+        .unwrap();
+        assert_eq!((sends, answers), (taken.len() as i32 + 1, taken.len()), "before the send, after the answer");
+        taken.push((body_end, request));
+        stream.write_all(format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n").as_bytes()).await.unwrap();
+    }
+    taken
+}
+
+/// One client, one payload, these answers: how many attempts it made, and whether the payload is settled.
+async fn attempts(statuses: &[u16]) -> (Vec<(Instant, String)>, bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plan = Plan {
+        address: listener.local_addr().unwrap(),
+        key: "key".into(),
+        clients: 1,
+        seed: 1,
+        run: 1,
+        rate: None,
+        payloads: Some(1),
+        gzip_share: 0.0,
+        duplicate_share: 0.0,
+    };
+    let ledger = Arc::new(Ledger::open(&path).unwrap());
+    let progress = Progress::new().unwrap();
+    let mut load = Load::start(plan, ledger, Arc::clone(&progress));
+    let mut unsettled = Vec::new();
+    let (taken, done) = tokio::join!(recorder(listener, statuses, &path), load.done(&mut unsettled));
+    done.unwrap();
+    assert_eq!(progress.attempts.load(Ordering::Relaxed), taken.len() as u64);
+    (taken, unsettled.is_empty())
+}
+
+#[tokio::test]
+async fn a_payload_is_sent_once_more_after_a_second_with_the_same_bytes() {
+    for (statuses, settled) in [(&[503, 202][..], true), (&[400, 500], false)] {
+        let (taken, is_settled) = attempts(statuses).await;
+        assert_eq!(is_settled, settled, "{statuses:?}");
+        let [(first_at, first), (second_at, second)] = &taken[..] else { panic!("{taken:?}") };
+        assert_eq!(first, second);
+        assert!(second_at.duration_since(*first_at) >= Duration::from_secs(1));
+    }
+    assert!(attempts(&[202]).await.1);
+    assert!(attempts(&[413]).await.1, "refused is settled too: it must not be counted");
 }

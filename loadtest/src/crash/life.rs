@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
+const LAG_LIMIT: Duration = Duration::from_secs(2);
 const LOAD_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
@@ -46,8 +47,21 @@ impl Lives {
         let mut server = Server::spawn(&self.launch)?;
         self.started += 1;
         let began = Instant::now();
-        let (first_2xx, lag_records) = tokio::join!(self.probe(began, &mut server), self.first_lag(began));
-        Ok((server, Start { first_2xx_ms: first_2xx?.as_secs_f64() * 1_000.0, lag_records }))
+        let mut lag = std::pin::pin!(self.first_lag());
+        let (mut lag_records, mut lag_told) = (None, false);
+        let first_2xx = {
+            let mut probe = std::pin::pin!(self.probe(began, &mut server));
+            loop {
+                tokio::select! {
+                    first_2xx = &mut probe => break first_2xx?,
+                    lag = &mut lag, if !lag_told => (lag_records, lag_told) = (Some(lag), true),
+                }
+            }
+        };
+        if !lag_told {
+            lag_records = tokio::time::timeout(LAG_LIMIT, lag).await.ok();
+        }
+        Ok((server, Start { first_2xx_ms: first_2xx.as_secs_f64() * 1_000.0, lag_records }))
     }
 
     /// Waits until the clients are at work again: after a crash they all wait for a second, as SDKs do, and a kill then would hit no one.
@@ -120,14 +134,14 @@ impl Lives {
         bail!("no payload was acknowledged within {} s of a start:{}", START_LIMIT.as_secs(), self.launch.last_lines())
     }
 
-    async fn first_lag(&self, began: Instant) -> Option<u64> {
+    /// Asks for the lag until it is told; the caller ends it.
+    async fn first_lag(&self) -> u64 {
         let mut api = Api::new(self.address, None);
-        while began.elapsed() < START_LIMIT {
+        loop {
             if let Ok(lag) = api.lag_records().await {
-                return Some(lag);
+                return lag;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        None
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Phase {
     /// Payloads a second of all clients together.
     pub(super) rate: f64,
     pub(super) seed: u64,
+    /// Keep data and ledger also if all holds.
+    pub(super) keep: bool,
 }
 
 /// One round: load, a stop, a start.
@@ -60,6 +62,8 @@ pub(super) struct Round {
     /// Attempts of the clients from the last first 2xx to this one.
     pub(super) acknowledged: u64,
     pub(super) unknown: u64,
+    /// Those of the unknown that were answered, with a 5xx or another status that the SDK retries.
+    pub(super) denied: u64,
     pub(super) not_connected: u64,
     pub(super) stop_ms: f64,
     /// Times it was killed again while it started.
@@ -84,7 +88,7 @@ pub(super) struct PhaseReport {
     pub(super) settled: u64,
     pub(super) after_settling: Verdict,
     pub(super) after_restart: Verdict,
-    /// Where data and ledger are kept, if something does not hold.
+    /// Where data and ledger are kept, if something does not hold or they were asked for.
     pub(super) kept: Option<PathBuf>,
 }
 
@@ -100,7 +104,7 @@ impl Phase {
         let folder = tempfile::Builder::new().prefix("flagstream-crash-").tempdir()?;
         match self.run_in(&folder).await {
             Ok(mut report) => {
-                report.kept = (!report.holds()).then(|| folder.keep());
+                report.kept = (self.keep || !report.holds()).then(|| folder.keep());
                 Ok(report)
             }
             Err(error) => {
@@ -171,7 +175,7 @@ impl Phase {
     async fn rounds(&self, lives: &mut Lives, mut server: Server) -> Result<(Server, Vec<Round>)> {
         let mut dice = Dice::of_part(self.seed, u64::from(self.partitions));
         let mut rounds = Vec::new();
-        let mut before = [0; 3];
+        let mut before = [0; 4];
         for round in 1..=self.rounds {
             lives.wait_for_load(self.clients).await?;
             let began = Instant::now();
@@ -187,13 +191,14 @@ impl Phase {
             let (next, start) = lives.start().await?;
             server = next;
             let progress = &lives.progress;
-            let numbers = [&progress.acknowledged, &progress.unknown, &progress.not_connected];
+            let numbers = [&progress.acknowledged, &progress.unknown, &progress.not_connected, &progress.denied];
             let now = numbers.map(|number| number.load(Ordering::Relaxed));
             rounds.push(Round {
                 round,
                 load_ms,
                 acknowledged: now[0] - before[0],
                 unknown: now[1] - before[1],
+                denied: now[3] - before[3],
                 not_connected: now[2] - before[2],
                 stop_ms,
                 killed_at_start,

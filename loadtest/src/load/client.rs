@@ -126,7 +126,10 @@ pub(crate) async fn attempt(
         }
         Meaning::Refused if outcome == Outcome::NotConnected => &progress.not_connected,
         Meaning::Refused => &progress.refused,
-        Meaning::Unknown => &progress.unknown,
+        Meaning::Unknown => {
+            progress.denied.fetch_add(u64::from(matches!(outcome, Outcome::Status(_))), Ordering::Relaxed);
+            &progress.unknown
+        }
     };
     number.fetch_add(1, Ordering::Relaxed);
     Ok(outcome)

@@ -6,6 +6,7 @@ use super::journal::Entry;
 use schemas::fixed::Micros;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 
 /// A flag and its variation, null = the caller's default.
 type Variation = (String, Option<u64>);
@@ -15,6 +16,7 @@ type Variation = (String, Option<u64>);
 pub(super) struct Counts {
     seen: HashSet<String>,
     evaluations: BTreeMap<Variation, BTreeMap<i64, u64>>,
+    versions: BTreeMap<(String, Option<u64>), u64>,
     events: BTreeMap<String, Event>,
     books: BTreeMap<String, Books>,
 }
@@ -91,18 +93,29 @@ impl Counts {
                 for counter in said["counters"].as_array().into_iter().flatten() {
                     let variation = (flag.clone(), counter["variation"].as_u64());
                     let minutes = self.evaluations.entry(variation).or_default();
-                    *minutes.entry(minute_ms).or_default() += counter["count"].as_u64().unwrap_or_default();
+                    let count = counter["count"].as_u64().unwrap_or_default();
+                    *minutes.entry(minute_ms).or_default() += count;
+                    *self.versions.entry((flag.clone(), counter["version"].as_u64())).or_default() += count;
                 }
             }
         }
     }
 
-    pub(super) fn evaluations(&self) -> Vec<Value> {
+    /// Evaluations by flag and variation, in the minutes of `interval_ms`.
+    pub(super) fn evaluations(&self, interval_ms: &Range<i64>) -> Vec<Value> {
         let item = |((flag, variation), minutes): (&Variation, &BTreeMap<i64, u64>)| {
-            json!({"flag": flag, "variation": variation, "default": variation.is_none(),
-                "count": minutes.values().sum::<u64>(), "series": minutes.iter().collect::<Vec<_>>()})
+            let series: Vec<(i64, u64)> = minutes.range(interval_ms.clone()).map(|(at, count)| (*at, *count)).collect();
+            let count: u64 = series.iter().map(|(_, count)| count).sum();
+            let default = variation.is_none();
+            json!({"flag": flag, "variation": variation, "default": default, "count": count, "series": series})
         };
         self.evaluations.iter().map(item).collect()
+    }
+
+    /// Evaluations by flag and version, in all minutes.
+    pub(super) fn versions(&self) -> Vec<Value> {
+        let item = |((flag, version), count): (&(String, Option<u64>), &u64)| json!({"flag": flag, "version": version, "count": count});
+        self.versions.iter().map(item).collect()
     }
 
     pub(super) fn events(&self) -> Vec<Value> {
