@@ -7,7 +7,7 @@ use std::process::{Output, Stdio};
 use crate::server::{SDK_KEY, Server, flagstream};
 
 /// `flagstream keys add` with the key on standard input.
-pub fn add_key(data: &Path, key: &str, kind: &str) {
+pub(crate) fn add_key(data: &Path, key: &str, kind: &str) {
     let mut child = flagstream()
         .args(["keys", "add", "--environment", "development", "--kind", kind, "--data"])
         .arg(data)

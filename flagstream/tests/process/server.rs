@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// The key that tests admit by `--sdk-key`.
-pub const SDK_KEY: &str = "sdk-test-0123456789";
+pub(crate) const SDK_KEY: &str = "sdk-test-0123456789";
 /// What waits longer than this is stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The process and its address.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     /// `http://127.0.0.1:PORT`
-    pub url: String,
+    pub(crate) url: String,
     // Kept open: a closed pipe would kill the server at its next line.
     _lines: BufReader<ChildStdout>,
     agent: ureq::Agent,
 }
 
 /// A command on this package's binary, free of the caller's own settings.
-pub fn flagstream() -> Command {
+pub(crate) fn flagstream() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flagstream"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FLAGSTREAM_")) {
         command.env_remove(name);
@@ -33,7 +33,7 @@ pub fn flagstream() -> Command {
 
 impl Server {
     /// Starts `up` on a free port.
-    pub fn start(data: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(data: &Path, arguments: &[&str]) -> Self {
         let mut command = flagstream();
         command.args(["up", "--listen", "127.0.0.1:0", "--sdk-key", SDK_KEY, "--data"]).arg(data).args(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start flagstream");
@@ -58,13 +58,13 @@ impl Server {
     }
 
     /// A GET: status and JSON (null when it is none).
-    pub fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) fn get(&self, path: &str) -> (u16, Value) {
         let (status, body) = self.send("GET", path, &[], b"");
         (status, serde_json::from_str(&body).unwrap_or(Value::Null))
     }
 
     /// Any request: status and body.
-    pub fn send(&self, method: &str, path: &str, headers: &[(String, String)], body: &[u8]) -> (u16, String) {
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(String, String)], body: &[u8]) -> (u16, String) {
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(name, value);
@@ -78,7 +78,7 @@ impl Server {
     }
 
     /// Posts a payload to `/bulk` with the test's key.
-    pub fn bulk(&self, id: &str, body: &str) -> (u16, String) {
+    pub(crate) fn bulk(&self, id: &str, body: &str) -> (u16, String) {
         let headers = [
             ("authorization".to_owned(), SDK_KEY.to_owned()),
             ("content-type".to_owned(), "application/json".to_owned()),
@@ -89,7 +89,7 @@ impl Server {
     }
 
     /// Waits until everything answered 2xx is in the numbers.
-    pub fn settle(&self) {
+    pub(crate) fn settle(&self) {
         self.until("lag 0", || self.get("/v1/pipeline/health").1["lag"]["records"] == 0);
     }
 
@@ -102,13 +102,13 @@ impl Server {
     }
 
     /// kill -9
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("kill");
         self.child.wait().expect("wait");
     }
 
     /// SIGTERM, and how it ended.
-    pub fn stop(mut self) -> ExitStatus {
+    pub(crate) fn stop(mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
         let start = Instant::now();
