@@ -1,1 +1,86 @@
-//! experiments
+//! Store in, answers out: the query API and the page.
+//!
+//! Always true here: nothing is written, neither to the store nor to the log; every answer tells how far it reaches
+//! (`asOf`, `complete`); whoever brings no key that opens an environment does not learn whether it exists.
+//!
+//! Where to go next: [`routes`] lists what there is; [`reading`] and [`tally`] turn cells into counts, for the API
+//! ([`evaluations`], [`events`], [`books`], [`launchdarkly`], [`pipeline`]) and the page ([`page`]) alike.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+mod access;
+mod arrivals;
+mod books;
+mod cells;
+mod evaluations;
+mod events;
+mod interval;
+mod launchdarkly;
+mod openapi;
+mod page;
+mod parameters;
+mod pipeline;
+mod probes;
+mod reading;
+mod refusal;
+mod request;
+mod routes;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+pub use access::{Access, EnvironmentAccess, KeyHash, hash_key};
+pub use arrivals::{Arrivals, FirstPayload, UnknownKey};
+pub use pipeline::DeadLetter;
+pub use routes::router;
+
+/// Something asked of the binary at each request.
+pub type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
+
+/// What the service reads from, and what the binary tells it.
+pub struct Serve {
+    /// The store.
+    pub store: Arc<dyn stores::Store>,
+    /// The log, for its end only.
+    pub log: Arc<dyn eventlog::EventLog>,
+    /// Number of the generation that is shown.
+    pub generation: u32,
+    /// Its number of partitions.
+    pub partitions: u32,
+    /// Environments and keys as they are now.
+    pub access: Ask<Arc<Access>>,
+    /// Unix milliseconds.
+    pub clock_ms: Ask<i64>,
+    /// What has come to the door.
+    pub arrivals: Ask<Arrivals>,
+    /// Dead letters, newest first.
+    pub dead_letters: Ask<BoxFuture<'static, Result<Vec<DeadLetter>, String>>>,
+    /// How far back, in milliseconds, a partition remembers payload ids; `None` = it remembers all it ever had, or it is
+    /// not folded here.
+    pub dedupe_age_ms: Arc<dyn Fn(u32) -> Option<u64> + Send + Sync>,
+    /// The text of `/metrics`.
+    pub metrics: Ask<String>,
+    /// Whether the process can do its work; else why not.
+    pub ready: Ask<Result<(), String>>,
+    /// Where SDKs and people reach this server: `http://127.0.0.1:8080`.
+    pub address: String,
+    /// Where the SDK keys lie, for people: `flagstream-data/keys.toml`; empty = not told.
+    pub keys_file: String,
+    /// What request ids begin with: something of this process alone.
+    pub request_prefix: String,
+}
+
+impl fmt::Debug for Serve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve")
+            .field("store", &self.store)
+            .field("log", &self.log)
+            .field("generation", &self.generation)
+            .field("partitions", &self.partitions)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}

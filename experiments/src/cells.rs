@@ -1,0 +1,76 @@
+//! What the cells say, in the words of the answers.
+//!
+//! Always true here: texts are foreign (any Unicode, control characters included); a variation is what the SDK said it
+//! served, never what a flag's definition might say; a cell that cannot be read refuses the request, so that no wrong
+//! number is shown.
+
+use std::borrow::Cow;
+
+use counting::cells::{Books, CellError, Events, LastSeen, Sdks, Usage};
+use schemas::record::StoredVariation;
+use serde::Serialize;
+use serde::ser::Serializer;
+
+use crate::refusal::Refusal;
+
+/// What was served. The order is the order of answers: indices, names, then the caller's own default.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Served {
+    Index(u32),
+    Name(String),
+    Default,
+}
+
+impl From<StoredVariation<'_>> for Served {
+    fn from(stored: StoredVariation<'_>) -> Self {
+        match stored {
+            StoredVariation::Index(index) => Self::Index(index),
+            StoredVariation::Name(name) => Self::Name(text(name).into_owned()),
+            StoredVariation::Default => Self::Default,
+        }
+    }
+}
+
+impl Serialize for Served {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Index(index) => serializer.serialize_u32(*index),
+            Self::Name(name) => serializer.serialize_str(name),
+            Self::Default => serializer.serialize_none(),
+        }
+    }
+}
+
+/// Stored bytes as text; what is no Unicode (no fold writes that) shows as U+FFFD.
+pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+fn told<T>(cell: Result<T, CellError>) -> Result<T, Refusal> {
+    cell.map_err(|error| Refusal::damaged(&error))
+}
+
+/// Reads a usage cell.
+pub(crate) fn usage(bytes: &[u8]) -> Result<Usage, Refusal> {
+    told(Usage::decode(bytes))
+}
+
+/// Reads a last-seen cell.
+pub(crate) fn last_seen(bytes: &[u8]) -> Result<LastSeen, Refusal> {
+    told(LastSeen::decode(bytes))
+}
+
+/// Reads an events cell.
+pub(crate) fn events(bytes: &[u8]) -> Result<Events, Refusal> {
+    told(Events::decode(bytes))
+}
+
+/// Reads a books cell.
+pub(crate) fn books(bytes: &[u8]) -> Result<Books, Refusal> {
+    told(Books::decode(bytes))
+}
+
+/// Reads an SDKs cell.
+pub(crate) fn sdks(bytes: &[u8]) -> Result<Sdks, Refusal> {
+    told(Sdks::decode(bytes))
+}

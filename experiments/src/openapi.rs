@@ -1,0 +1,221 @@
+//! `/openapi.json`, written by hand: small, and held to the truth by a test that compares it with the router's table and
+//! by one that compares answers with the schemas' fields.
+//!
+//! Always true here: every route is in the document and nothing else is.
+
+use serde_json::{Value, json};
+
+/// The document.
+pub(crate) fn document() -> Value {
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Flagstream",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "How often each feature-flag variation was served, by whom, and when last. Times are Unix \
+                milliseconds or RFC 3339; intervals are [from, to); a slash in a key is written %2F. Every answer tells \
+                how far it reaches: `complete` = everything that ingest had acknowledged when the request arrived is in \
+                it; `asOf` = now when complete, else the log's time up to which all is in it."
+        },
+        "security": [{ "key": [] }, { "bearer": [] }],
+        "paths": paths(),
+        "components": {
+            "securitySchemes": {
+                "key": { "type": "apiKey", "in": "header", "name": "Authorization", "description": "the key alone" },
+                "bearer": { "type": "http", "scheme": "bearer" }
+            },
+            "schemas": schemas()
+        }
+    })
+}
+
+fn paths() -> Value {
+    json!({
+        "/v1/projects/{project}/environments/{environment}/evaluations": { "get": get(
+            "Evaluations by flag and variation", "Evaluations",
+            &["project", "environment"],
+            &[FLAG, FROM, TO, GRANULARITY, GROUP_BY, LIMIT, TOKEN],
+        ) },
+        "/v1/projects/{project}/environments/{environment}/events": { "get": get(
+            "Custom events with exact sums; by whole hours", "Events",
+            &["project", "environment"], &[FROM, TO, LIMIT, TOKEN],
+        ) },
+        "/v1/projects/{project}/environments/{environment}/books": { "get": get(
+            "Where every event of a UTC day of receipt went", "Books", &["project", "environment"], &[DAY],
+        ) },
+        "/v1/pipeline/health": { "get": get("How far the numbers lag (admin key)", "Health", &[], &[]) },
+        "/v1/pipeline/dead-letters": { "get": get(
+            "Records that could not be folded (admin key)", "DeadLetters", &[], &[LIMIT, TOKEN],
+        ) },
+        "/api/v2/usage/evaluations/{project}/{environment}/{flag}": { "get": get(
+            "A flag's evaluations in LaunchDarkly's shape", "Series",
+            &["project", "environment", "flag"], &[FROM_30, TO, TZ, STEP],
+        ) },
+        "/api/v2/usage/events/{type}": { "get": get(
+            "Events received or published by UTC day, in LaunchDarkly's shape", "Series", &["type"], &[FROM_30, TO],
+        ) },
+        "/livez": { "get": open("The process runs", "text/plain") },
+        "/readyz": { "get": open("It can do its work; 503 when not", "text/plain") },
+        "/metrics": { "get": open("What it counts about itself", "application/openmetrics-text") },
+        "/openapi.json": { "get": open("This document", "application/json") },
+        "/": { "get": page("The page of an environment") },
+        "/flag": { "get": page("The page of a flag") },
+        "/login": {
+            "get": open("The log-in form", "text/html"),
+            "post": form("Takes `key` and keeps it in a cookie; 303 to the page")
+        },
+        "/logout": { "post": form("Takes the cookie away; 303 to the log-in form") },
+        "/page.css": { "get": open("The page's style", "text/css") },
+        "/page.js": { "get": open("The page's refresh", "text/javascript") }
+    })
+}
+
+/// A query parameter: name, JSON type, what it means.
+type Parameter = (&'static str, &'static str, &'static str);
+
+const FLAG: Parameter = ("flag", "string", "one flag only");
+const FROM: Parameter = ("from", "string", "default 24 h ago; at most 92 days before `to`");
+const FROM_30: Parameter = ("from", "string", "default 30 days ago; at most 92 days before `to`");
+const TO: Parameter = ("to", "string", "default now + 5 min, since clocks may run ahead by that");
+const GRANULARITY: Parameter = ("granularity", "string", "total (default), minute, hour or day (UTC)");
+const STEP: Parameter = ("granularity", "string", "minute, hour or day; default by the age of `from`, as the vendor's");
+const GROUP_BY: Parameter = (
+    "groupBy",
+    "string",
+    "variation (default), version, application, sdk, with commas, or reason; the last three by whole hours",
+);
+const LIMIT: Parameter = ("limit", "integer", "items of one answer: default 100, at most 1000");
+const TOKEN: Parameter = ("continuationToken", "string", "from `_links.next.href` of the page before");
+const DAY: Parameter = ("day", "string", "a UTC day as YYYY-MM-DD; default today");
+const TZ: Parameter = ("tz", "string", "IANA time zone for breaks between days; default UTC");
+
+fn get(summary: &str, schema: &str, path: &[&str], query: &[Parameter]) -> Value {
+    let in_path =
+        path.iter().map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
+    let in_query = query.iter().map(|(name, kind, description)| {
+        json!({ "name": name, "in": "query", "description": description, "schema": { "type": kind } })
+    });
+    let parameters: Vec<Value> = in_path.chain(in_query).collect();
+    let body = json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } });
+    json!({
+        "summary": summary,
+        "parameters": parameters,
+        "responses": { "200": { "description": "the answer", "content": body }, "default": error() }
+    })
+}
+
+fn open(summary: &str, kind: &str) -> Value {
+    let body = json!({ kind: { "schema": { "type": "string" } } });
+    json!({
+        "summary": summary,
+        "security": [],
+        "responses": { "200": { "description": "the answer", "content": body }, "default": error() }
+    })
+}
+
+fn page(summary: &str) -> Value {
+    let body = json!({ "text/html": { "schema": { "type": "string" } } });
+    json!({ "summary": summary, "responses": { "200": { "description": "a page", "content": body }, "default": error() } })
+}
+
+fn form(summary: &str) -> Value {
+    json!({ "summary": summary, "security": [], "responses": { "303": { "description": "see other" }, "default": error() } })
+}
+
+fn error() -> Value {
+    let body = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } });
+    json!({ "description": "why not", "content": body })
+}
+
+fn schemas() -> Value {
+    let count = json!({ "type": "integer", "format": "uint64", "minimum": 0 });
+    let time = json!({ "type": "integer", "format": "int64", "description": "Unix milliseconds" });
+    let maybe_time = json!({ "type": ["integer", "null"], "format": "int64", "description": "Unix milliseconds" });
+    let text = json!({ "type": "string" });
+    let maybe_text = json!({ "type": ["string", "null"] });
+    let flag = json!({ "type": "boolean" });
+    let links = json!({ "type": "object" });
+    let list = |of: Value, more: Value| {
+        let mut fields = json!({
+            "asOf": time, "complete": flag, "items": { "type": "array", "items": of }, "totalCount": count, "_links": links
+        });
+        merge(&mut fields, more);
+        object(fields, &["asOf", "complete", "items", "totalCount", "_links"])
+    };
+    let interval = json!({ "from": time, "to": time });
+    let evaluation = object(
+        json!({
+            "flag": maybe_text, "variation": { "type": ["integer", "string", "null"] }, "default": flag,
+            "value": { "description": "newest value of the variation" }, "version": { "type": ["integer", "null"] },
+            "application": maybe_text, "sdk": maybe_text, "reason": text,
+            "other": { "type": "boolean", "description": "what is beyond a limit of rows (or of flags: flag is null)" },
+            "estimated": { "type": "boolean", "description": "some of it was sampled by the SDK" },
+            "count": count, "firstSeen": maybe_time, "lastSeen": maybe_time,
+            "series": { "type": "array", "description": "[start of bucket, count]; empty buckets are left out",
+                "items": { "type": "array", "items": { "type": "integer" }, "minItems": 2, "maxItems": 2 } }
+        }),
+        &["flag", "count", "firstSeen", "lastSeen"],
+    );
+    let mut evaluations = interval.clone();
+    merge(
+        &mut evaluations,
+        json!({
+            "granularity": text, "groupBy": { "type": "array", "items": text },
+            "basis": { "type": "string", "description": "by reason: full events only" }
+        }),
+    );
+    let event = object(
+        json!({ "key": maybe_text, "other": flag, "count": count, "metricCount": count,
+            "metricSum": { "type": "number", "description": "exact, in up to 6 decimals" } }),
+        &["key", "count", "metricCount", "metricSum"],
+    );
+    let letter = json!({ "partition": count, "offset": count, "environment": maybe_text, "reason": text,
+        "receivedMs": time, "bytes": count });
+    let partition = json!({ "partition": count, "first": count, "end": count, "position": count, "lag": count,
+        "logTime": maybe_time, "dedupeAgeMs": { "type": ["integer", "null"] } });
+    let lag = json!({ "records": count, "seconds": { "type": "number" } });
+    json!({
+        "Evaluations": list(evaluation, evaluations),
+        "Events": list(event, interval),
+        "Books": all(json!({
+            "asOf": time, "complete": flag, "day": text, "from": time, "to": time,
+            "accepted": { "type": "integer", "description": "counted + duplicate + late + poison, exactly" },
+            "counted": count, "duplicate": count, "late": count, "poison": count,
+            "rejected": { "type": "object", "additionalProperties": count }, "clamped": count, "withoutId": count
+        })),
+        "Health": object(
+            json!({
+                "asOf": time, "complete": flag, "lag": all(lag),
+                "partitions": { "type": "array", "items": all(partition) },
+                "warnings": { "type": "array", "items": text }
+            }),
+            &["asOf", "complete", "lag", "partitions"],
+        ),
+        "DeadLetters": list(all(letter), json!({})),
+        "Series": object(
+            json!({
+                "_links": links, "metadata": { "type": "array", "items": { "type": "object" } },
+                "series": { "type": "array", "items": { "type": "object", "additionalProperties": { "type": "integer" } } },
+                "totalEvaluations": count, "asOf": time, "complete": flag, "from": time, "to": time
+            }),
+            &["_links", "metadata", "series", "asOf", "complete", "from", "to"],
+        ),
+        "Error": all(json!({ "code": text, "message": text, "requestId": text }))
+    })
+}
+
+fn object(fields: Value, required: &[&str]) -> Value {
+    json!({ "type": "object", "properties": fields, "required": required })
+}
+
+/// An object whose fields are all required.
+fn all(fields: Value) -> Value {
+    let required: Vec<String> = fields.as_object().map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
+    json!({ "type": "object", "properties": fields, "required": required })
+}
+
+fn merge(into: &mut Value, more: Value) {
+    if let (Some(into), Value::Object(more)) = (into.as_object_mut(), more) {
+        into.extend(more);
+    }
+}

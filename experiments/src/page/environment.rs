@@ -1,0 +1,301 @@
+//! `/`: the flags of an environment, who reports, the books of today; before the first event, how to send one.
+//!
+//! Always true here: usage is read for the flags that are shown and no others, so that an environment of many flags
+//! costs a page no more than [`FLAGS_MAX`] ranges.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use counting::cells::{Books, Events, Sdks};
+use maud::{Markup, html};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use schemas::cell::{CellKind, CellName};
+use schemas::id::Environment;
+
+use crate::Serve;
+use crate::evaluations::flag_key;
+use crate::interval::DAY_MS;
+use crate::page::range::{Range, buckets, tabs};
+use crate::page::{Page, Place, chart, chosen, door, flag, palette, text, whole};
+use crate::parameters::Parameters;
+use crate::reading::Reader;
+use crate::refusal::Refusal;
+use crate::request::Caller;
+use crate::tally::{FlagTally, Grouping, Span, count_flags, flags, last_minutes};
+use crate::{books, cells, events};
+
+/// Flags on one page.
+const FLAGS_MAX: usize = 200;
+/// Variations named in a row.
+const NAMED_MAX: usize = 4;
+
+/// The page's address for an environment.
+pub(crate) fn href(environment: &Environment, range: Option<Range>) -> String {
+    let part = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let range = range.map_or(String::new(), |range| format!("&range={}", range.word()));
+    format!("/?project={}&environment={}{range}", part(environment.project_str()), part(environment.key_str()))
+}
+
+pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Result<Page, Refusal> {
+    let mut given = Parameters::read(&caller.uri)?;
+    let environment = chosen(&caller, given.text("project"), given.text("environment"))?;
+    let range = Range::read(&mut given)?;
+    let wanted = given.text("q").unwrap_or_default();
+    given.end(&["project", "environment", "range", "q"])?;
+    let now_ms = caller.now_ms;
+    let reader = Reader::open(&serve, environment.clone(), now_ms).await?;
+    let all = flags(&reader, None).await?;
+    let place = Place { caller: &caller, environment: Some(&environment), progress: Some(reader.progress), now_ms };
+    let arrivals = (serve.arrivals)();
+    let today = u32::try_from(now_ms / DAY_MS).unwrap_or(0);
+    let aside = Aside::read(&reader, range.span(now_ms)?, today).await?;
+    let title = format!("{}/{}", environment.project_str(), environment.key_str());
+    if all.is_empty() {
+        let body = html! {
+            (door::first_event(&serve, &environment, &arrivals, now_ms))
+            @if aside.books != Books::default() { div.columns { (aside.books_card(now_ms)) (aside.sdks_card()) } }
+        };
+        return Ok(whole(&title, Some(&place), true, &body));
+    }
+    let known = all.len();
+    let matching =
+        |flag: &FlagTally| wanted.is_empty() || flag_key(&flag.name).is_some_and(|key| key.contains(&wanted));
+    let mut shown: Vec<FlagTally> = all.into_iter().filter(matching).collect();
+    let found = shown.len();
+    shown.truncate(FLAGS_MAX);
+    let span = range.span(now_ms)?;
+    count_flags(&reader, &mut shown, span, Grouping::BY_VARIATION).await?;
+    let seen = last_seen(&reader, &shown).await?;
+    let list = List { environment: &environment, range, span, now_ms, known, found, wanted: &wanted };
+    let body = html! {
+        div.head {
+            h1 { (text::foreign(environment.project_str())) span.slash { " / " } (text::foreign(environment.key_str())) }
+            (tabs(range, |range| href(&environment, Some(range))))
+        }
+        (list.tiles(&shown, &aside))
+        (list.table(&shown, &seen))
+        div.columns { (aside.books_card(now_ms)) (aside.sdks_card()) (aside.events_card(range)) }
+        (door::seen(&environment, &arrivals, now_ms))
+    };
+    Ok(whole(&title, Some(&place), true, &body))
+}
+
+/// When each flag was last seen, to the minute where that is kept.
+async fn last_seen(reader: &Reader<'_>, shown: &[FlagTally]) -> Result<BTreeMap<CellName, i64>, Refusal> {
+    let hours: Vec<(CellName, u32)> =
+        shown.iter().filter_map(|flag| Some((flag.name.clone(), flag.seen.last()?))).collect();
+    let mut last: BTreeMap<CellName, i64> =
+        hours.iter().map(|(name, hour)| (name.clone(), crate::interval::hour_ms(*hour))).collect();
+    for ((name, ..), ms) in last_minutes(reader, &hours).await? {
+        last.entry(name).and_modify(|slot| *slot = ms.max(*slot));
+    }
+    Ok(last)
+}
+
+/// The list of flags.
+struct List<'a> {
+    environment: &'a Environment,
+    range: Range,
+    span: Span,
+    now_ms: i64,
+    /// Flags of the environment, and those whose key was asked for.
+    known: usize,
+    found: usize,
+    wanted: &'a str,
+}
+
+impl List<'_> {
+    fn tiles(&self, shown: &[FlagTally], aside: &Aside) -> Markup {
+        let total = shown.iter().fold(0_u64, |sum, flag| sum.saturating_add(flag.total()));
+        let used = shown.iter().filter(|flag| flag.total() > 0).count() as u64;
+        let whose = if shown.len() < self.known { " of the flags shown" } else { "" };
+        html! {
+            div.tiles {
+                (tile("Evaluations", &text::number(total), &format!("in {}{whose}", self.range.title())))
+                (tile("Flags in use", &text::number(used), &format!("of {}", text::counted(self.known as u64, "known flag"))))
+                (tile("SDKs", &text::number(aside.sdks.rows().count() as u64), "reported today"))
+                (tile("Events", &text::number(aside.books.numbers().accepted), "accepted today"))
+            }
+        }
+    }
+
+    fn table(&self, shown: &[FlagTally], seen: &BTreeMap<CellName, i64>) -> Markup {
+        let last = shown.iter().flat_map(|flag| flag.groups.values()).filter_map(|t| t.series.keys().next_back()).max();
+        let buckets = buckets(self.span, self.now_ms, last.copied());
+        html! {
+            section.card {
+                div.card-head {
+                    h2 { "Flags" }
+                    form.search method="get" action="/" role="search" {
+                        input type="hidden" name="project" value=(self.environment.project_str());
+                        input type="hidden" name="environment" value=(self.environment.key_str());
+                        input type="hidden" name="range" value=(self.range.word());
+                        input #q type="search" name="q" value=(self.wanted) placeholder="Find a flag" aria-label="Find a flag";
+                        button.quiet type="submit" { "Find" }
+                    }
+                }
+                div.scroll {
+                    table.flags {
+                        thead { tr {
+                            th scope="col" { "Flag" } th scope="col" { "Course" } th scope="col" { "Served" }
+                            th.num scope="col" { "Evaluations" } th.num scope="col" { "Last seen" }
+                        } }
+                        tbody { @for flag in shown { (self.row(flag, &buckets, seen.get(&flag.name).copied())) } }
+                    }
+                }
+                @if self.found == 0 { p.muted { "No flag's key contains “" (text::foreign(self.wanted)) "”." } }
+                @if self.found > shown.len() {
+                    p.muted {
+                        "The first " (shown.len()) " of " (text::counted(self.found as u64, "flag"))
+                        "; find others by a part of their key."
+                    }
+                }
+            }
+        }
+    }
+
+    fn row(&self, flag: &FlagTally, buckets: &[i64], seen: Option<i64>) -> Markup {
+        let mut course = BTreeMap::new();
+        for (ms, count) in flag.groups.values().flat_map(|tally| &tally.series) {
+            let slot: &mut u64 = course.entry(*ms).or_default();
+            *slot = slot.saturating_add(*count);
+        }
+        let parts: Vec<(String, u64)> =
+            flag.groups.iter().map(|(g, tally)| (palette::colour(g), tally.count)).collect();
+        let more = flag.groups.len().saturating_sub(NAMED_MAX);
+        html! {
+            tr.idle[flag.groups.is_empty()] {
+                th scope="row" {
+                    @match flag_key(&flag.name) {
+                        Some(key) => a.key href=(flag::href(self.environment, &key, Some(self.range))) { (text::foreign(&key)) },
+                        None => span.muted { "all other flags (beyond the environment's limit)" },
+                    }
+                }
+                td { (chart::sparkline(buckets, &course)) }
+                td.served {
+                    @if flag.groups.is_empty() { span.muted { "not in " (self.range.title()) } } @else {
+                        (chart::shares(&parts))
+                        ul.chips {
+                            @for (group, tally) in flag.groups.iter().take(NAMED_MAX) {
+                                li { (palette::label(flag, group)) " " span.num { (text::number(tally.count)) } }
+                            }
+                            @if more > 0 { li.muted { "and " (more) " more" } }
+                        }
+                    }
+                }
+                td.num.total { (text::number(flag.total())) }
+                td.num { @match seen { Some(ms) => (text::ago(ms, self.now_ms)), None => "never" } }
+            }
+        }
+    }
+}
+
+fn tile(name: &str, value: &str, note: &str) -> Markup {
+    html! { div.tile { span.tile-name { (name) } span.tile-value { (value) } span.muted { (note) } } }
+}
+
+/// What stands beside the flags.
+struct Aside {
+    books: Books,
+    sdks: Sdks,
+    events: BTreeMap<(bool, Option<String>), Events>,
+}
+
+impl Aside {
+    async fn read(reader: &Reader<'_>, span: Span, today: u32) -> Result<Self, Refusal> {
+        let sdks = reader.cells(CellKind::Sdks, &[(CellName::None, today)]).await?;
+        Ok(Self {
+            books: books::of_day(reader, today).await?,
+            sdks: sdks.into_iter().flatten().next().map_or(Ok(Sdks::default()), |value| cells::sdks(&value))?,
+            events: events::totals(reader, span.interval).await?,
+        })
+    }
+
+    fn books_card(&self, now_ms: i64) -> Markup {
+        let numbers = self.books.numbers();
+        html! {
+            section.card {
+                h2 { "Books of today" }
+                p {
+                    "On " (books::day_name(now_ms)) " (UTC), " strong { (text::counted(numbers.accepted, "event")) }
+                    " accepted = " strong { (text::number(numbers.counted)) } " counted + "
+                    (text::number(numbers.duplicate)) " duplicate + " (text::number(numbers.late)) " late + "
+                    (text::number(numbers.poison)) " poison."
+                }
+                @if numbers.rejected.is_empty() { p.muted { "Nothing was refused at the door." } } @else {
+                    p { "Refused at the door, by reason:" }
+                    dl.pairs {
+                        @for (reason, number) in numbers.rejected.iter() {
+                            dt { code { (reason.code()) } } dd.num { (text::number(number)) }
+                        }
+                    }
+                }
+                @if numbers.clamped > 0 { p.muted { (text::counted(numbers.clamped, "event")) " had a clock that cannot be, and count at their receipt." } }
+                @if numbers.without_id > 0 { p.muted { (text::counted(numbers.without_id, "payload")) " came without an id: if sent again, they count again." } }
+            }
+        }
+    }
+
+    fn sdks_card(&self) -> Markup {
+        html! {
+            section.card {
+                h2 { "SDKs today" }
+                @if self.sdks.rows().next().is_none() { p.muted { "None has reported today." } } @else {
+                    div.scroll { table {
+                        thead { tr {
+                            th scope="col" { "SDK" } th scope="col" { "Application" } th.num scope="col" { "Instances" }
+                            th.num scope="col" { "Hours" } th.num scope="col" { "Dropped" }
+                        } }
+                        tbody { @for row in self.sdks.rows() { tr {
+                            @if row.other { td.muted colspan="2" { "others (beyond the limit)" } } @else {
+                                td { (named(row.sdk)) " " span.muted { (text::foreign(&cells::text(row.sdk_version))) } }
+                                td { (named(row.application)) }
+                            }
+                            td.num { (instances(row.instances)) }
+                            td.num { (row.hours.count_ones()) }
+                            td.num { (text::number(row.dropped_events)) }
+                        } } }
+                    } }
+                }
+            }
+        }
+    }
+
+    fn events_card(&self, range: Range) -> Markup {
+        html! {
+            @if !self.events.is_empty() {
+                section.card {
+                    h2 { "Custom events" }
+                    div.scroll { table {
+                        thead { tr {
+                            th scope="col" { "Event" } th.num scope="col" { "Count" }
+                            th.num scope="col" { "With value" } th.num scope="col" { "Sum" }
+                        } }
+                        tbody { @for ((_, key), total) in self.events.iter().take(FLAGS_MAX) { tr {
+                            td { @match key { Some(key) => (text::foreign(key)), None => span.muted { "others" } } }
+                            td.num { (text::number(total.count())) }
+                            td.num { (text::number(total.metric_count())) }
+                            td.num { (events::decimal(total.metric_sum())) }
+                        } } }
+                    } }
+                    p.muted { "In " (range.title()) ", by whole hours." }
+                }
+            }
+        }
+    }
+}
+
+/// An estimate of instances in words.
+fn instances(estimate: Option<f64>) -> String {
+    match estimate {
+        None => "> 1,100".to_owned(),
+        Some(number) if number < 0.5 => "–".to_owned(),
+        Some(number) => format!("≈ {number:.0}"),
+    }
+}
+
+/// A name that an SDK told, or that it told none.
+pub(crate) fn named(name: &[u8]) -> Markup {
+    html! { @if name.is_empty() { span.muted { "not told" } } @else { (text::cut(&cells::text(name), 64)) } }
+}

@@ -1,0 +1,185 @@
+//! Reads of the store for one environment, and how far what they show reaches.
+//!
+//! Always true here: [`Progress`] is taken before any cell is read, so that what is read reaches at least that far; a
+//! range is read page by page and nothing of it is kept but what the caller keeps.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use schemas::cell::{CellKey, CellKind, CellName, CellRange};
+use schemas::id::Environment;
+use schemas::partition;
+
+use crate::Serve;
+use crate::refusal::Refusal;
+
+/// Cells of one page of a range.
+const PAGE_CELLS: usize = 1000;
+
+/// How far the answer reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Everything that was answered 2xx before the request is in it.
+    pub(crate) complete: bool,
+    /// Now, when complete; else the log's time at the checkpoint (0 = none yet), Unix milliseconds.
+    pub(crate) as_of_ms: i64,
+}
+
+impl Progress {
+    /// The least of several.
+    pub(crate) fn least(self, other: Self) -> Self {
+        Self { complete: self.complete && other.complete, as_of_ms: self.as_of_ms.min(other.as_of_ms) }
+    }
+}
+
+/// Where a partition stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) partition: u32,
+    /// First offset that the log still holds.
+    pub(crate) first: u64,
+    /// One past the log's last durable record.
+    pub(crate) end: u64,
+    /// All records below this are durable in the store.
+    pub(crate) position: u64,
+    /// The log's time at `position`; 0 = nothing folded yet.
+    pub(crate) log_time_ms: i64,
+}
+
+impl Standing {
+    /// Records between the log's end and what is durable in the store.
+    pub(crate) fn lag(&self) -> u64 {
+        self.end.saturating_sub(self.position)
+    }
+
+    pub(crate) fn progress(&self, now_ms: i64) -> Progress {
+        let complete = self.lag() == 0;
+        Progress { complete, as_of_ms: if complete { now_ms } else { self.log_time_ms } }
+    }
+}
+
+/// Where these partitions stand. The log's ends are taken first.
+pub(crate) async fn standings(serve: &Serve, partitions: Range<u32>) -> Result<Vec<Standing>, Refusal> {
+    let held = serve.log.held().map_err(|error| {
+        tracing::warn!(%error, "log does not tell its end");
+        Refusal::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the log does not answer")
+    })?;
+    let mut standings = Vec::new();
+    for partition in partitions {
+        let checkpoint = serve.store.checkpoint(serve.generation, partition).await?;
+        let held = held.get(partition as usize);
+        standings.push(Standing {
+            partition,
+            first: held.map_or(0, |held| held.first),
+            end: held.map_or(0, |held| held.end),
+            position: checkpoint.map_or(0, |checkpoint| checkpoint.position),
+            log_time_ms: checkpoint.map_or(0, |checkpoint| checkpoint.log_time_ms),
+        });
+    }
+    Ok(standings)
+}
+
+/// Reads one environment's cells.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader<'a> {
+    serve: &'a Serve,
+    environment: Environment,
+    partition: u32,
+    pub(crate) progress: Progress,
+}
+
+impl<'a> Reader<'a> {
+    /// Opens an environment and notes how far its partition stands.
+    pub(crate) async fn open(serve: &'a Serve, environment: Environment, now_ms: i64) -> Result<Self, Refusal> {
+        let partition = partition::home(&environment, serve.partitions);
+        let standings = standings(serve, partition..partition + 1).await?;
+        let nowhere = Progress { complete: false, as_of_ms: 0 };
+        let progress = standings.first().map_or(nowhere, |standing| standing.progress(now_ms));
+        Ok(Self { serve, environment, partition, progress })
+    }
+
+    fn key(&self, kind: CellKind, name: &CellName, window: u32) -> CellKey {
+        CellKey {
+            generation: self.serve.generation,
+            partition: self.partition,
+            kind,
+            environment: self.environment.clone(),
+            name: name.clone(),
+            window,
+        }
+    }
+
+    /// Calls `take` with each window of a name in `[from, to)`, in order.
+    pub(crate) async fn windows(
+        &self,
+        kind: CellKind,
+        name: &CellName,
+        windows: Range<u32>,
+        mut take: impl FnMut(u32, Bytes) -> Result<(), Refusal>,
+    ) -> Result<usize, Refusal> {
+        let first = self.key(kind, name, windows.start);
+        self.range(CellRange::windows(&first, windows.end), |key, value| take(key.window, value)).await
+    }
+
+    /// Calls `take` with each name of a kind that sorts by name, from `from` on, in order.
+    pub(crate) async fn names(
+        &self,
+        kind: CellKind,
+        from: Option<&CellName>,
+        mut take: impl FnMut(CellName, Bytes) -> Result<(), Refusal>,
+    ) -> Result<usize, Refusal> {
+        let all = CellRange::names(self.serve.generation, self.partition, kind, &self.environment);
+        let range = match from {
+            Some(name) => all.names_from(name),
+            None => all,
+        };
+        self.range(range, |key, value| take(key.name, value)).await
+    }
+
+    /// Calls `take` with each name that has windows in `[from, to)` and with these, for a kind whose rows hold all names.
+    /// Names outside the interval cost one look each.
+    pub(crate) async fn names_and_windows(
+        &self,
+        kind: CellKind,
+        windows: Range<u32>,
+        mut take: impl FnMut(&CellName, Bytes) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut range = CellRange::names(self.serve.generation, self.partition, kind, &self.environment);
+        loop {
+            let page = self.serve.store.range(range.clone(), 1).await?;
+            let Some((key, _)) = page.cells.into_iter().next() else { return Ok(()) };
+            self.windows(kind, &key.name, windows.clone(), |_, value| take(&key.name, value)).await?;
+            range = range.seek(&self.key(kind, &key.name, u32::MAX));
+        }
+    }
+
+    /// One cell each of these (name, window) pairs, in order.
+    pub(crate) async fn cells(&self, kind: CellKind, pairs: &[(CellName, u32)]) -> Result<Vec<Option<Bytes>>, Refusal> {
+        let keys: Vec<CellKey> = pairs.iter().map(|(name, window)| self.key(kind, name, *window)).collect();
+        let mut values = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(PAGE_CELLS) {
+            let cells = self.serve.store.load(keys.to_vec()).await?;
+            values.extend(cells.into_iter().map(|cell| cell.map(|cell| cell.value)));
+        }
+        Ok(values)
+    }
+
+    async fn range(
+        &self,
+        mut range: CellRange,
+        mut take: impl FnMut(CellKey, Bytes) -> Result<(), Refusal>,
+    ) -> Result<usize, Refusal> {
+        let mut number = 0;
+        loop {
+            let page = self.serve.store.range(range.clone(), PAGE_CELLS).await?;
+            number += page.cells.len();
+            for (key, cell) in page.cells {
+                take(key, cell.value)?;
+            }
+            match page.next {
+                Some(next) => range.from = next,
+                None => return Ok(number),
+            }
+        }
+    }
+}

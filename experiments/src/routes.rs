@@ -1,0 +1,57 @@
+//! Every address there is, in one table: the router and the list that `/openapi.json` is checked against are made of it.
+//!
+//! Always true here: the router has no fallback of its own, so it can be merged with ingest's.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+
+use crate::{Serve, books, evaluations, events, launchdarkly, page, pipeline, probes, request};
+
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:expr;)*) => {
+        /// Method and path of each route.
+        #[cfg(test)]
+        pub(crate) const ALL: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
+
+        fn routes() -> Router<Arc<Serve>> {
+            Router::new()$(.route($path, $method($handler)))*
+        }
+    };
+}
+
+routes! {
+    get "/v1/projects/{project}/environments/{environment}/evaluations" => evaluations::evaluations;
+    get "/v1/projects/{project}/environments/{environment}/events" => events::events;
+    get "/v1/projects/{project}/environments/{environment}/books" => books::books;
+    get "/v1/pipeline/health" => pipeline::health;
+    get "/v1/pipeline/dead-letters" => pipeline::dead_letters;
+    get "/api/v2/usage/evaluations/{project}/{environment}/{flag}" => launchdarkly::evaluations;
+    get "/api/v2/usage/events/{type}" => launchdarkly::events;
+    get "/livez" => probes::livez;
+    get "/readyz" => probes::readyz;
+    get "/metrics" => probes::metrics;
+    get "/openapi.json" => probes::document;
+    get "/" => page::environment::show;
+    get "/flag" => page::flag::show;
+    get "/login" => page::login::show;
+    post "/login" => page::login::enter;
+    post "/logout" => page::login::leave;
+    get "/page.css" => page::style;
+    get "/page.js" => page::script;
+}
+
+/// Only the log-in form has a body.
+const BODY_BYTES_MAX: usize = 8 * 1024;
+
+/// The service as a router. Merge it with ingest's where both answer on one port.
+pub fn router(serve: Serve) -> Router {
+    let ids = Arc::new(request::RequestIds::new(&serve.request_prefix));
+    routes()
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(ids, request::answer))
+        .with_state(Arc::new(serve))
+}
