@@ -1,0 +1,138 @@
+//! Ingest as a value: what all requests share, and what its owner may do with it.
+//!
+//! Always true here: clones are the same ingest; it knows the time only from the [`Clock`] it was given.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventlog::EventLog;
+use schemas::generation::ClockLimits;
+use schemas::record::numbers_record;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::budget::Budget;
+use crate::carry::{Carry, PACE, WAIT};
+use crate::door::Door;
+use crate::doorstep::Doorstep;
+use crate::keys::{KeyTable, Keys};
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+
+/// Where the time comes from: Unix milliseconds.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// One ingest; clones are the same.
+#[derive(Clone)]
+pub struct Ingest(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) clock_limits: ClockLimits,
+    pub(crate) limits: Limits,
+    pub(crate) decoding: protocols::Limits,
+    pub(crate) clock: Clock,
+    pub(crate) keys: Keys,
+    pub(crate) budget: Budget,
+    pub(crate) door: Door,
+    pub(crate) carry: Carry,
+    pub(crate) doorstep: Doorstep,
+    pub(crate) metrics: Metrics,
+}
+
+impl fmt::Debug for Ingest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingest").field("log", &self.0.log).field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}
+
+impl Ingest {
+    /// An ingest in front of `log`. It has no key table yet, so it answers 503 until [`Ingest::set_keys`].
+    /// `clock_limits` are the generation's; `limits` must have passed [`Limits::check`].
+    #[must_use]
+    pub fn new(log: Arc<dyn EventLog>, clock_limits: ClockLimits, limits: Limits, clock: Clock) -> Self {
+        Self(Arc::new(Shared {
+            log,
+            clock_limits,
+            decoding: limits.decoding(),
+            budget: Budget::new(limits.in_flight_bytes_max),
+            limits,
+            clock,
+            keys: Keys::new(),
+            door: Door::default(),
+            carry: Carry::default(),
+            doorstep: Doorstep::default(),
+            metrics: Metrics::default(),
+        }))
+    }
+
+    /// Puts another key table in force, at once and without a restart. Keys that only the one before had are revoked, with
+    /// the grace of the limits.
+    pub fn set_keys(&self, table: KeyTable) {
+        self.0.keys.swap(table, (self.0.clock)(), self.0.limits.revoked_grace_seconds);
+    }
+
+    /// What people should see.
+    #[must_use]
+    pub fn doorstep(&self) -> &Doorstep {
+        &self.0.doorstep
+    }
+
+    /// Counters of this process.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// The counters in Prometheus' text form.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        let mut text = String::new();
+        self.0.metrics.write_text(&mut text, self.0.budget.held());
+        text
+    }
+
+    /// Bytes of bodies and records in flight.
+    #[must_use]
+    pub fn in_flight_bytes(&self) -> usize {
+        self.0.budget.held()
+    }
+
+    /// Refuses new payloads (503) from now on, and waits until those that came in are answered. That takes no longer than
+    /// a request and an append may.
+    pub async fn stop(&self) {
+        self.0.door.close();
+        self.0.door.empty().await;
+    }
+
+    /// Brings numbers of payloads refused whole into the log when no payload came along to take them. To be spawned once;
+    /// ends after [`Ingest::stop`], when the last of them are written.
+    pub async fn carry_numbers(self) {
+        let mut pace = interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.0.door.closed() => break,
+                _ = pace.tick() => self.append_numbers(WAIT).await,
+            }
+        }
+        self.0.door.empty().await;
+        self.append_numbers(Duration::ZERO).await;
+    }
+
+    async fn append_numbers(&self, wait: Duration) {
+        let shared = &*self.0;
+        for (environment, numbers) in shared.carry.take_waited(wait) {
+            let now_ms = (shared.clock)();
+            let record = numbers_record(&environment, shared.log.partitions(), &numbers, now_ms);
+            match timeout(shared.limits.append(), shared.log.append(vec![record])).await {
+                Ok(Ok(_)) => shared.metrics.add(|m| &m.records, 1),
+                // Nothing was kept, so they may wait for better days; else they may be in the log, and are not told twice.
+                Ok(Err(error)) if error.is_retryable() => shared.carry.add(&environment, &numbers),
+                Ok(Err(error)) => tracing::warn!(%environment, %error, "cannot write numbers of rejections"),
+                Err(_) => tracing::warn!(%environment, "writing numbers of rejections took too long"),
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Ingest as its clients and its owner see it: requests in, answers and records out.
+
+mod answers;
+mod bad;
+mod bench;
+mod carried;
+mod landing;
+mod overload;
+mod stopping;
+mod swapping;

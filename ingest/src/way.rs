@@ -1,0 +1,223 @@
+//! The way of a payload through ingest, step by step.
+//!
+//! Always true here: each step either goes on or ends the way with an [`End`]; whatever can be refused cheaply is refused
+//! before the body is read; nothing is kept of a payload that is not answered 202, but the numbers of its rejections.
+//!
+//! Places left for later: a flood from one key is to be refused beside the budget (before the body); raw payloads are to be
+//! forwarded to a vendor after the append, from the body, which must then live that long; the gate (DESIGN §6) decides in
+//! [`append`] whether the log, the old store or both must have the payload before the answer.
+
+use axum::body::Body;
+use http::request::Parts;
+use protocols::{Carries, Outcome, Refusal, Reply, Request, Route, RouteMiss, answer, answer_miss};
+use schemas::event::Credential;
+use schemas::rejection::{Rejection, Rejections};
+use tokio::time::{Instant, timeout};
+
+use crate::body::{self, BodyError};
+use crate::ingest::Shared;
+use crate::keys::{Answer, Owner};
+use crate::records::{Records, records};
+
+/// Where a way ends.
+enum End {
+    Accepted,
+    Refused(Refusal),
+    UnknownKey,
+    TooSlow,
+    Overloaded,
+    Unavailable,
+}
+
+/// Headers as the protocols take them.
+type Headers<'a> = [(&'a str, &'a [u8])];
+
+/// Walks a request from its head to its reply.
+pub(crate) async fn walk(shared: &Shared, parts: &Parts, body: Body) -> Reply {
+    let arrived = Instant::now();
+    let headers: Vec<(&str, &[u8])> =
+        parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let (method, path) = (parts.method.as_str(), parts.uri.path());
+    let route = match protocols::route(method, path) {
+        Ok(route) => route,
+        Err(miss) => {
+            note_miss(shared, &miss, method, path, &headers);
+            return answer_miss(miss, &headers);
+        }
+    };
+    let query = parts.uri.query().unwrap_or("");
+    let request = Request { method, path, query, headers: &headers, body: &[] };
+    let end = walk_route(shared, &route, request, body, arrived).await;
+    let outcome = match &end {
+        End::Accepted => Outcome::Accepted,
+        End::Refused(refusal) => Outcome::Refused(refusal),
+        End::UnknownKey => Outcome::UnknownKey,
+        End::TooSlow => Outcome::TooSlow,
+        End::Overloaded => Outcome::Overloaded,
+        End::Unavailable => Outcome::Unavailable,
+    };
+    answer(&route, outcome, &headers)
+}
+
+async fn walk_route(shared: &Shared, route: &Route<'_>, request: Request<'_>, body: Body, arrived: Instant) -> End {
+    if route.carries == Carries::Preflight {
+        return End::Accepted;
+    }
+    let Some(_inside) = shared.door.enter() else { return End::Unavailable };
+    let credential = route.credential(request.headers);
+    let whose = credential
+        .as_ref()
+        .map_or(Answer::Unknown, |credential| shared.keys.find(route.credential_kind, credential, (shared.clock)()));
+    if let Some(refusal) = over_header_limits(shared, request.headers) {
+        return refuse(shared, &whose, refusal);
+    }
+    let owner = match &whose {
+        Answer::Known(owner) | Answer::Revoked(owner) => owner,
+        Answer::CannotAsk => return End::Unavailable,
+        Answer::Unknown => {
+            let credential = credential.as_deref().unwrap_or_default();
+            shared.doorstep.unknown_key(route.credential_kind, credential, (shared.clock)());
+            return End::UnknownKey;
+        }
+    };
+    let Some(mut held) = body::room_for(&body, &shared.budget, &shared.limits) else { return overloaded(shared) };
+    let by = arrived + shared.limits.request();
+    let wire = match body::read(body, &mut held, &shared.limits, by).await {
+        Ok(wire) => wire,
+        Err(BodyError::TooSlow) => return End::TooSlow,
+        Err(BodyError::Overloaded) => return overloaded(shared),
+        Err(BodyError::TooLarge) => return refuse(shared, &whose, too_large(shared)),
+    };
+    shared.metrics.add(|m| &m.body_bytes, wire.len() as u64);
+    if matches!(whose, Answer::Revoked(_)) {
+        shared.metrics.add(|m| &m.discarded, 1);
+        return End::Accepted;
+    }
+    let greets = !owner.greeted.load(std::sync::atomic::Ordering::Relaxed);
+    let made = match records(shared, &owner.environment, route, &Request { body: &wire, ..request }, greets) {
+        Ok(made) => made,
+        Err(refusal) => return refuse(shared, &whose, refusal),
+    };
+    drop(wire);
+    // From here on the records are what lies in memory: a small body may have become large ones.
+    let record_bytes = made.appends.iter().map(|append| append.header.len() + append.body.len()).sum();
+    if !held.resize(record_bytes) {
+        shared.carry.add(&owner.environment, &made.carried);
+        return overloaded(shared);
+    }
+    append(shared, owner, made, record_bytes).await
+}
+
+/// Brings the records into the log and waits for its word.
+async fn append(shared: &Shared, owner: &Owner, mut made: Records, record_bytes: usize) -> End {
+    let appends = std::mem::take(&mut made.appends);
+    let number = appends.len() as u64;
+    if number == 0 {
+        shared.carry.add(&owner.environment, &made.rejected);
+    } else {
+        match timeout(shared.limits.append(), shared.log.append(appends)).await {
+            Ok(Ok(_offsets)) => {}
+            Ok(Err(error)) => {
+                // Only where nothing was kept may the numbers travel again.
+                if error.is_retryable() {
+                    shared.carry.add(&owner.environment, &made.carried);
+                }
+                tracing::warn!(%error, environment = %owner.environment, "cannot append a payload");
+                shared.metrics.add(|m| &m.appends_failed, 1);
+                return End::Unavailable;
+            }
+            Err(_) => {
+                tracing::warn!(environment = %owner.environment, "the log did not acknowledge a payload in time");
+                shared.metrics.add(|m| &m.appends_failed, 1);
+                return End::Unavailable;
+            }
+        }
+    }
+    shared.metrics.add(|m| &m.accepted, made.accepted);
+    shared.metrics.add(|m| &m.records, number);
+    shared.metrics.add(|m| &m.record_bytes, record_bytes as u64);
+    shared.metrics.add_rejected(&made.rejected);
+    shared.doorstep.rejected(&owner.environment, &made.rejected);
+    if let (Some((sdk, flags)), true) = (made.greeting, made.accepted > 0) {
+        owner.greeted.store(true, std::sync::atomic::Ordering::Relaxed);
+        shared.doorstep.first_payload(&owner.environment, sdk, flags);
+    }
+    End::Accepted
+}
+
+/// Refuses a payload whole; where its environment is known, the number goes on its way into the books.
+fn refuse(shared: &Shared, whose: &Answer, refusal: Refusal) -> End {
+    let numbers = one(refusal.reason);
+    shared.metrics.add_rejected(&numbers);
+    if let Answer::Known(owner) = whose {
+        shared.carry.add(&owner.environment, &numbers);
+        shared.doorstep.rejected(&owner.environment, &numbers);
+    }
+    End::Refused(refusal)
+}
+
+fn overloaded(shared: &Shared) -> End {
+    shared.metrics.add(|m| &m.overloaded, 1);
+    End::Overloaded
+}
+
+fn one(reason: Rejection) -> Rejections {
+    let mut numbers = Rejections::default();
+    numbers.add(reason, 1);
+    numbers
+}
+
+fn over_header_limits(shared: &Shared, headers: &Headers<'_>) -> Option<Refusal> {
+    let limits = &shared.limits;
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if headers.len() <= limits.headers_max && bytes <= limits.header_bytes_max {
+        return None;
+    }
+    let message = format!(
+        "{} headers of {bytes} bytes are over the limit of {} and {} bytes",
+        headers.len(),
+        limits.headers_max,
+        limits.header_bytes_max
+    );
+    Some(Refusal::new(Rejection::HeaderTooLarge, message))
+}
+
+fn too_large(shared: &Shared) -> Refusal {
+    let limit = shared.limits.body_bytes_max;
+    Refusal::new(Rejection::PayloadTooLarge, format!("body is over the limit of {limit} bytes; flush more often"))
+}
+
+/// Counts and shows a request that belongs to no protocol.
+fn note_miss(shared: &Shared, miss: &RouteMiss, method: &str, path: &str, headers: &Headers<'_>) {
+    let now_ms = (shared.clock)();
+    match miss {
+        RouteMiss::FlagDelivery => {
+            shared.metrics.add(|m| &m.flag_delivery, 1);
+            shared.doorstep.flag_delivery(method, path, now_ms);
+        }
+        RouteMiss::UnknownUnderPrefix => {
+            shared.doorstep.wrong_path(method, path, now_ms);
+            let numbers = one(Rejection::UnknownPath);
+            shared.metrics.add_rejected(&numbers);
+            if let Some(owner) = sender(shared, headers, now_ms) {
+                shared.carry.add(&owner.environment, &numbers);
+                shared.doorstep.rejected(&owner.environment, &numbers);
+            }
+        }
+        RouteMiss::WrongMethod { .. } => shared.doorstep.wrong_path(method, path, now_ms),
+        // An SDK posts; whoever gets a page that is not there is no SDK.
+        RouteMiss::Foreign if method == "POST" => shared.doorstep.wrong_path(method, path, now_ms),
+        RouteMiss::Foreign => {}
+    }
+}
+
+/// Whose key a request to an unknown path brings along.
+fn sender(shared: &Shared, headers: &Headers<'_>, now_ms: i64) -> Option<std::sync::Arc<Owner>> {
+    let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"))?;
+    let value = value.trim_ascii();
+    let key = value.strip_prefix(b"api_key ").unwrap_or(value);
+    [Credential::Server, Credential::Mobile].into_iter().find_map(|kind| match shared.keys.find(kind, key, now_ms) {
+        Answer::Known(owner) => Some(owner),
+        _ => None,
+    })
+}
