@@ -18,6 +18,9 @@ mod sdks;
 mod texts;
 mod usage;
 
+#[cfg(test)]
+mod tests;
+
 pub use books::{Books, BooksChange};
 pub use definition::{BODY_BYTES_MAX, Definition, DefinitionChange};
 pub use events::{EventChange, Events};
@@ -146,6 +149,19 @@ impl Cell {
         }
     }
 
+    /// Adds another cell to this one, for readers. One of another kind changes nothing.
+    pub fn merge(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Usage(cell), Self::Usage(other)) => cell.merge(other),
+            (Self::LastSeen(cell), Self::LastSeen(other)) => cell.merge(other),
+            (Self::Events(cell), Self::Events(other)) => cell.merge(other),
+            (Self::Books(cell), Self::Books(other)) => cell.merge(other),
+            (Self::Sdks(cell), Self::Sdks(other)) => cell.merge(other),
+            (Self::Definition(cell), Self::Definition(other)) => cell.merge(other),
+            _ => {}
+        }
+    }
+
     /// Applies a change; answers whether the cell is another than before. A change of another kind changes nothing.
     pub fn apply(&mut self, change: &Change<'_>, limits: &FoldLimits) -> bool {
         match (self, change) {
@@ -181,7 +197,7 @@ pub fn bytes_max(kind: CellKind, limits: &FoldLimits) -> usize {
     match kind {
         CellKind::Usage => usage::bytes_max(limits),
         CellKind::LastSeen => last_seen::bytes_max(limits),
-        CellKind::Events => 64,
+        CellKind::Events => events::BYTES_MAX,
         CellKind::Books => books::BYTES_MAX,
         CellKind::Sdks => sdks::bytes_max(limits),
         CellKind::Definition => CELL_BYTES_MAX,

@@ -14,6 +14,9 @@ mod payload;
 mod prepare;
 mod step;
 
+#[cfg(test)]
+mod tests;
+
 pub use commit::{Commit, DeadLetter, Outcome};
 pub use prepare::{Prepared, Record};
 pub use step::{Halt, Stepped};

@@ -213,7 +213,7 @@ impl Cells {
         if over == 0 {
             return;
         }
-        let mut clean: Vec<(u64, u32)> = (0_u32..)
+        let mut clean: Vec<(u64, u32)> = (0..=u32::MAX)
             .zip(&self.slots)
             .filter_map(|(slot, held)| held.as_ref().map(|held| (slot, held)))
             .filter(|(_, held)| !held.dirty && !held.flushing)

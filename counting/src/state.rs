@@ -8,6 +8,9 @@ mod names;
 mod remembered;
 mod rows;
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use hashbrown::HashMap;
 use schemas::id::Environment;

@@ -2,10 +2,10 @@
 
 mod crash;
 mod cuts;
-mod dice;
-mod naive;
-mod payloads;
-mod world;
+pub(crate) mod dice;
+pub(crate) mod naive;
+pub(crate) mod payloads;
+pub(crate) mod world;
 
 use std::sync::Once;
 

@@ -16,6 +16,9 @@ mod flush;
 mod settings;
 mod start;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use schemas::cell::CellKey;

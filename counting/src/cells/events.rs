@@ -11,6 +11,8 @@ use schemas::wire::cells as wire;
 use super::{COUNTER_MAX, CellError, add};
 
 const KIND: &str = "events";
+/// The largest encoding, in bytes.
+pub(super) const BYTES_MAX: usize = 2 * (1 + 7) + (2 + 16);
 
 /// A custom event's numbers in an hour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -63,9 +63,11 @@ impl<'r> Asker<'r> {
             }
             Content::Definition(definition) if self.rules.partition == 0 => {
                 if let Some(name) = definition_name(definition) {
-                    let key = CellRef { kind: CellKind::Definition, environment, name: NameRef::Key(&name), window: 0 };
-                    if self.cells.find(&key).is_none() {
-                        self.keys.push(key.to_key(self.rules.generation.number, self.rules.partition));
+                    let name = NameRef::Key(&name);
+                    let cell = CellRef { kind: CellKind::Definition, environment, name, window: 0 };
+                    let key = cell.to_key(self.rules.generation.number, self.rules.partition);
+                    if self.cells.find(&cell).is_none() && !self.keys.contains(&key) {
+                        self.keys.push(key);
                     }
                 }
             }

@@ -83,7 +83,7 @@ impl Remembered {
     pub(crate) fn changes(&mut self) -> RememberedChanges {
         let from = self.saved.max(self.base);
         let skip = usize::try_from(from - self.base).unwrap_or(usize::MAX);
-        let ids = self.ring.iter().skip(skip).zip(from..).filter(|(id, _)| **id != NONE);
+        let ids = self.ring.iter().skip(skip).zip(from..=u64::MAX).filter(|(id, _)| **id != NONE);
         let put = ids.map(|(id, offset)| (offset, *id)).collect();
         self.saved = self.next();
         RememberedChanges { put, remove: std::mem::take(&mut self.trimmed) }
@@ -97,6 +97,12 @@ impl Remembered {
     /// How many ids are known.
     pub(crate) fn len(&self) -> usize {
         self.newest.len()
+    }
+
+    /// Memory held, in bytes.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.ring.capacity() * size_of::<RecordId>() + self.newest.allocation_size()
     }
 
     /// Offset of the oldest record in the window.

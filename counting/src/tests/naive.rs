@@ -2,7 +2,7 @@
 //!
 //! A cell is a list of facts (a text and a number). It shares no code with the fold but the reading of records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use schemas::cell::{CellKey, CellKind, CellName};
@@ -28,6 +28,8 @@ pub(crate) struct Naive {
     ids: Vec<(u64, RecordId)>,
     names: BTreeMap<(Environment, bool), Vec<Vec<u8>>>,
     pub(crate) log_time_ms: i64,
+    /// Offsets of records that cannot be folded.
+    pub(crate) poisoned: BTreeSet<u64>,
 }
 
 impl Naive {
@@ -39,11 +41,18 @@ impl Naive {
             ids: Vec::new(),
             names: BTreeMap::new(),
             log_time_ms: 0,
+            poisoned: BTreeSet::new(),
         }
     }
 
+    /// After the whole log.
+    pub(crate) fn folded(mut self, log: &[Logged]) -> Self {
+        log.iter().for_each(|logged| self.record(logged));
+        self
+    }
+
     /// Cells after each prefix: entry n is after n records.
-    pub(crate) fn prefixes(mut self, log: &[Logged]) -> Vec<Counts> {
+    pub(crate) fn prefixes(&mut self, log: &[Logged]) -> Vec<Counts> {
         let mut all = vec![self.counts.clone()];
         for logged in log {
             self.record(logged);
@@ -54,7 +63,10 @@ impl Naive {
 
     fn record(&mut self, logged: &Logged) {
         let offset = logged.offset;
-        let Some(header) = Header::salvage(&logged.header) else { return };
+        let Some(header) = Header::salvage(&logged.header) else {
+            self.poisoned.insert(offset);
+            return;
+        };
         self.log_time_ms = self.log_time_ms.max(logged.append_ms.min(header.received_ms + 300_000));
         let id = header.record_id();
         let near = |(at, known): &(u64, RecordId)| Some(*known) == id && offset - at <= self.generation.dedupe_records;
@@ -69,7 +81,7 @@ impl Naive {
         let known = Header::decode(&logged.header).map(|header| header.kind);
         let payload = record::decode_payload(logged, header.received_ms);
         match (known, payload) {
-            _ if self.panics_at.contains(&offset) => self.books(&header, "poison", header.accepted, &rejected),
+            _ if self.panics_at.contains(&offset) => self.poison(offset, &header, &rejected),
             (Ok(RecordKind::Payload), Ok(view)) => {
                 self.books(&header, "counted", header.accepted - view.late(), &rejected);
                 self.payload(&header, &view);
@@ -77,7 +89,7 @@ impl Naive {
             (Ok(RecordKind::Numbers), _) => self.books(&header, "counted", header.accepted, &rejected),
             (Ok(RecordKind::Definition), _) => self.definition(logged, &header),
             (Ok(RecordKind::Generation), _) => {}
-            _ => self.books(&header, "poison", header.accepted, &rejected),
+            _ => self.poison(offset, &header, &rejected),
         }
     }
 
@@ -96,6 +108,11 @@ impl Naive {
         add(facts, "accepted".into(), header.accepted);
         add(facts, what.into(), number);
         rejected.iter().for_each(|(reason, number)| add(facts, format!("rejected {}", reason.code()), number));
+    }
+
+    fn poison(&mut self, offset: u64, header: &Header, rejected: &Rejections) {
+        self.poisoned.insert(offset);
+        self.books(header, "poison", header.accepted, rejected);
     }
 
     fn payload(&mut self, header: &Header, view: &PayloadView) {
@@ -182,6 +199,7 @@ impl Naive {
     fn definition(&mut self, logged: &Logged, header: &Header) {
         let definition = record::decode_definition(&logged.body).unwrap();
         if definition.version != 0 {
+            self.poisoned.insert(logged.offset);
             return;
         }
         let name = [&[1], definition.key.as_ref()].concat().into();

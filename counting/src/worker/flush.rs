@@ -26,6 +26,19 @@ pub(super) struct UnderWay {
     stages: Vec<Stage>,
 }
 
+#[cfg(test)]
+impl UnderWay {
+    /// What says that the present step has succeeded.
+    pub(super) fn answer(&self) -> super::Input {
+        match self.stages.first() {
+            Some(Stage::Cells) => super::Input::Wrote(vec![WriteAnswer::Stored; self.flush.cells.len()]),
+            Some(Stage::Checkpoint) => super::Input::CheckpointWrote(true),
+            Some(Stage::State) => super::Input::StateSaved,
+            _ => super::Input::Committed(Committed::Durable),
+        }
+    }
+}
+
 impl Worker {
     /// Begins a flush unless one is under way or there is nothing to make durable.
     pub(super) fn begin_flush(&mut self, actions: &mut Vec<Action>) {

@@ -1,0 +1,288 @@
+//! One record at a time: the generation, the duplicate check, poison, the books, `needs`.
+
+use bytes::Bytes;
+use prost::Message;
+use schemas::cell::CellKind;
+use schemas::generation::Disagreement;
+use schemas::id::Environment;
+use schemas::log::Logged;
+use schemas::record;
+use schemas::rejection::Rejections;
+use schemas::wire::record as wire;
+
+use super::*;
+use crate::cells::{BooksChange, Cell};
+use crate::held::Cells;
+use crate::state::State;
+use crate::tests::{dice::Dice, naive, payloads, quiet_wanted_panics};
+
+struct Partition {
+    rules: Rules,
+    state: State,
+    cells: Cells,
+}
+
+impl Partition {
+    fn new(rules: Rules) -> Self {
+        let state = State::empty(rules.generation.dedupe_records);
+        Self { rules, state, cells: Cells::default() }
+    }
+
+    /// Folds a record, loading nothing but what `needs` asks for; answers what became of it.
+    fn fold(&mut self, logged: Logged) -> Result<(Outcome, Option<DeadLetter>), Halt> {
+        let prepared = self.rules.decode(vec![logged]);
+        for key in self.rules.needs(&prepared, &self.state, &self.cells) {
+            self.cells.insert(key, None, u64::MAX).unwrap();
+        }
+        match self.rules.step(&self.state, &self.cells, &prepared.records[0]) {
+            Stepped::Commit(commit) => {
+                let outcome = commit.outcome();
+                Ok((outcome, commit.apply(&mut self.state, &mut self.cells, &self.rules.generation.fold)))
+            }
+            Stepped::Missing(keys) => panic!("needs did not name {keys:?}"),
+            Stepped::Halt(halt) => Err(halt),
+        }
+    }
+
+    /// The books of all days together.
+    fn books(&mut self) -> BooksChange {
+        let mut all = Cell::empty(CellKind::Books);
+        for write in self.cells.begin_flush().iter().filter(|write| write.key.kind == CellKind::Books) {
+            all.merge(&Cell::decode(CellKind::Books, &write.cell.value).unwrap());
+        }
+        let Cell::Books(books) = all else { panic!("not books") };
+        *books.numbers()
+    }
+}
+
+fn first(rules: &Rules) -> Logged {
+    let append = record::generation_record(&rules.generation, rules.partition, 0);
+    Logged { offset: 0, append_ms: 0, header: append.header, body: append.body }
+}
+
+fn rules() -> Rules {
+    Rules::new(payloads::small_generation(), 0)
+}
+
+fn begun() -> Partition {
+    let mut partition = Partition::new(rules());
+    let first = first(&partition.rules);
+    partition.fold(first).unwrap();
+    partition
+}
+
+fn header(version: u32) -> wire::Header {
+    wire::Header {
+        version,
+        kind: 1,
+        project: Bytes::from_static(b"p"),
+        environment: Bytes::from_static(b"dev"),
+        id_kind: 1,
+        payload_id: Bytes::from_static(b"id"),
+        home: true,
+        accepted: 5,
+        received_ms: 1_700_000_000_000,
+        carried: vec![wire::Number { reason: 8, number: 2 }],
+        rejected: vec![wire::Number { reason: 1, number: 3 }],
+        ..wire::Header::default()
+    }
+}
+
+fn logged(offset: u64, header: &wire::Header, body: &[u8]) -> Logged {
+    Logged { offset, append_ms: 0, header: header.encode_to_vec().into(), body: Bytes::copy_from_slice(body) }
+}
+
+#[test]
+fn a_partition_begins_with_its_generation() {
+    let mut partition = Partition::new(rules());
+    assert_eq!(partition.fold(logged(0, &header(1), b"")).unwrap_err(), Halt::NoGeneration(0));
+    let mut other = rules();
+    other.generation.fold.flags_max = 7;
+    let halt = partition.fold(first(&other)).unwrap_err();
+    let Halt::Generation { offset: 0, why: Disagreement::Mismatch(mismatch) } = &halt else { panic!("{halt:?}") };
+    assert_eq!(mismatch.field, "flags_max");
+    assert!(halt.to_string().contains("flags_max = 7"), "{halt}");
+    assert_eq!(partition.fold(first(&rules())).unwrap().0, Outcome::Folded);
+}
+
+#[test]
+fn a_generation_that_disagrees_later_stops_the_partition_too() {
+    let mut partition = begun();
+    let mut other = rules();
+    other.generation.dedupe_records += 1;
+    let later = Logged { offset: 1, ..first(&other) };
+    assert!(matches!(partition.fold(later), Err(Halt::Generation { offset: 1, .. })));
+}
+
+#[test]
+fn what_nobody_understands_is_booked_once_as_poison_and_then_as_duplicate() {
+    let late = wire::Payload { late: 6, ..wire::Payload::default() };
+    let no_hour = wire::Counts {
+        flag: vec![1],
+        variation: vec![1],
+        version: vec![0],
+        value: vec![0],
+        count: vec![1],
+        minute: vec![-1_000_000_000],
+        marks: vec![0],
+        element: vec![0],
+    };
+    let no_hour = wire::Payload { texts: vec![Bytes::from_static(b"f")], counts: Some(no_hour), ..Default::default() };
+    let cases: [(&str, wire::Header, Vec<u8>); 5] = [
+        ("a body that is none", header(1), b"\xff\xff".to_vec()),
+        ("a version of tomorrow", header(2), Vec::new()),
+        ("a kind of tomorrow", wire::Header { kind: 9, ..header(1) }, Vec::new()),
+        ("more late than accepted", header(1), late.encode_to_vec()),
+        ("a count in no hour", header(1), no_hour.encode_to_vec()),
+    ];
+    for (what, header, body) in cases {
+        let mut partition = begun();
+        let (outcome, letter) = partition.fold(logged(1, &header, &body)).unwrap();
+        let letter = letter.unwrap_or_else(|| panic!("{what}: no dead letter"));
+        assert_eq!((outcome, letter.offset, &letter.body[..]), (Outcome::Poison, 1, &body[..]), "{what}");
+        assert_eq!(partition.fold(logged(2, &header, &body)).unwrap(), (Outcome::Duplicate, None), "{what}");
+        let books = partition.books();
+        let refused = books.rejected.refused();
+        let numbers = (books.accepted, books.counted, books.poison, books.duplicate, refused);
+        assert_eq!(numbers, (10, 0, 5, 5, 3 + 2 + 2), "{what}: rejected once, carried twice");
+    }
+}
+
+#[test]
+fn a_panic_in_the_fold_is_poison_and_changes_nothing_else() {
+    quiet_wanted_panics();
+    let mut partition = Partition::new(rules().panicking_at(vec![1]));
+    let first = first(&partition.rules);
+    partition.fold(first).unwrap();
+    let (outcome, letter) = partition.fold(logged(1, &header(1), b"")).unwrap();
+    let reason = letter.unwrap().reason;
+    assert_eq!(outcome, Outcome::Poison);
+    assert!(reason.contains("panicked") && reason.contains("offset 1"), "{reason}");
+    assert_eq!(partition.fold(logged(2, &header(1), b"")).unwrap().0, Outcome::Duplicate);
+    let kinds: Vec<CellKind> = partition.cells.begin_flush().iter().map(|write| write.key.kind).collect();
+    assert_eq!(kinds, [CellKind::Books]);
+}
+
+#[test]
+fn a_header_that_is_none_is_a_dead_letter_and_in_no_books() {
+    let mut partition = begun();
+    let bad = Logged { header: Bytes::from_static(b"\xff"), ..logged(1, &header(1), b"body") };
+    let (outcome, letter) = partition.fold(bad).unwrap();
+    assert_eq!((outcome, letter.map(|letter| letter.body)), (Outcome::Poison, Some(Bytes::from_static(b"body"))));
+    assert_eq!(partition.books(), BooksChange::default());
+    assert_eq!(partition.state.position(), 2);
+}
+
+#[test]
+fn parts_of_subjects_touch_neither_books_nor_events() {
+    let mut partition = begun();
+    let conversions = wire::Conversions {
+        key: vec![1],
+        kind: vec![1],
+        time: vec![0],
+        value: vec![5],
+        marks: vec![1],
+        sampling: vec![1],
+        contexts: vec![0],
+        ..wire::Conversions::default()
+    };
+    let texts = vec![Bytes::from_static(b"buy")];
+    let body = wire::Payload { texts, conversions: Some(conversions), ..Default::default() }.encode_to_vec();
+    let subject = wire::Header { home: false, accepted: 0, carried: vec![], rejected: vec![], ..header(1) };
+    assert_eq!(partition.fold(logged(1, &subject, &body)).unwrap().0, Outcome::Folded);
+    assert!(partition.cells.begin_flush().is_empty());
+    let home = wire::Header { part: 1, ..header(1) };
+    partition.fold(logged(2, &home, &body)).unwrap();
+    let kinds: Vec<CellKind> = partition.cells.begin_flush().iter().map(|write| write.key.kind).collect();
+    assert_eq!(kinds, [CellKind::Books, CellKind::Events]);
+}
+
+#[test]
+fn definitions_count_in_partition_0_and_the_highest_version_stays() {
+    let definition = |version, body: &'static str| wire::Definition {
+        project: Bytes::from_static(b"p"),
+        environment: Bytes::new(),
+        kind: 1,
+        key: Bytes::from_static(b"f"),
+        version,
+        body: body.into(),
+    };
+    let record = |offset, partition, version, body| {
+        let append = record::definition_record(&definition(version, body), partition, 0);
+        Logged { offset, append_ms: 0, header: append.header, body: append.body }
+    };
+    let mut zero = begun();
+    zero.fold(record(1, 0, 0, "old")).unwrap();
+    zero.fold(record(4, 0, 0, "new")).unwrap();
+    assert_eq!(zero.fold(record(5, 0, 9, "odd")).unwrap().0, Outcome::Poison);
+    let writes = zero.cells.begin_flush();
+    let Cell::Definition(held) = Cell::decode(CellKind::Definition, &writes[0].cell.value).unwrap() else { panic!() };
+    assert_eq!((writes.len(), held.version(), &held.body()[..]), (1, 5, &b"new"[..]));
+    assert_eq!(zero.state.definition_version(), 5);
+
+    let mut one = Partition::new(Rules::new(payloads::small_generation(), 1));
+    let begin = first(&one.rules);
+    one.fold(begin).unwrap();
+    one.fold(record(1, 1, 5, "new")).unwrap();
+    one.fold(record(2, 1, 2, "old")).unwrap();
+    assert_eq!(one.fold(record(3, 1, 0, "none")).unwrap().0, Outcome::Poison);
+    assert!(one.cells.begin_flush().is_empty());
+    assert_eq!(one.state.definition_version(), 5);
+}
+
+#[test]
+fn the_running_log_time_believes_neither_clock_alone() {
+    let mut partition = begun();
+    let at = |offset, append_ms, received_ms| {
+        let header = wire::Header { received_ms, payload_id: Bytes::copy_from_slice(&[offset as u8]), ..header(1) };
+        Logged { append_ms, ..logged(offset, &header, b"") }
+    };
+    for (offset, append_ms, received_ms, expected) in [
+        (1, 1_000_000, 900_000, 1_000_000),
+        (2, 9_000_000, 1_000_000, 1_300_000),
+        (3, 500, 1_000_000, 1_300_000),
+        (4, 1_400_000, 99_000_000, 1_400_000),
+    ] {
+        partition.fold(at(offset, append_ms, received_ms)).unwrap();
+        assert_eq!(partition.state.log_time_ms(), expected, "offset {offset}");
+    }
+}
+
+#[test]
+fn needs_names_every_cell_for_any_batch() {
+    quiet_wanted_panics();
+    let generation = payloads::small_generation();
+    for seed in 0..300 {
+        let mut dice = Dice::new(seed);
+        let made = payloads::make_log(&mut dice, &generation, 40);
+        let rules = Rules::new(generation.clone(), 0).panicking_at(made.panics_at.clone());
+        let (mut state, mut cells) = (State::empty(generation.dedupe_records), Cells::default());
+        let mut rest = &made.log[..];
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at((1 + dice.below(12)).min(rest.len()));
+            rest = later;
+            let prepared = rules.decode(batch.to_vec());
+            let keys = rules.needs(&prepared, &state, &cells);
+            assert!(keys.iter().enumerate().all(|(at, key)| !keys[..at].contains(key)), "each once, seed {seed}");
+            keys.into_iter().for_each(|key| cells.insert(key, None, u64::MAX).unwrap());
+            for record in &prepared.records {
+                match rules.step(&state, &cells, record) {
+                    Stepped::Commit(commit) => drop(commit.apply(&mut state, &mut cells, &generation.fold)),
+                    other => panic!("{other:?}\nseed {seed}"),
+                }
+            }
+        }
+        let naive = naive::Naive::new(&generation, &made.panics_at).folded(&made.log);
+        assert_eq!(state.log_time_ms(), naive.log_time_ms, "seed {seed}");
+    }
+}
+
+#[test]
+fn what_was_refused_is_booked_where_it_was_received() {
+    let mut partition = begun();
+    let mut carried = Rejections::default();
+    carried.add(schemas::rejection::Rejection::BadCompression, 4);
+    let append = record::numbers_record(&Environment::new("p", "dev").unwrap(), 1, &carried, 1_700_000_000_000);
+    partition.fold(Logged { offset: 1, append_ms: 0, header: append.header, body: append.body }).unwrap();
+    assert_eq!(partition.books(), BooksChange { rejected: carried, ..BooksChange::default() });
+}
