@@ -15,7 +15,7 @@ use crate::budget::Budget;
 use crate::carry::{Carry, PACE, WAIT};
 use crate::door::Door;
 use crate::doorstep::Doorstep;
-use crate::keys::{KeyTable, Keys};
+use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 
@@ -47,7 +47,7 @@ impl fmt::Debug for Ingest {
 }
 
 impl Ingest {
-    /// An ingest in front of `log`. It has no key table yet, so it answers 503 until [`Ingest::set_keys`].
+    /// An ingest in front of `log`. It has no key table yet, so it answers 503 until [`Ingest::keys`] gets one.
     /// `clock_limits` are the generation's; `limits` must have passed [`Limits::check`].
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>, clock_limits: ClockLimits, limits: Limits, clock: Clock) -> Self {
@@ -66,10 +66,10 @@ impl Ingest {
         }))
     }
 
-    /// Puts another key table in force, at once and without a restart. Keys that only the one before had are revoked, with
-    /// the grace of the limits.
-    pub fn set_keys(&self, table: KeyTable) {
-        self.0.keys.swap(table, (self.0.clock)(), self.0.limits.revoked_grace_seconds);
+    /// The key table in force; swap it when the configuration changes.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
     }
 
     /// What people should see.

@@ -149,7 +149,7 @@ impl Keys {
         Self::default()
     }
 
-    /// Puts another table in force; [`crate::Ingest::set_keys`] is the usual way. Keys that only the one before had are revoked, with `grace_seconds` from `now_ms` on;
+    /// Puts another table in force. Keys that only the one before had are revoked, with `grace_seconds` from `now_ms` on;
     /// a key revoked earlier keeps its end; a key that comes back is valid at once.
     pub fn swap(&self, mut table: KeyTable, now_ms: i64, grace_seconds: u64) {
         let grace_ms = i64::try_from(grace_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);

@@ -139,7 +139,7 @@ impl Bench {
         let clock = Arc::clone(&now_ms);
         let clock = Arc::new(move || clock.load(Ordering::Relaxed));
         let ingest = Ingest::new(Arc::clone(&log) as Arc<dyn EventLog>, ClockLimits::default(), limits, clock);
-        ingest.set_keys(table(&[SERVER_KEY]));
+        ingest.keys().swap(table(&[SERVER_KEY]), NOW_MS, 0);
         Self { ingest, log, now_ms }
     }
 

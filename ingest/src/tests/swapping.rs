@@ -1,18 +1,17 @@
 //! Keys change while requests come.
 
 use super::bench::{Bench, NOW_MS, SERVER_KEY, post, summary, table};
-use crate::limits::Limits;
 
 #[tokio::test]
 async fn keys_are_swapped_without_a_restart() {
-    let bench = Bench::with(Limits { revoked_grace_seconds: 60, ..Limits::default() });
+    let bench = Bench::new();
     let status = async |key: &str| {
         let answer = bench.send(post(key).body(summary(NOW_MS).into()).unwrap()).await;
         (answer.status, bench.records().len())
     };
     assert_eq!(status(SERVER_KEY).await, (202, 1));
     assert_eq!(status("sdk-newer-0002").await, (401, 0));
-    bench.ingest.set_keys(table(&["sdk-newer-0002"]));
+    bench.ingest.keys().swap(table(&["sdk-newer-0002"]), NOW_MS, 60);
     assert_eq!(status("sdk-newer-0002").await, (202, 1));
     assert_eq!(status(SERVER_KEY).await, (202, 0), "a revoked key is discarded kindly in its grace");
     assert!(bench.ingest.metrics_text().contains("\nflagstream_ingest_discarded_total 1\n"));
