@@ -11,6 +11,7 @@
 //!   associative in what the accessors tell (not in the order of rows), and an empty cell is its zero.
 
 mod books;
+mod days;
 mod definition;
 mod events;
 mod last_seen;
@@ -22,9 +23,10 @@ mod usage;
 mod tests;
 
 pub use books::{Books, BooksChange};
+pub use days::DAYS_MAX;
 pub use definition::{BODY_BYTES_MAX, Definition, DefinitionChange};
 pub use events::{EventChange, Events};
-pub use last_seen::{DAYS_MAX, LastSeen, LastSeenChange, LastSeenRow, LastSeenValue, VALUES_MAX, VERSIONS_MAX};
+pub use last_seen::{LastSeen, LastSeenChange, LastSeenRow, LastSeenValue, VALUES_MAX, VERSIONS_MAX};
 pub(crate) use sdks::INSTANCE_BITS;
 pub use sdks::{SdkChange, SdkRow, Sdks};
 pub use usage::{Usage, UsageChange, UsageCount, UsageRow};

@@ -13,8 +13,10 @@
 //! Where to go next: [`start`] decides where reading begins or why it cannot, [`flush`] has the order of durability.
 
 mod flush;
+mod messages;
 mod settings;
 mod start;
+mod stop;
 
 #[cfg(test)]
 mod tests;
@@ -23,209 +25,16 @@ use std::collections::VecDeque;
 
 use schemas::cell::CellKey;
 use schemas::log::Logged;
-use schemas::stored::{CellWrite, Checkpoint, Flush, SavedState, StateChanges, StoredCell, WriteAnswer};
+use schemas::stored::StoredCell;
 
 use crate::breakage::Break;
-use crate::cells::CellError;
-use crate::fold::{Commit, DeadLetter, Halt, Outcome, Prepared, Rules, Stepped};
+use crate::fold::{Commit, Outcome, Prepared, Rules, Stepped};
 use crate::held::Cells;
-use crate::state::{State, StateError};
+use crate::state::State;
 use flush::UnderWay;
+pub use messages::{Action, Assigned, Committed, Input, LogRange, Work};
 pub use settings::{Mode, Settings, SettingsError};
-
-/// What the log holds of the partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogRange {
-    /// Offset of the oldest record held.
-    pub from: u64,
-    /// The offset that the next record will get.
-    pub to: u64,
-}
-
-/// What a worker begins with.
-#[derive(Debug, Clone)]
-pub struct Assigned {
-    /// The store's checkpoint; `None` = it has none.
-    pub checkpoint: Option<Checkpoint>,
-    /// The saved state, or the newest snapshot whose position the log still holds; `None` = there is neither.
-    pub state: Option<SavedState>,
-    /// What the log holds.
-    pub log: LogRange,
-    /// The record before the checkpoint's position, if the log still has it.
-    pub before_checkpoint: Option<Logged>,
-}
-
-/// What became of a [`Flush`] written as one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Committed {
-    /// All of it is durable.
-    Durable,
-    /// Nothing of it was written, for the store is ahead of it.
-    Refused {
-        /// Cells whose h is higher in the store, by their index in the flush.
-        cells: Vec<(usize, StoredCell)>,
-        /// The store's checkpoint, if it is higher.
-        checkpoint: Option<Checkpoint>,
-    },
-}
-
-/// Which action failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
-    /// The `Load`.
-    Load,
-    /// The step of the flush that is under way.
-    Flush,
-}
-
-/// What happened.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// The partition is this worker's now. The first input, once.
-    Assigned(Box<Assigned>),
-    /// Records of the log in order of offset. Those that came before are passed over.
-    Batch(Vec<Logged>),
-    /// The cells of the last `Load`, in the order asked; `None` where the store has none.
-    Loaded(Vec<Option<StoredCell>>),
-    /// The answers to the last `Write`, in its order.
-    Wrote(Vec<WriteAnswer>),
-    /// The last `WriteCheckpoint` is done; `false` = the store's is higher.
-    CheckpointWrote(bool),
-    /// The last `SaveState` is done.
-    StateSaved,
-    /// The last `Commit` is done.
-    Committed(Committed),
-    /// An action failed. With `retry` it comes out again; the driver has waited before it said so.
-    Failed {
-        /// Which one.
-        work: Work,
-        /// Why.
-        reason: String,
-        /// Whether it may succeed another time.
-        retry: bool,
-    },
-    /// A flush is due.
-    Tick,
-    /// A snapshot is due.
-    SnapshotDue,
-    /// The partition is not this worker's any more.
-    Revoked,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Read the log from this offset.
-    Begin {
-        /// The offset.
-        position: u64,
-    },
-    /// Load these cells.
-    Load(Vec<CellKey>),
-    /// Write these cells, each on the condition that the store's h is lower.
-    Write(Vec<CellWrite>),
-    /// Write this checkpoint on the condition that the store's position is lower.
-    WriteCheckpoint(Checkpoint),
-    /// Apply these changes to the saved state, as one.
-    SaveState(StateChanges),
-    /// Write cells, checkpoint and state as one.
-    Commit(Flush),
-    /// Copy the saved state, which stands at this position; no `SaveState` or `Commit` may change it meanwhile.
-    Snapshot {
-        /// The position.
-        position: u64,
-    },
-    /// Keep this record's bytes and the reason.
-    DeadLetter(DeadLetter),
-    /// The partition cannot go on; people must be told.
-    Stop(Stop),
-}
-
-/// Why a worker cannot go on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Stop {
-    /// The log has lost records that are not counted.
-    #[error(
-        "the log is held from offset {held_from}, but reading must begin at {position}: {missing} records are lost to the counts; \
-         restore a snapshot at or above {held_from}, or begin another generation"
-    )]
-    Overrun {
-        /// Where reading would begin.
-        position: u64,
-        /// Oldest record held.
-        held_from: u64,
-        /// How many are missing.
-        missing: u64,
-    },
-    /// The saved state is ahead of the store.
-    #[error(
-        "the saved state stands at {state}, but the store's checkpoint at {checkpoint}: the store was restored or is another one; \
-         remove the state to begin from a snapshot at or below the checkpoint"
-    )]
-    StateAhead {
-        /// The state's position.
-        state: u64,
-        /// The checkpoint's position.
-        checkpoint: u64,
-    },
-    /// The log ends before what was counted.
-    #[error(
-        "{what} stands at {position}, but the log ends at {end}: the log was restored or is another one; begin another generation"
-    )]
-    BeyondEnd {
-        /// State or checkpoint.
-        what: &'static str,
-        /// Its position.
-        position: u64,
-        /// The log's end.
-        end: u64,
-    },
-    /// The log has another record before the checkpoint.
-    #[error(
-        "the record before the checkpoint's position {position} has fingerprint {found:08x}, the checkpoint was written after {expected:08x}: \
-         this is another log, or an old copy of it; begin another generation"
-    )]
-    OtherLog {
-        /// The checkpoint's position.
-        position: u64,
-        /// As the checkpoint has it.
-        expected: u32,
-        /// As the log has it.
-        found: u32,
-    },
-    /// The log is not of this generation.
-    #[error(transparent)]
-    Halt(#[from] Halt),
-    /// The saved state cannot be read.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// A cell of the store cannot be read.
-    #[error("the store's cell {key:?}: {why}; restore it, or begin another generation")]
-    Cell {
-        /// Which cell.
-        key: Box<CellKey>,
-        /// Why.
-        why: CellError,
-    },
-    /// The store, which this process alone writes to, is ahead of it.
-    #[error(
-        "the store's checkpoint stands at {theirs}, ahead of this worker's {ours}: another process writes to it; end one of them"
-    )]
-    StoreAhead {
-        /// This worker's position.
-        ours: u64,
-        /// The store's checkpoint.
-        theirs: u64,
-    },
-    /// Something failed for good.
-    #[error("{work:?} failed: {reason}")]
-    Failed {
-        /// What.
-        work: Work,
-        /// Why.
-        reason: String,
-    },
-}
+pub use stop::Stop;
 
 /// How far a worker is, for those who show it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use schemas::generation::FoldLimits;
 use schemas::record::StoredVariation;
 use schemas::wire::cells as wire;
 
+use super::days::{DAYS_MAX, Days};
 use super::texts::{Texts, UNBOUNDED};
 use super::{CellError, largest};
 
@@ -19,8 +20,6 @@ const KIND: &str = "last seen";
 pub const VALUES_MAX: usize = 100;
 /// Versions kept: the highest.
 pub const VERSIONS_MAX: usize = 64;
-/// Days of use kept: the newest.
-pub const DAYS_MAX: u32 = 400;
 const HOURS_A_DAY: u32 = 24;
 
 /// When a flag was seen.
@@ -339,79 +338,6 @@ impl LastSeen {
             self.versions.insert(place, (version, hour));
         }
         true
-    }
-}
-
-const WORDS: usize = (DAYS_MAX as usize).div_ceil(64);
-
-/// Days of use: bit n (lowest first) = n days before the newest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Days {
-    newest: u32,
-    back: [u64; WORDS],
-}
-
-impl Days {
-    fn is_set(&self, back: u32) -> bool {
-        self.back.get(back as usize / 64).is_some_and(|word| word >> (back % 64) & 1 == 1)
-    }
-
-    fn add(&mut self, day: u32) -> bool {
-        if !self.is_set(0) {
-            self.newest = day;
-        }
-        if day > self.newest {
-            self.slide(day - self.newest);
-            self.newest = day;
-        }
-        let back = self.newest - day;
-        if back >= DAYS_MAX || self.is_set(back) {
-            return false;
-        }
-        if let Some(word) = self.back.get_mut(back as usize / 64) {
-            *word |= 1 << (back % 64);
-        }
-        true
-    }
-
-    fn slide(&mut self, days: u32) {
-        let mut slid = [0; WORDS];
-        for back in 0..DAYS_MAX.saturating_sub(days) {
-            let place = back + days;
-            if let Some(word) = slid.get_mut(place as usize / 64).filter(|_| self.is_set(back)) {
-                *word |= 1 << (place % 64);
-            }
-        }
-        self.back = slid;
-    }
-
-    fn iter(&self) -> impl Iterator<Item = u32> {
-        (0..DAYS_MAX).rev().filter(|back| self.is_set(*back)).map(|back| self.newest.saturating_sub(back))
-    }
-
-    fn encode(&self) -> (u32, Vec<u8>) {
-        let Some(from) = self.iter().next() else { return (0, Vec::new()) };
-        let mut bytes = vec![0; (self.newest - from) as usize / 8 + 1];
-        for day in self.iter() {
-            if let Some(byte) = bytes.get_mut((day - from) as usize / 8) {
-                *byte |= 1 << ((day - from) % 8);
-            }
-        }
-        (from, bytes)
-    }
-
-    fn decode(from: u32, bytes: &[u8]) -> Result<Self, CellError> {
-        let mut days = Self::default();
-        for (place, byte) in (0_u32..).zip(bytes) {
-            for bit in (0..8).filter(|bit| byte >> bit & 1 == 1) {
-                let day = place.saturating_mul(8).saturating_add(bit).saturating_add(from);
-                days.add(day);
-            }
-        }
-        if days.iter().next().is_some_and(|first| first != from) {
-            return Err(CellError::Value { kind: KIND, field: "days_from", value: from.into() });
-        }
-        Ok(days)
     }
 }
 

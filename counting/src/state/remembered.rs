@@ -1,7 +1,7 @@
 //! The ids of the last N records of a partition: what dedupe looks at.
 //!
 //! Always true here: every copy of an id, counted or not, renews it; an id is known when a copy lies at most N offsets
-//! back. In memory an id takes 16 bytes in the ring and 5 to 10 in the table (26 at N = 1,000,000); what is handed out to
+//! back. In memory an id takes 16 bytes in the ring and 5 to 11 in the table (28 in all at N = 1,000,000); what is handed out to
 //! be saved is each id once, in order of offset.
 
 use std::collections::VecDeque;

@@ -90,10 +90,18 @@ fn compare(world: &World, prefixes: &[Counts], compared: &mut Compared) -> Resul
 #[test]
 fn every_crash_leaves_exact_cells() {
     quiet_wanted_panics();
-    for seed in 0..SEEDS {
-        if let Err(what) = run(seed, None) {
-            panic!("{what}\nseed {seed}");
-        }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = |first: usize| (first as u64..SEEDS).step_by(threads);
+    let broken = std::thread::scope(|scope| {
+        let shares: Vec<_> = (0..threads)
+            .map(|first| {
+                scope.spawn(move || share(first).find_map(|seed| run(seed, None).err().map(|what| (seed, what))))
+            })
+            .collect();
+        shares.into_iter().filter_map(|share| share.join().expect("a seed panicked")).min()
+    });
+    if let Some((seed, what)) = broken {
+        panic!("{what}\nseed {seed}");
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use schemas::cell::CellKind;
 use schemas::log::Logged;
 use schemas::record;
-use schemas::stored::{Checkpoint, SavedState, StateChanges, StoredCell, WriteAnswer};
+use schemas::stored::{Checkpoint, SavedState, StateChanges, WriteAnswer};
 
 use super::*;
 use crate::tests::dice::Dice;
