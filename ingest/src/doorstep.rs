@@ -3,12 +3,12 @@
 //! Always true here: every list is bounded and holds what came last; of a key that nobody knows no more is kept than its
 //! last four characters; what was seen again is counted and is no news. Strangers make at most one piece of news a second.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use schemas::event::Credential;
-use schemas::id::Environment;
+use schemas::id::{Environment, cut_name};
 use schemas::rejection::{Rejection, Rejections};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -97,6 +97,19 @@ fn kind_name(kind: Credential) -> &'static str {
     }
 }
 
+/// The first payload of an environment since the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstPayload {
+    /// Whose.
+    pub environment: Environment,
+    /// Name and version of the SDK; empty = not told.
+    pub sdk: String,
+    /// Different flags in it.
+    pub flags: usize,
+    /// When it was answered, Unix milliseconds.
+    pub time_ms: i64,
+}
+
 /// Somebody whom nobody knows, or something that nobody takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stranger {
@@ -104,6 +117,8 @@ pub struct Stranger {
     pub kind: &'static str,
     /// The key's last four characters, or method and path.
     pub shown: String,
+    /// Who said to be asking, as its user agent has it; empty = not told.
+    pub agent: String,
     /// How often it came while it was remembered.
     pub times: u64,
     /// When it last came, Unix milliseconds.
@@ -113,8 +128,8 @@ pub struct Stranger {
 /// All that was seen, the newest last in each list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct View {
-    /// Environments that have sent something since the start.
-    pub greeted: HashSet<Environment>,
+    /// First payloads, in order.
+    pub first_payloads: Vec<FirstPayload>,
     /// Keys that no environment has.
     pub unknown_keys: Vec<Stranger>,
     /// Paths that take no events.
@@ -127,7 +142,7 @@ pub struct View {
 
 #[derive(Debug, Default)]
 struct State {
-    greeted: HashSet<Environment>,
+    first_payloads: Vec<FirstPayload>,
     unknown_keys: Strangers,
     wrong_paths: Strangers,
     flag_delivery: Strangers,
@@ -172,7 +187,7 @@ impl Doorstep {
     pub fn view(&self) -> View {
         let state = self.lock();
         View {
-            greeted: state.greeted.clone(),
+            first_payloads: state.first_payloads.clone(),
             unknown_keys: state.unknown_keys.0.iter().cloned().collect(),
             wrong_paths: state.wrong_paths.0.iter().cloned().collect(),
             flag_delivery: state.flag_delivery.0.iter().cloned().collect(),
@@ -180,31 +195,36 @@ impl Doorstep {
         }
     }
 
-    pub(crate) fn first_payload(&self, environment: &Environment, sdk: String, flags: usize) {
+    /// Only environments that have keys come here, so the list is bounded.
+    pub(crate) fn first_payload(&self, environment: &Environment, sdk: String, flags: usize, time_ms: i64) {
         let mut state = self.lock();
-        if state.greeted.insert(environment.clone()) {
-            self.tell(&mut state, News::FirstPayload { environment: environment.clone(), sdk, flags });
+        if state.first_payloads.iter().any(|first| first.environment == *environment) {
+            return;
         }
+        let environment = environment.clone();
+        let first = FirstPayload { environment: environment.clone(), sdk: sdk.clone(), flags, time_ms };
+        state.first_payloads.push(first);
+        self.tell(&mut state, News::FirstPayload { environment, sdk, flags });
     }
 
-    pub(crate) fn unknown_key(&self, kind: Credential, credential: &[u8], now_ms: i64) {
+    pub(crate) fn unknown_key(&self, kind: Credential, credential: &[u8], agent: &str, now_ms: i64) {
         let last_four = last_four(credential);
         let mut state = self.lock();
-        let fresh = state.unknown_keys.saw(kind_name(kind), &last_four, now_ms);
+        let fresh = state.unknown_keys.saw(kind_name(kind), &last_four, agent, now_ms);
         self.tell_of_stranger(&mut state, fresh, now_ms, News::UnknownKey { kind, last_four });
     }
 
-    pub(crate) fn wrong_path(&self, method: &str, path: &str, now_ms: i64) {
+    pub(crate) fn wrong_path(&self, method: &str, path: &str, agent: &str, now_ms: i64) {
         let request = shown_request(method, path);
         let mut state = self.lock();
-        let fresh = state.wrong_paths.saw("", &request, now_ms);
+        let fresh = state.wrong_paths.saw("", &request, agent, now_ms);
         self.tell_of_stranger(&mut state, fresh, now_ms, News::WrongPath { request });
     }
 
-    pub(crate) fn flag_delivery(&self, method: &str, path: &str, now_ms: i64) {
+    pub(crate) fn flag_delivery(&self, method: &str, path: &str, agent: &str, now_ms: i64) {
         let request = shown_request(method, path);
         let mut state = self.lock();
-        let fresh = state.flag_delivery.saw("", &request, now_ms);
+        let fresh = state.flag_delivery.saw("", &request, agent, now_ms);
         self.tell_of_stranger(&mut state, fresh, now_ms, News::FlagDelivery { request });
     }
 
@@ -249,13 +269,13 @@ struct Strangers(VecDeque<Stranger>);
 
 impl Strangers {
     /// Whether it was not remembered.
-    fn saw(&mut self, kind: &'static str, shown: &str, now_ms: i64) -> bool {
+    fn saw(&mut self, kind: &'static str, shown: &str, agent: &str, now_ms: i64) -> bool {
         let place = self.0.iter().position(|stranger| stranger.kind == kind && stranger.shown == shown);
         let known = place.and_then(|place| self.0.remove(place));
         let fresh = known.is_none();
-        let mut stranger = known.unwrap_or_else(|| Stranger { kind, shown: shown.to_owned(), times: 0, last_ms: 0 });
-        stranger.times += 1;
-        stranger.last_ms = now_ms;
+        let times = known.map_or(0, |stranger: Stranger| stranger.times) + 1;
+        let (shown, agent) = (shown.to_owned(), cut_name(agent).to_owned());
+        let stranger = Stranger { kind, shown, agent, times, last_ms: now_ms };
         if self.0.len() == STRANGERS_MAX {
             self.0.pop_front();
         }
@@ -289,7 +309,7 @@ mod tests {
         assert_eq!(last_four("ключключ".as_bytes()), "ключ");
         assert_eq!(last_four(b"12345678\xff\xfe"), "78\u{fffd}\u{fffd}");
         let doorstep = Doorstep::default();
-        doorstep.unknown_key(Credential::Server, b"sdk-12345678-abcd", 1);
+        doorstep.unknown_key(Credential::Server, b"sdk-12345678-abcd", "", 1);
         let all = format!("{doorstep:?} {:?} {}", doorstep.view(), doorstep.news_since(0).0[0]);
         assert!(all.contains("abcd") && !all.contains("8-abcd"), "{all}");
     }
@@ -298,14 +318,14 @@ mod tests {
     fn lists_are_bounded_and_hold_the_last() {
         let doorstep = Doorstep::default();
         for number in 0..1_000_i64 {
-            doorstep.unknown_key(Credential::Mobile, format!("mob-00000000-{number:04}").as_bytes(), number * 10);
-            doorstep.wrong_path("POST", &format!("/{number}/{}", "x".repeat(5_000)), number * 10);
-            doorstep.flag_delivery("GET", "/sdk/latest-all", number * 10);
+            doorstep.unknown_key(Credential::Mobile, format!("mob-00000000-{number:04}").as_bytes(), "", number * 10);
+            doorstep.wrong_path("POST", &format!("/{number}/{}", "x".repeat(5_000)), &"y".repeat(999), number * 10);
+            doorstep.flag_delivery("GET", "/sdk/latest-all", "", number * 10);
         }
         let view = doorstep.view();
         assert_eq!((view.unknown_keys.len(), view.wrong_paths.len()), (STRANGERS_MAX, STRANGERS_MAX));
         assert_eq!(view.unknown_keys.last().unwrap().shown, "0999");
-        assert!(view.wrong_paths.iter().all(|path| path.shown.len() < 140));
+        assert!(view.wrong_paths.iter().all(|path| path.shown.len() < 140 && path.agent.len() == 64));
         assert_eq!(view.flag_delivery.len(), 1);
         assert_eq!(view.flag_delivery[0].times, 1_000);
         let (news, made) = doorstep.news_since(0);
@@ -321,9 +341,10 @@ mod tests {
         let mut numbers = Rejections::default();
         numbers.add(Rejection::UnknownKind, 2);
         for _ in 0..3 {
-            doorstep.first_payload(&environment, "NodeJSClient/9.13.7".into(), 3);
+            doorstep.first_payload(&environment, "NodeJSClient/9.13.7".into(), 3, 7);
             doorstep.rejected(&environment, &numbers);
         }
+        assert_eq!(doorstep.view().first_payloads.len(), 1);
         let (news, made) = doorstep.news_since(0);
         let lines: Vec<String> = news.iter().map(ToString::to_string).collect();
         assert_eq!(

@@ -76,7 +76,8 @@ async fn walk_route(shared: &Shared, route: &Route<'_>, request: Request<'_>, bo
         Answer::CannotAsk => return End::Unavailable,
         Answer::Unknown => {
             let credential = credential.as_deref().unwrap_or_default();
-            shared.doorstep.unknown_key(route.credential_kind, credential, (shared.clock)());
+            let agent = agent(request.headers);
+            shared.doorstep.unknown_key(route.credential_kind, credential, &agent, (shared.clock)());
             return End::UnknownKey;
         }
     };
@@ -140,7 +141,7 @@ async fn append(shared: &Shared, owner: &Owner, mut made: Records, record_bytes:
     shared.doorstep.rejected(&owner.environment, &made.rejected);
     if let (Some((sdk, flags)), true) = (made.greeting, made.accepted > 0) {
         owner.greeted.store(true, std::sync::atomic::Ordering::Relaxed);
-        shared.doorstep.first_payload(&owner.environment, sdk, flags);
+        shared.doorstep.first_payload(&owner.environment, sdk, flags, (shared.clock)());
     }
     End::Accepted
 }
@@ -189,14 +190,14 @@ fn too_large(shared: &Shared) -> Refusal {
 
 /// Counts and shows a request that belongs to no protocol.
 fn note_miss(shared: &Shared, miss: &RouteMiss, method: &str, path: &str, headers: &Headers<'_>) {
-    let now_ms = (shared.clock)();
+    let (now_ms, agent) = ((shared.clock)(), agent(headers));
     match miss {
         RouteMiss::FlagDelivery => {
             shared.metrics.add(|m| &m.flag_delivery, 1);
-            shared.doorstep.flag_delivery(method, path, now_ms);
+            shared.doorstep.flag_delivery(method, path, &agent, now_ms);
         }
         RouteMiss::UnknownUnderPrefix => {
-            shared.doorstep.wrong_path(method, path, now_ms);
+            shared.doorstep.wrong_path(method, path, &agent, now_ms);
             let numbers = one(Rejection::UnknownPath);
             shared.metrics.add_rejected(&numbers);
             if let Some(owner) = sender(shared, headers, now_ms) {
@@ -204,11 +205,18 @@ fn note_miss(shared: &Shared, miss: &RouteMiss, method: &str, path: &str, header
                 shared.doorstep.rejected(&owner.environment, &numbers);
             }
         }
-        RouteMiss::WrongMethod { .. } => shared.doorstep.wrong_path(method, path, now_ms),
+        RouteMiss::WrongMethod { .. } => shared.doorstep.wrong_path(method, path, &agent, now_ms),
         // An SDK posts; whoever gets a page that is not there is no SDK.
-        RouteMiss::Foreign if method == "POST" => shared.doorstep.wrong_path(method, path, now_ms),
+        RouteMiss::Foreign if method == "POST" => shared.doorstep.wrong_path(method, path, &agent, now_ms),
         RouteMiss::Foreign => {}
     }
+}
+
+/// Who says to be asking: a browser's SDK has its own header for it.
+fn agent<'a>(headers: &Headers<'a>) -> std::borrow::Cow<'a, str> {
+    let named = |wanted: &str| headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    let found = named("x-launchdarkly-user-agent").or_else(|| named("user-agent"));
+    found.map_or("".into(), |(_, value)| String::from_utf8_lossy(value))
 }
 
 /// Whose key a request to an unknown path brings along.

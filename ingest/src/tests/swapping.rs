@@ -17,5 +17,7 @@ async fn keys_are_swapped_without_a_restart() {
     assert!(bench.ingest.metrics_text().contains("\nflagstream_ingest_discarded_total 1\n"));
     bench.set_now(NOW_MS + 60_000);
     assert_eq!(status(SERVER_KEY).await, (401, 0));
-    assert_eq!(bench.ingest.doorstep().view().unknown_keys.last().unwrap().shown, "0001");
+    let view = bench.ingest.doorstep().view();
+    let stranger = view.unknown_keys.last().unwrap();
+    assert_eq!((stranger.shown.as_str(), stranger.agent.as_str()), ("0001", "NodeJSClient/9.13.7"));
 }
