@@ -143,6 +143,9 @@ async fn recorder(listener: TcpListener, statuses: &[u16], ledger: &std::path::P
         let body_end = loop {
             let mut bytes = [0; 4096];
             let read = stream.read(&mut bytes).await.unwrap();
+            if read == 0 {
+                return taken;
+            }
             request.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
             if request.ends_with("\r\n0\r\n\r\n") {
                 break Instant::now();
