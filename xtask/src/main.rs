@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod arrows;
 mod crates;
+mod dockerfile;
 mod full;
 mod sdks;
 mod steps;
@@ -32,6 +33,8 @@ enum Command {
     Sdks(sdks::Arguments),
     /// Checks that the tools that the other commands need are installed
     Tools,
+    /// Lints the Dockerfile with a pinned hadolint, installed under the target folder
+    Dockerfile,
     /// Prints how many crates the default build compiles
     Crates,
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Arrows => arrows::run(),
         Command::Sdks(arguments) => sdks::run(&arguments),
         Command::Tools => tools::run(),
+        Command::Dockerfile => dockerfile::run(),
         Command::Crates => crates::run(),
     };
     match outcome {

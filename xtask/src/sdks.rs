@@ -12,7 +12,7 @@ use tally::{Tally, tally};
 use truth::Truth;
 
 mod answers;
-mod install;
+pub(crate) mod install;
 mod programs;
 mod proxy;
 mod request;

@@ -11,7 +11,8 @@ pub(crate) struct Step {
     /// What holds when it passes.
     pub(crate) what: &'static str,
     pub(crate) program: Program,
-    /// Its arguments; `TESTING` stands for the `testing` features of all packages that have one.
+    /// Its arguments; `TESTING` stands for the `testing` features of all packages that have one, `BUILT` and `RELEASED` for
+    /// the command as the steps `build` and `build-release` made it.
     pub(crate) arguments: &'static [&'static str],
     pub(crate) environment: &'static [(&'static str, &'static str)],
     /// A step that must have passed before this one can tell anything.
@@ -28,6 +29,8 @@ pub(crate) enum Program {
 }
 
 const TESTING: &str = "{testing}";
+const BUILT: &str = "{target}/debug/flagstream";
+const RELEASED: &str = "{target}/release/flagstream";
 
 const STEP: Step = Step {
     name: "",
@@ -101,6 +104,21 @@ pub(crate) const VERIFY: &[Step] = &[
         minutes_max: 10,
         ..STEP
     },
+    Step {
+        name: "crash",
+        what: "killed under load 20 times at 1 and at 4 partitions, and every acknowledged event is there once",
+        arguments: &["run", "--quiet", "--package", "loadtest", "--", "crash", "--binary", BUILT],
+        needs: Some("build"),
+        minutes_max: 10,
+        ..STEP
+    },
+    Step {
+        name: "dockerfile",
+        what: "a linter has nothing to say of the Dockerfile (no engine runs here: it is not built)",
+        program: Program::Xtask,
+        arguments: &["dockerfile"],
+        ..STEP
+    },
 ];
 
 /// What `full` does beyond `verify`.
@@ -129,6 +147,27 @@ pub(crate) const LONG: &[Step] = &[
         minutes_max: 10,
         ..STEP
     },
+    Step {
+        name: "crash-release",
+        what: "the release build killed under load 200 times at 1 and at 4 partitions",
+        arguments: &[
+            "run",
+            "--release",
+            "--package",
+            "loadtest",
+            "--",
+            "crash",
+            "--rounds",
+            "200",
+            "--seed",
+            "2",
+            "--binary",
+            RELEASED,
+        ],
+        needs: Some("build-release"),
+        minutes_max: 60,
+        ..STEP
+    },
 ];
 
 impl Step {
@@ -152,11 +191,12 @@ impl Step {
 
     fn arguments(&self, testing: &[String]) -> Vec<String> {
         let mut arguments = Vec::new();
+        let target = workspace::target_dir();
         for argument in self.arguments {
             match *argument {
                 TESTING if testing.is_empty() => {}
                 TESTING => arguments.extend(["--features".to_owned(), testing.join(",")]),
-                other => arguments.push(other.to_owned()),
+                other => arguments.push(other.replace("{target}", &target.to_string_lossy())),
             }
         }
         arguments

@@ -27,16 +27,20 @@ pub(crate) fn install() -> Result<Installed> {
     })?;
     once(&installed.python, &["requirements.txt"], "python3", || {
         println!("installing the Python SDK by its pins");
-        succeed(Command::new("python3").args(["-m", "venv", "--clear", "venv"]).current_dir(&installed.python))?;
-        let pip =
-            ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", "requirements.txt"];
-        succeed(Command::new(installed.python.join("venv/bin/python")).args(pip).current_dir(&installed.python))
+        python_packages(&installed.python)
     })?;
     Ok(installed)
 }
 
+/// A new virtual environment `venv` in `folder` with what its `requirements.txt` pins.
+pub(crate) fn python_packages(folder: &Path) -> Result<()> {
+    succeed(Command::new("python3").args(["-m", "venv", "--clear", "venv"]).current_dir(folder))?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", "requirements.txt"];
+    succeed(Command::new(folder.join("venv/bin/python")).args(pip).current_dir(folder))
+}
+
 /// Runs `work` unless it was done for the same pins and the same version of `language`.
-fn once(folder: &Path, pins: &[&str], language: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn once(folder: &Path, pins: &[&str], language: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     let version =
         Command::new(language).arg("--version").output().with_context(|| format!("{language}: is it installed?"))?;
     let mut wanted = String::from_utf8_lossy(&version.stdout).into_owned();
