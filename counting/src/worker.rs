@@ -6,9 +6,10 @@
 //! what they have; a refused write adopts value and h together. The worker knows no clock: whoever drives it says when a
 //! flush or a snapshot is due, and waits before it hands in a failure that may be tried again.
 //!
-//! How to drive it: carry out actions in the order given. A dead letter is durable before the next `Write` or `Commit` is
-//! begun. One `Load` and one flush step are under way at most; each is answered by one input. Hand in batches only while
-//! [`Worker::wants_batch`]. After a `Stop` or `Revoked` nothing more comes out.
+//! How to drive it: carry out actions in the order given; only a `Load` may overtake the others or be overtaken. A dead
+//! letter is durable before the next `Write` or `Commit` is begun. One `Load` and one flush step are under way at most;
+//! each is answered by one input. Hand in batches only while [`Worker::wants_batch`]. After a `Stop` or `Revoked` nothing
+//! more comes out.
 //!
 //! Where to go next: [`start`] decides where reading begins or why it cannot, [`flush`] has the order of durability.
 

@@ -37,6 +37,15 @@ struct Node {
     next: u64,
 }
 
+impl Node {
+    /// The next action: a load overtakes the steps of a flush or is overtaken by them, for both are under way at once.
+    fn take(&mut self, dice: &mut Dice) -> Option<Action> {
+        let load = dice.percent(50);
+        let first = self.pending.iter().position(|action| matches!(action, Action::Load(_)) == load);
+        self.pending.remove(first.unwrap_or(0))
+    }
+}
+
 pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) log: Vec<Logged>,
@@ -85,7 +94,7 @@ impl World {
             14..=17 => self.give(which, Input::Tick),
             18 => self.give(which, Input::SnapshotDue),
             19 => self.fail(which, dice),
-            _ => self.carry_out(which, usize::MAX),
+            _ => self.carry_out(which, dice),
         }
     }
 
@@ -99,7 +108,7 @@ impl World {
         for _ in 0..10_000 {
             let node = self.nodes[0].as_ref().ok_or("the worker is gone")?;
             if !node.pending.is_empty() {
-                self.carry_out(0, usize::MAX)?;
+                self.carry_out(0, dice)?;
             } else if (node.next as usize) < self.log.len() {
                 self.deliver(0, dice)?;
             } else if node.worker.is_at_rest() {
@@ -159,7 +168,7 @@ impl World {
     fn kill(&mut self, which: usize, dice: &mut Dice) {
         let Some(mut node) = self.nodes[which].take() else { return };
         while dice.percent(60) {
-            let Some(action) = node.pending.pop_front() else { break };
+            let Some(action) = node.take(dice) else { break };
             let part = if dice.percent(50) { dice.below(4) } else { usize::MAX };
             self.effect(which, &action, part);
             if part != usize::MAX {
@@ -170,7 +179,7 @@ impl World {
 
     /// An action fails, or is done and nobody hears of it; it comes out again.
     fn fail(&mut self, which: usize, dice: &mut Dice) -> Result<(), String> {
-        let Some(action) = self.nodes[which].as_mut().and_then(|node| node.pending.pop_front()) else { return Ok(()) };
+        let Some(action) = self.nodes[which].as_mut().and_then(|node| node.take(dice)) else { return Ok(()) };
         let work = match action {
             Action::Snapshot { .. } => return Ok(()),
             Action::Load(_) => Work::Load,
@@ -183,9 +192,9 @@ impl World {
         self.give(which, Input::Failed { work, reason: "no answer".into(), retry: true })
     }
 
-    fn carry_out(&mut self, which: usize, part: usize) -> Result<(), String> {
-        let Some(action) = self.nodes[which].as_mut().and_then(|node| node.pending.pop_front()) else { return Ok(()) };
-        match self.effect(which, &action, part) {
+    fn carry_out(&mut self, which: usize, dice: &mut Dice) -> Result<(), String> {
+        let Some(action) = self.nodes[which].as_mut().and_then(|node| node.take(dice)) else { return Ok(()) };
+        match self.effect(which, &action, usize::MAX) {
             Some(input) => self.give(which, input),
             None => Ok(()),
         }

@@ -235,6 +235,22 @@ fn where_the_last_write_wins_a_loaded_cell_above_the_checkpoint_is_written_again
 }
 
 #[test]
+fn a_flush_before_the_first_record_keeps_the_fingerprint_of_the_checkpoint() {
+    let log = made().log;
+    let mut settings = settings(Mode::Apart);
+    (settings.last_write_wins, settings.dirty_cells_max) = (true, 1);
+    let mut worker = Worker::new(settings).unwrap();
+    begin(&mut worker, assigned(checkpoint(1, 77), saved(1), 0, 30));
+    let Action::Load(keys) = only(worker.handle(Input::Batch(log[1..3].to_vec()))) else { panic!("a load") };
+    let ahead = StoredCell { h: 29, value: Bytes::new() };
+    let actions = worker.handle(Input::Loaded(vec![Some(ahead); keys.len()]));
+    let Some(Action::Write(cells)) = actions.first() else { panic!("dirty cells begin a flush: {actions:?}") };
+    let next = worker.handle(Input::Wrote(vec![WriteAnswer::Stored; cells.len()]));
+    let Some(Action::WriteCheckpoint(checkpoint)) = next.first() else { panic!("then the checkpoint: {next:?}") };
+    assert_eq!((checkpoint.position, checkpoint.fingerprint), (1, 77));
+}
+
+#[test]
 fn a_log_of_another_generation_and_a_broken_cell_stop_with_words() {
     let mut other = small_generation();
     other.partitions = 9;
