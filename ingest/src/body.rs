@@ -40,7 +40,7 @@ pub(crate) async fn read(body: Body, held: &mut Held, limits: &Limits, by: Insta
     let told = body.size_hint().lower();
     let mut frames = Frames { body, idle: limits.body_idle(), by };
     if told > limits.body_bytes_max as u64 {
-        frames.throw_away(limits.body_bytes_max).await;
+        frames.throw_away(2 * limits.body_bytes_max).await;
         return Err(BodyError::TooLarge);
     }
     // Most bodies come in one piece, which is taken as it is.
@@ -92,7 +92,8 @@ impl Frames {
         }
     }
 
-    /// Throws away up to `bytes`: a sender that is cut off in the middle of its body often never reads the answer.
+    /// Throws away up to `bytes`, so that of a body up to twice the limit all is read: a sender that is cut off in the middle
+    /// of its body often never reads the answer.
     async fn throw_away(&mut self, bytes: usize) {
         let mut left = bytes;
         while let Ok(Some(data)) = self.next().await {

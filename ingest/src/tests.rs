@@ -8,3 +8,4 @@ mod landing;
 mod overload;
 mod stopping;
 mod swapping;
+mod wire;
