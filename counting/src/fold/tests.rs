@@ -13,7 +13,7 @@ use schemas::wire::record as wire;
 use super::*;
 use crate::cells::{BooksChange, Cell};
 use crate::held::Cells;
-use crate::state::State;
+use crate::state::{DefinitionKey, State};
 use crate::tests::{dice::Dice, naive, payloads, quiet_wanted_panics};
 
 struct Partition {
@@ -228,6 +228,9 @@ fn definitions_count_in_partition_0_and_the_highest_version_stays() {
     assert_eq!(one.fold(record(3, 1, 0, "none")).unwrap().0, Outcome::Poison);
     assert!(one.cells.begin_flush().is_empty());
     assert_eq!(one.state.definition_version(), 5);
+    let environment = Environment { project: Bytes::from_static(b"p"), key: Bytes::new() };
+    let held = one.state.definition(&DefinitionKey { environment, kind: 1, key: Bytes::from_static(b"f") }).unwrap();
+    assert_eq!((held.version, &held.body[..]), (5, &b"new"[..]));
 }
 
 #[test]

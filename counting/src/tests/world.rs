@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use schemas::cell::CellKey;
 use schemas::log::Logged;
-use schemas::stored::{CellWrite, Checkpoint, SavedState, StateChanges, StoredCell, WriteAnswer};
+use schemas::stored::{CellWrite, Checkpoint, Flush, SavedState, StateChanges, StoredCell, WriteAnswer};
 
 use super::dice::Dice;
 use crate::worker::{Action, Assigned, Committed, Input, LogRange, Mode, Settings, Work, Worker};
@@ -122,7 +122,7 @@ impl World {
 
     fn start(&mut self, which: usize, dice: &mut Dice) -> Result<(), String> {
         // A lost disk is another machine: it begins from the newest snapshot, or from nothing.
-        if dice.percent(15) && self.settings.mode == Mode::Apart {
+        if dice.percent(15) {
             self.disks[which] = self.snapshots.last().cloned();
         }
         let state = self.disks[which].as_ref().map(Disk::load);
@@ -220,14 +220,7 @@ impl World {
                 }
                 Some(Input::StateSaved)
             }
-            Action::Commit(flush) => {
-                if part == usize::MAX {
-                    flush.cells.iter().for_each(|write| drop(self.write(write)));
-                    self.checkpoint = Some(flush.checkpoint);
-                    self.disks[which].get_or_insert_default().apply(&flush.state);
-                }
-                Some(Input::Committed(Committed::Durable))
-            }
+            Action::Commit(flush) => Some(Input::Committed(self.commit(which, flush, part == usize::MAX))),
             Action::Snapshot { position } => {
                 let disk = self.disks[which].clone().unwrap_or_default();
                 assert!(disk.position >= *position, "a snapshot of a state that is not saved");
@@ -236,6 +229,25 @@ impl World {
             }
             _ => None,
         }
+    }
+
+    /// All of a flush or, where the store is ahead of it or dies meanwhile, nothing.
+    fn commit(&mut self, which: usize, flush: &Flush, whole: bool) -> Committed {
+        let ahead = |(index, write): (usize, &CellWrite)| {
+            let held = self.store.get(&write.key).filter(|held| held.h > write.cell.h)?;
+            Some((index, held.clone()))
+        };
+        let cells: Vec<_> = flush.cells.iter().enumerate().filter_map(ahead).collect();
+        let checkpoint = self.checkpoint.filter(|held| held.position > flush.checkpoint.position);
+        if !cells.is_empty() || checkpoint.is_some() {
+            return Committed::Refused { cells, checkpoint };
+        }
+        if whole {
+            flush.cells.iter().for_each(|write| drop(self.write(write)));
+            self.checkpoint = Some(flush.checkpoint);
+            self.disks[which].get_or_insert_default().apply(&flush.state);
+        }
+        Committed::Durable
     }
 
     fn write(&mut self, write: &CellWrite) -> WriteAnswer {
