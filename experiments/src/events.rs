@@ -24,6 +24,8 @@ use crate::reading::Reader;
 use crate::refusal::Refusal;
 use crate::request::{Caller, Segments, json, link};
 
+/// More keys than a generation's limit lets any environment have (10,000 and `other`).
+const KEYS_MAX: usize = 20_000;
 const KNOWN: [&str; 4] = ["from", "to", "limit", "continuationToken"];
 
 #[derive(Serialize)]
@@ -68,7 +70,10 @@ pub(crate) async fn events(
     let (from, to, skip) = token.map_or((from, to, 0), |Token(from, to, skip)| (Some(from), Some(to), skip));
     let interval = Interval::ask(from, to, caller.now_ms, DAY_MS, HOUR_MS)?;
     let reader = Reader::open(&serve, environment, caller.now_ms).await?;
-    let totals = totals(&reader, interval).await?;
+    let (totals, all) = totals(&reader, interval, KEYS_MAX).await?;
+    if !all {
+        return Err(Refusal::too_much(format!("this environment has more than {KEYS_MAX} keys of events")));
+    }
     let total_count = totals.len();
     let page = totals.into_iter().skip(skip).take(limit);
     let items: Vec<Item> = page.map(item).collect::<Result<_, _>>()?;
@@ -89,20 +94,24 @@ pub(crate) async fn events(
 }
 
 /// Totals by key; what is beyond the limit of keys stands last.
+pub(crate) type Totals = BTreeMap<(bool, Option<String>), Events>;
+
+/// Totals of the first `keys_max` keys (the shortest), and whether these are all.
 pub(crate) async fn totals(
     reader: &Reader<'_>,
     interval: Interval,
-) -> Result<BTreeMap<(bool, Option<String>), Events>, Refusal> {
-    let mut totals = BTreeMap::new();
-    reader
-        .names_and_windows(CellKind::Events, interval.hours(), |name, value| {
+    keys_max: usize,
+) -> Result<(Totals, bool), Refusal> {
+    let mut totals = Totals::new();
+    let all = reader
+        .names_and_windows(CellKind::Events, interval.hours(), keys_max, |name, value| {
             let key = flag_key(name);
             let total: &mut Events = totals.entry((key.is_none(), key)).or_default();
             total.merge(&cells::events(&value)?);
             Ok(())
         })
         .await?;
-    Ok(totals)
+    Ok((totals, all))
 }
 
 fn item(((other, key), total): ((bool, Option<String>), Events)) -> Result<Item, Refusal> {

@@ -137,20 +137,23 @@ impl<'a> Reader<'a> {
     }
 
     /// Calls `take` with each name that has windows in `[from, to)` and with these, for a kind whose rows hold all names.
-    /// Names outside the interval cost one look each.
+    /// At most `names_max` names are looked at, each two reads, whether it lies in the interval or not; answers whether
+    /// that was all.
     pub(crate) async fn names_and_windows(
         &self,
         kind: CellKind,
         windows: Range<u32>,
+        names_max: usize,
         mut take: impl FnMut(&CellName, Bytes) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         let mut range = CellRange::names(self.serve.generation, self.partition, kind, &self.environment);
-        loop {
+        for _ in 0..names_max {
             let page = self.serve.store.range(range.clone(), 1).await?;
-            let Some((key, _)) = page.cells.into_iter().next() else { return Ok(()) };
+            let Some((key, _)) = page.cells.into_iter().next() else { return Ok(true) };
             self.windows(kind, &key.name, windows.clone(), |_, value| take(&key.name, value)).await?;
             range = range.seek(&self.key(kind, &key.name, u32::MAX));
         }
+        Ok(self.serve.store.range(range, 1).await?.cells.is_empty())
     }
 
     /// One cell each of these (name, window) pairs, in order.

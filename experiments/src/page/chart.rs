@@ -133,25 +133,17 @@ fn tenths(length: u64) -> String {
     format!("{}.{}", length / TENTHS, length % TENTHS)
 }
 
-/// The least of 1, 2, 4, 6, 8 · 10ⁿ (and 3, where whole) that is not below `value`: four steps of it read well.
+/// The top of the axis: the least number not below `value` whose quarters read well.
 fn nice(value: u64) -> u64 {
     if value <= 4 {
         return value.max(1);
     }
-    let mut unit = 1_u64;
-    loop {
-        for step in [1, 2, 4, 6, 8] {
-            match unit.checked_mul(step) {
-                Some(candidate) if candidate >= value => return candidate,
-                Some(_) => {}
-                None => return u64::MAX,
-            }
-        }
-        match unit.checked_mul(10) {
-            Some(next) => unit = next,
-            None => return u64::MAX,
-        }
-    }
+    let units = std::iter::successors(Some(1_u64), |unit| unit.checked_mul(10));
+    let quarters = units.flat_map(|unit| {
+        [10, 15, 20, 25, 30, 40, 50, 60, 80].into_iter().filter_map(move |tenths| unit.checked_mul(tenths))
+    });
+    let whole = quarters.filter(|tenths| tenths.is_multiple_of(10)).map(|tenths| tenths / 10);
+    whole.filter_map(|quarter| quarter.checked_mul(4)).find(|top| *top >= value).unwrap_or(u64::MAX)
 }
 
 /// The course of a count as an area, without axes.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use counting::cells::{Books, Events, Sdks};
+use counting::cells::{Books, Sdks};
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use schemas::cell::{CellKind, CellName};
@@ -27,6 +27,8 @@ use crate::{books, cells, events};
 
 /// Flags on one page.
 const FLAGS_MAX: usize = 200;
+/// Custom events that a page looks at.
+const EVENTS_MAX: usize = 100;
 /// Variations named in a row.
 const NAMED_MAX: usize = 4;
 
@@ -199,16 +201,20 @@ fn tile(name: &str, value: &str, note: &str) -> Markup {
 struct Aside {
     books: Books,
     sdks: Sdks,
-    events: BTreeMap<(bool, Option<String>), Events>,
+    events: events::Totals,
+    /// Whether `events` has every key.
+    all_events: bool,
 }
 
 impl Aside {
     async fn read(reader: &Reader<'_>, span: Span, today: u32) -> Result<Self, Refusal> {
+        let (events, all_events) = events::totals(reader, span.interval, EVENTS_MAX).await?;
         let sdks = reader.cells(CellKind::Sdks, &[(CellName::None, today)]).await?;
         Ok(Self {
             books: books::of_day(reader, today).await?,
             sdks: sdks.into_iter().flatten().next().map_or(Ok(Sdks::default()), |value| cells::sdks(&value))?,
-            events: events::totals(reader, span.interval).await?,
+            events,
+            all_events,
         })
     }
 
@@ -244,13 +250,15 @@ impl Aside {
                 @if self.sdks.rows().next().is_none() { p.muted { "None has reported today." } } @else {
                     div.scroll { table {
                         thead { tr {
-                            th scope="col" { "SDK" } th scope="col" { "Application" } th.num scope="col" { "Instances" }
+                            th scope="col" { "SDK and application" } th.num scope="col" { "Instances" }
                             th.num scope="col" { "Hours" } th.num scope="col" { "Dropped" }
                         } }
                         tbody { @for row in self.sdks.rows() { tr {
-                            @if row.other { td.muted colspan="2" { "others (beyond the limit)" } } @else {
-                                td { (named(row.sdk)) " " span.muted { (text::foreign(&cells::text(row.sdk_version))) } }
-                                td { (named(row.application)) }
+                            @if row.other { td.muted { "others (beyond the limit)" } } @else {
+                                td {
+                                    (named(row.sdk)) " " span.muted { (text::foreign(&cells::text(row.sdk_version))) }
+                                    @if !row.application.is_empty() { div.muted.small { (named(row.application)) } }
+                                }
                             }
                             td.num { (instances(row.instances)) }
                             td.num { (row.hours.count_ones()) }
@@ -272,14 +280,16 @@ impl Aside {
                             th scope="col" { "Event" } th.num scope="col" { "Count" }
                             th.num scope="col" { "With value" } th.num scope="col" { "Sum" }
                         } }
-                        tbody { @for ((_, key), total) in self.events.iter().take(FLAGS_MAX) { tr {
+                        tbody { @for ((_, key), total) in &self.events { tr {
                             td { @match key { Some(key) => (text::foreign(key)), None => span.muted { "others" } } }
                             td.num { (text::number(total.count())) }
                             td.num { (text::number(total.metric_count())) }
                             td.num { (events::decimal(total.metric_sum())) }
                         } } }
                     } }
-                    p.muted { "In " (range.title()) ", by whole hours." }
+                    p.muted { "In " (range.title()) ", by whole hours."
+                        @if !self.all_events { " There are more keys than shown here; the API has them all." }
+                    }
                 }
             }
         }

@@ -35,6 +35,7 @@ async fn pages_hold_each_item_once_at_every_size_while_the_clock_goes_on() {
             assert_eq!(page["totalCount"], 5);
             assert_eq!((&page["from"], &page["to"]), (&whole["from"], &whole["to"]), "limit {limit}");
             items.extend(page["items"].as_array().unwrap().clone());
+            assert!(items.len() <= all.len(), "limit {limit}: a page comes again");
             world.clock.fetch_add(7 * MINUTE, Ordering::Relaxed);
             match page["_links"]["next"]["href"].as_str() {
                 Some(next) => path = next.to_owned(),
@@ -66,12 +67,40 @@ async fn events_page_too() {
         let page = world.get(&path).await.json();
         assert_eq!(page["totalCount"], 4);
         keys.extend(page["items"].as_array().unwrap().iter().map(|item| item["key"].clone()));
+        assert!(keys.len() <= 4, "a page comes again");
         match page["_links"]["next"]["href"].as_str() {
             Some(next) => path = next.to_owned(),
             None => break,
         }
     }
     assert_eq!(keys, [json!("click"), json!("long ago"), json!("purchase"), Value::Null]);
+}
+
+#[tokio::test]
+async fn events_of_other_hours_neither_count_nor_count_twice() {
+    let world = World::empty();
+    let hour = NOW - NOW % HOUR;
+    for (name, value) in [("a", 1), ("a longer name", 100)] {
+        for (place, weight) in [(-2, 1), (-1, 10), (0, 10_000), (1, 100_000)] {
+            let name = CellName::Key(name.into());
+            world.event(&development(), name, hour + place * HOUR, Some(value * weight * 1_000_000));
+        }
+    }
+    world.event(&development(), CellName::Other, hour, Some(7_000_000));
+    world.flush().await;
+    let cases = [
+        (-2, 2, json!([["a", 110_011], ["a longer name", 11_001_100], [null, 7]])),
+        (-1, 0, json!([["a", 10], ["a longer name", 1000]])),
+        (-1, 1, json!([["a", 10_010], ["a longer name", 1_001_000], [null, 7]])),
+        (1, 2, json!([["a", 100_000], ["a longer name", 10_000_000]])),
+        (2, 3, json!([])),
+    ];
+    for (from, to, expected) in cases {
+        let answer = ask(&world, &format!("events?from={}&to={}", hour + from * HOUR, hour + to * HOUR)).await.json();
+        let items = answer["items"].as_array().unwrap().iter();
+        let sums: Vec<Value> = items.map(|item| json!([item["key"], item["metricSum"]])).collect();
+        assert_eq!(Value::from(sums), expected, "hours {from} to {to}");
+    }
 }
 
 #[tokio::test]

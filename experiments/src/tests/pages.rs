@@ -262,6 +262,27 @@ async fn flags_are_found_by_a_part_of_their_key() {
 }
 
 #[tokio::test]
+async fn many_flags_and_events_cost_a_page_a_bounded_number_of_reads() {
+    let calls = async |flags: usize, events: usize| {
+        let world = World::empty();
+        for number in 0..flags {
+            world.see(&development(), &Sight::of(&format!("flag-{number:05}"), 0, "true", NOW - MINUTE, 1));
+        }
+        for number in 0..events {
+            world.event(&development(), CellName::Key(format!("event-{number:05}").into()), NOW, None);
+        }
+        world.flush().await;
+        let before = world.store.calls();
+        let page = world.page("/").await;
+        (world.store.calls() - before, page.body)
+    };
+    let (few, _) = calls(200, 100).await;
+    let (many, page) = calls(3000, 500).await;
+    assert!(many <= few + 5, "{few} reads for a few, {many} for many");
+    assert!(page.contains("The first 200 of 3,000 flags") && page.contains("There are more keys than shown here"));
+}
+
+#[tokio::test]
 async fn a_page_that_lags_says_so() {
     let world = full().await;
     for partition in 0..super::world::PARTITIONS {

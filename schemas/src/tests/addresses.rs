@@ -60,8 +60,11 @@ proptest! {
     }
 
     #[test]
-    fn windows_of_a_name_are_one_range_in_order(cell in cells(), from: u32, to: u32, other in cells()) {
-        let cell = CellKey { kind: CellKind::Usage, ..cell };
+    fn windows_of_a_name_are_one_range_in_order(
+        kind in prop::sample::select(vec![CellKind::Usage, CellKind::Events]),
+        cell in cells(), from: u32, to: u32, other in cells(),
+    ) {
+        let cell = CellKey { kind, ..cell };
         let first = CellKey { window: from, ..cell.clone() };
         let range = CellRange::windows(&first, to);
         prop_assert_eq!(within(&range, &cell.address()), (from..to).contains(&cell.window));
@@ -69,6 +72,22 @@ proptest! {
         prop_assert_eq!(first.address().sort.cmp(&last.address().sort), from.cmp(&to));
         let same_name = CellKey { window: other.window, ..cell } == other;
         prop_assert!(!within(&range, &other.address()) || same_name, "the range of one name holds another's cell");
+    }
+
+    /// A walk over the names of events: all lie in one row, and seeking a name's last window passes its windows alone.
+    #[test]
+    fn names_of_events_can_be_walked(cell in cells(), other in cells(), window in 0..u32::MAX) {
+        let cell = CellKey { kind: CellKind::Events, window, ..cell };
+        let other = CellKey { kind: CellKind::Events, environment: cell.environment.clone(), ..other };
+        let other = CellKey { generation: cell.generation, partition: cell.partition, ..other };
+        let all = CellRange::names(cell.generation, cell.partition, cell.kind, &cell.environment);
+        prop_assert!(within(&all, &cell.address()) && within(&all, &other.address()));
+        let past = all.seek(&CellKey { window: u32::MAX, ..cell.clone() });
+        prop_assert!(!within(&past, &cell.address()), "a seek that passes a name stays at it");
+        if other.name != cell.name {
+            let ahead = other.address().sort > cell.address().sort;
+            prop_assert_eq!(within(&past, &other.address()), ahead, "a seek passes other names too");
+        }
     }
 
     #[test]
