@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use experiments::{Access, Arrivals, EnvironmentAccess, FirstPayload, Serve, UnknownKey, hash_key};
 use ingest::Ingest;
-use ingest::doorstep::{News, Stranger};
+use ingest::doorstep::Stranger;
 use ingest::keys::{EnvironmentKeys, KeyTable};
 use processor::Processor;
 use schemas::id::Environment;
@@ -147,16 +147,16 @@ pub fn serve(
 
 fn arrivals(ingest: &Ingest) -> Arrivals {
     let view = ingest.doorstep().view();
-    let (news, _) = ingest.doorstep().news_since(0);
-    let first_payload = news.into_iter().find_map(|piece| match piece {
-        News::FirstPayload { sdk, flags, .. } => Some(FirstPayload { time_ms: 0, sdk, flags: flags as u64 }),
-        _ => None,
+    let first_payload = view.first_payloads.first().map(|first| FirstPayload {
+        time_ms: first.time_ms,
+        sdk: first.sdk.clone(),
+        flags: first.flags as u64,
     });
     let unknown_keys = view.unknown_keys.iter().rev().map(|key| UnknownKey {
         last_four: key.shown.clone(),
         times: key.times,
         last_ms: key.last_ms,
-        sdk: String::new(),
+        sdk: key.agent.clone(),
     });
     let paths = |strangers: &[Stranger]| strangers.iter().rev().map(|s| (s.shown.clone(), s.times)).collect();
     let mut rejections = Rejections::default();

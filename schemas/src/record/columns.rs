@@ -3,10 +3,10 @@
 //! Always true here: rows of late elements are left out (their number stays); times are written against the receive time;
 //! a text stands once; what is not cut by [`crate::split`] is held within a limit here, so no record outgrows the log's.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 use prost::Message;
 
 use super::{Header, RecordKind};
@@ -152,8 +152,9 @@ impl<'p, 'a> Writer<'p, 'a> {
     }
 
     fn counts(&mut self) {
-        let mut out = wire::Counts::default();
-        for row in &self.payload.counts[at(self.part.counts.start)..at(self.part.counts.end)] {
+        let rows = &self.payload.counts[at(self.part.counts.start)..at(self.part.counts.end)];
+        let mut out = counts_for(rows.len());
+        for row in rows {
             let judged = self.judged(row.element);
             if judged.late {
                 continue;
@@ -285,6 +286,20 @@ impl<'p, 'a> Writer<'p, 'a> {
             };
             self.out.diagnostics.push(diagnostic);
         }
+    }
+}
+
+/// Columns with room for so many rows, so that none grows in steps.
+fn counts_for(rows: usize) -> wire::Counts {
+    wire::Counts {
+        flag: Vec::with_capacity(rows),
+        variation: Vec::with_capacity(rows),
+        version: Vec::with_capacity(rows),
+        value: Vec::with_capacity(rows),
+        count: Vec::with_capacity(rows),
+        minute: Vec::with_capacity(rows),
+        marks: Vec::with_capacity(rows),
+        element: Vec::with_capacity(rows),
     }
 }
 
