@@ -226,7 +226,8 @@ impl Store for Embedded {
     }
 
     fn write(&self, cells: Vec<CellWrite>) -> BoxFuture<'_, Result<Vec<WriteAnswer>, Error>> {
-        let weight = Weight { rows: cells.len(), bytes: cells.iter().map(|write| write.cell.value.len()).sum() };
+        let bytes = cells.iter().map(|write| write.cell.value.len()).sum();
+        let weight = Weight { scattered: cells.len(), side_by_side: 0, bytes };
         Box::pin(self.engine.submit(weight, move |tables| flush::write_each(tables, &cells)))
     }
 
@@ -259,7 +260,7 @@ impl Store for Embedded {
     }
 
     fn create_generation(&self, number: u32, row: Bytes) -> BoxFuture<'_, Result<Bytes, Error>> {
-        let weight = Weight { rows: 1, bytes: row.len() };
+        let weight = Weight { scattered: 1, side_by_side: 0, bytes: row.len() };
         Box::pin(self.engine.submit(weight, move |tables| flush::create_generation(tables, number, row)))
     }
 }

@@ -36,9 +36,11 @@ pub(crate) struct Tables<'t> {
 /// How much a job is going to write.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Weight {
-    /// Rows put or removed.
-    pub(crate) rows: usize,
-    /// Bytes of their keys and values.
+    /// Rows that lie anywhere in their table (cells), each on a page of its own as like as not.
+    pub(crate) scattered: usize,
+    /// Rows that lie side by side (state: ids in order of offset), which share their pages.
+    pub(crate) side_by_side: usize,
+    /// Bytes of the keys and values of both.
     pub(crate) bytes: usize,
 }
 
@@ -111,7 +113,8 @@ pub(super) fn run(shared: &Shared, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
         let mut group = vec![first];
         while weight.bytes < GROUP_BYTES_MAX {
             let Ok(job) = waiting.try_recv() else { break };
-            weight.rows += job.weight().rows;
+            weight.scattered += job.weight().scattered;
+            weight.side_by_side += job.weight().side_by_side;
             weight.bytes += job.weight().bytes;
             group.push(job);
         }
@@ -158,12 +161,14 @@ fn open_tables(transaction: &WriteTransaction, breakage: Breakage) -> Result<Tab
 }
 
 /// Refuses a group for which the disk may be too full, before the engine meets the full disk in the middle of a commit,
-/// which would poison it. Each row may touch a page of 4 KiB on a few levels of its tree.
+/// which would poison it. A scattered row may touch a page of 4 KiB on a few levels of its tree, one of many side by side
+/// little more than its own bytes.
 fn look_for_room(shared: &Shared, weight: Weight) -> Result<(), Error> {
     let Some(folder) = &shared.folder else { return Ok(()) };
     let Ok(disk) = rustix::fs::statvfs(folder.as_path()) else { return Ok(()) };
     let left = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let need = ROOM_BYTES_MIN + 2 * weight.bytes as u64 + 3 * 4096 * weight.rows.min(100_000) as u64;
+    let pages = 3 * 4096 * weight.scattered + 64 * weight.side_by_side;
+    let need = ROOM_BYTES_MIN + (2 * weight.bytes + pages) as u64;
     if left < need {
         return Err(Error::Unavailable(format!(
             "disk of {} has {left} bytes left, the next commit may need {need}; make room",

@@ -61,7 +61,11 @@ impl Parts {
     pub(super) fn weight(&self) -> Weight {
         let state = self.state.as_ref().map(state_rows::weight_of).unwrap_or_default();
         let cells: usize = self.cells.iter().map(|write| write.cell.value.len()).sum();
-        Weight { rows: self.cells.len() + state.rows + 1, bytes: cells + state.bytes }
+        Weight {
+            scattered: self.cells.len() + state.scattered + 1,
+            side_by_side: state.side_by_side,
+            bytes: cells + state.bytes,
+        }
     }
 
     pub(super) fn apply(&self, tables: &mut Tables<'_>) -> Result<Flushed, Fail> {

@@ -55,12 +55,12 @@ impl Standing {
 
 /// How much changes are going to write.
 pub(crate) fn weight_of(changes: &StateChanges) -> Weight {
-    Weight { rows: changes.put.len() + changes.remove.len() + 1, bytes: bytes_of(&changes.put) }
+    Weight { scattered: 1, side_by_side: changes.put.len() + changes.remove.len(), bytes: bytes_of(&changes.put) }
 }
 
 /// How much a whole state is going to write.
 pub(crate) fn weight_of_whole(state: &SavedState) -> Weight {
-    Weight { rows: state.rows.len() + 1, bytes: bytes_of(&state.rows) }
+    Weight { scattered: 1, side_by_side: state.rows.len(), bytes: bytes_of(&state.rows) }
 }
 
 fn bytes_of(rows: &[(Bytes, Bytes)]) -> usize {
