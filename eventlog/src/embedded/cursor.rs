@@ -13,8 +13,8 @@ use schemas::log::Logged;
 use super::block::{HEADER_BYTES, Header};
 use super::options::{Break, Options};
 use super::segment::{PAGE_BYTES, Segment, View, name};
+use crate::Error;
 use crate::files::{File, Files};
-use crate::{Error, Held};
 
 /// A block of another partition is read over up to this length, bytes; a longer one is jumped.
 const SKIP_BYTES: u64 = 32 << 10;
@@ -135,40 +135,41 @@ impl Cursor {
             .ok_or_else(|| self.damaged(byte, format!("the records of batch {} do not add up", header.seq)))
     }
 
-    /// Where to read next and until where, going on to the next segment when one is done.
+    /// Where to read next and until where, going on to the next segment when one is done. A segment that was dropped
+    /// meanwhile, with others behind it, is no trouble to who has read it: what comes next is held in another one.
     fn next_bytes(&mut self, source: &Source) -> Result<Option<(u64, u64)>, Error> {
-        if self.place.is_none() {
-            let segment = source.view.holding(self.partition, self.position)?;
-            self.place = Some(self.enter(source, segment)?);
-        }
         loop {
-            let Some(place) = &self.place else { return Ok(None) };
+            let Some(place) = &self.place else {
+                let segment = source.view.holding(self.partition, self.position)?;
+                self.place = self.enter(source, segment)?;
+                continue;
+            };
             // The next segment first: if it is there, this one's end is final.
             let next = source.view.after(&place.segment);
             let end = place.segment.end();
             if place.byte < end {
                 return Ok(Some((place.byte, end)));
             }
-            let Some(next) = next else {
-                let is_last =
-                    source.view.read().segments.back().is_some_and(|last| last.number == place.segment.number);
-                return if is_last { Ok(None) } else { Err(self.out_of_range(source)) };
-            };
-            self.place = Some(self.enter(source, next)?);
+            if let Some(next) = next {
+                self.place = self.enter(source, next)?;
+                continue;
+            }
+            let is_last = source.view.read().segments.back().is_some_and(|last| last.number == place.segment.number);
+            if is_last {
+                return Ok(None);
+            }
+            self.place = None;
         }
     }
 
-    fn enter(&self, source: &Source, segment: Arc<Segment>) -> Result<Place, Error> {
+    /// Opens a segment; `None` when it was dropped meanwhile.
+    fn enter(&self, source: &Source, segment: Arc<Segment>) -> Result<Option<Place>, Error> {
+        let is_dropped = || source.view.read().segments.front().is_some_and(|oldest| segment.number < oldest.number);
         match source.files.open(&name(segment.number)) {
-            Ok(file) => Ok(Place { segment, file, byte: PAGE_BYTES }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.out_of_range(source)),
+            Ok(file) => Ok(Some(Place { segment, file, byte: PAGE_BYTES })),
+            Err(error) if error.kind() == ErrorKind::NotFound && is_dropped() => Ok(None),
             Err(error) => Err(Error::io(format!("opening {}", name(segment.number)), error)),
         }
-    }
-
-    fn out_of_range(&self, source: &Source) -> Error {
-        let Held { first, end } = source.view.held(self.partition);
-        Error::OutOfRange { partition: self.partition, asked: self.position, first, end }
     }
 
     fn bytes(&self, byte: u64, count: u64) -> Result<Bytes, Error> {

@@ -142,6 +142,35 @@ async fn release_reaches_the_files() {
     assert!(disk.used_bytes() <= 128 << 10 | 64 << 10);
 }
 
+/// A quiet partition's reader stands in a segment that goes while the busy ones fill others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_outlives_the_segment_it_stands_in() {
+    let mut options = options(2);
+    options.retain_bytes = 128 << 10;
+    let log = open(&Disk::new(), &options);
+    log.append(vec![record(0, "quiet"), record(1, "busy")]).await.unwrap();
+    let mut quiet = log.subscribe_to(&[0]).unwrap();
+    assert!(matches!(next(&mut quiet).await, Ok(Signal::Assigned { partition: 0 })));
+    quiet.begin(0, 0).unwrap();
+    assert!(matches!(next(&mut quiet).await, Ok(Signal::Batch { records, .. }) if records.len() == 1));
+    (0..2).for_each(|partition| log.release(partition, if partition == 0 { 1 } else { 60 }));
+    for _ in 0..60 {
+        log.append(vec![Append { partition: 1, header: Bytes::new(), body: vec![1; 6_000].into() }]).await.unwrap();
+    }
+    log.append(vec![record(0, "again")]).await.unwrap();
+    assert_eq!(log.held().unwrap()[0], Held { first: 1, end: 2 }, "its segment is gone");
+    loop {
+        match next(&mut quiet).await.unwrap() {
+            Signal::Batch { records, .. } => {
+                assert_eq!((records.len(), records[0].offset), (1, 1));
+                break;
+            }
+            Signal::Idle => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 fn a_second_process_and_other_settings_are_refused() {
     let directory = tempfile::tempdir().unwrap();
