@@ -11,18 +11,13 @@ use schemas::rejection::Rejection;
 use crate::limits::Limits;
 use crate::protocol::Refusal;
 
-/// The plain bytes of a body that came with this `Content-Encoding`.
+/// Makes plain a body that came with this `Content-Encoding`: true = its plain bytes are in `buffer`, false = it is plain.
 ///
 /// # Errors
 /// `bad_compression`: an encoding other than gzip, broken gzip, or more bytes than the limits allow.
-pub(crate) fn inflate<'b>(
-    encoding: &str,
-    body: &'b [u8],
-    limits: &Limits,
-    buffer: &'b mut Vec<u8>,
-) -> Result<&'b [u8], Refusal> {
+pub(crate) fn inflate(encoding: &str, body: &[u8], limits: &Limits, buffer: &mut Vec<u8>) -> Result<bool, Refusal> {
     match encoding.to_ascii_lowercase().as_str() {
-        "" | "identity" => return Ok(body),
+        "" | "identity" => return Ok(false),
         "gzip" | "x-gzip" => {}
         other => {
             let message = format!("content-encoding {other:?} is not known here; send gzip or nothing");
@@ -39,7 +34,7 @@ pub(crate) fn inflate<'b>(
         return Err(Refusal::new(Rejection::BadCompression, message));
     }
     match read {
-        Ok(_) => Ok(buffer),
+        Ok(_) => Ok(true),
         Err(error) => Err(Refusal::new(Rejection::BadCompression, format!("body is no whole gzip stream: {error}"))),
     }
 }

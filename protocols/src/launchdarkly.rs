@@ -18,7 +18,7 @@ use schemas::event::{Credential, Payload};
 use schemas::rejection::Rejection;
 
 use crate::inflate::inflate;
-use crate::json::{Cursor, Syntax};
+use crate::json::{is_deeper, repaired};
 use crate::limits::Limits;
 use crate::path::{Path, decoded};
 use crate::payload_id;
@@ -95,13 +95,22 @@ impl Protocol for LaunchDarkly {
         limits: &Limits,
         buffer: &'b mut Vec<u8>,
     ) -> Result<&'b [u8], Refusal> {
-        match route.carries {
-            Carries::Preflight => Ok(&[]),
-            Carries::Image => image::open(request, buffer),
+        let in_buffer = match route.carries {
+            Carries::Preflight => return Ok(&[]),
+            Carries::Image => image::open(request, buffer).map(|()| true)?,
             Carries::Analytics | Carries::Diagnostic => {
-                inflate(&request.header_text("content-encoding"), request.body, limits, buffer)
+                inflate(&request.header_text("content-encoding"), request.body, limits, buffer)?
             }
+        };
+        let plain = if in_buffer { &buffer[..] } else { request.body };
+        if let Some(text) = repaired(plain, limits.inflated_bytes_max) {
+            if text.len() > limits.inflated_bytes_max {
+                return Err(malformed("body is no UTF-8 in too many places"));
+            }
+            *buffer = text.into_bytes();
+            return Ok(buffer);
         }
+        Ok(if in_buffer { buffer } else { request.body })
     }
 
     fn decode<'a>(
@@ -115,9 +124,10 @@ impl Protocol for LaunchDarkly {
         if route.carries == Carries::Preflight {
             return Ok(Payload { origin, ..Payload::default() });
         }
-        let first = Cursor::new(plain).peek().map_err(|_| malformed("body is empty"))?;
-        let payload = match first {
-            b'{' => diagnostic::decode(plain)?,
+        let plain = std::str::from_utf8(plain).map_err(|error| malformed(format!("body is no UTF-8: {error}")))?;
+        let first = plain.bytes().find(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
+        let payload = match first.ok_or_else(|| malformed("body is empty"))? {
+            b'{' => diagnostic::decode(plain, limits)?,
             b'[' if route.carries != Carries::Diagnostic => {
                 let id = request.header("x-launchdarkly-payload-id").and_then(payload_id::sent);
                 Payload { id, ..payload::decode(plain, Mode::of(route, request), limits)? }
@@ -152,10 +162,11 @@ fn malformed(message: impl Into<String>) -> Refusal {
     Refusal::new(Rejection::MalformedPayload, message)
 }
 
-fn not_json(syntax: Syntax) -> Refusal {
-    if syntax.deep {
-        let message = format!("body nests deeper than {} levels at byte {}", crate::json::LEVELS_MAX, syntax.at);
+/// What is said of a body that `serde_json` refuses. Where one nests deeper than any event may, that is what is wrong with it.
+fn not_json(error: &serde_json::Error, plain: &str, limits: &Limits) -> Refusal {
+    if is_deeper(plain, limits.depth_max) {
+        let message = format!("body nests deeper than {} levels, and is no JSON: {error}", limits.depth_max);
         return Refusal::new(Rejection::TooDeep, message);
     }
-    malformed(format!("body is no JSON: it breaks at byte {}", syntax.at))
+    malformed(format!("body is no JSON: {error}"))
 }

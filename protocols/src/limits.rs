@@ -18,7 +18,8 @@ pub struct Limits {
     pub events_max: usize,
     /// Largest event, in bytes of JSON; of a summary, the largest entry of one flag.
     pub event_bytes_max: usize,
-    /// Deepest nesting of a body, counted from the outermost array; an event that goes deeper is refused.
+    /// Deepest nesting of a body, counted from the outermost array; an event that goes deeper is refused (of a summary, the
+    /// entry of one flag).
     pub depth_max: usize,
     /// Largest count of one counter.
     pub count_max: u64,

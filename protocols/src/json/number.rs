@@ -2,9 +2,11 @@
 //!
 //! Always true here: the text is a JSON number, so it is ASCII; no value is rounded twice.
 
+use super::Scalar;
+
 /// A JSON number's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Number<'a>(pub(crate) &'a [u8]);
+pub(crate) struct Number<'a>(&'a str);
 
 /// Largest integer that every float-speaking SDK can still tell from its neighbours.
 const EXACT_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
@@ -12,15 +14,15 @@ const EXACT_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
 impl<'a> Number<'a> {
     /// The text.
     pub(crate) fn text(self) -> &'a str {
-        std::str::from_utf8(self.0).unwrap_or_default()
+        self.0
     }
 
     /// A whole number from 0 on, also when it is written as a float (`3.0`, `1e3`); `None` = anything else.
     pub(crate) fn whole(self) -> Option<u64> {
-        if self.0.len() <= 19 && self.0.iter().all(u8::is_ascii_digit) {
-            return Some(self.0.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')));
+        if self.0.len() <= 19 && self.0.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(self.0.bytes().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')));
         }
-        let float: f64 = self.text().parse().ok()?;
+        let float: f64 = self.0.parse().ok()?;
         // The range makes the cast exact; a fraction is no count.
         ((0.0..=EXACT_FLOAT_MAX).contains(&float) && float.fract() == 0.0).then_some(float as u64)
     }
@@ -29,46 +31,15 @@ impl<'a> Number<'a> {
     pub(crate) fn millis(self) -> i64 {
         match self.whole() {
             Some(whole) => i64::try_from(whole).unwrap_or(i64::MAX),
-            None => self.text().parse::<f64>().unwrap_or_default().floor() as i64,
+            None => self.0.parse::<f64>().unwrap_or_default().floor() as i64,
         }
     }
 }
 
-/// Where the number that starts at `at` ends.
-///
-/// # Errors
-/// The place where it breaks the grammar.
-pub(super) fn scan(bytes: &[u8], at: usize) -> Result<usize, usize> {
-    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-    let digits = |mut at: usize| {
-        while digit(at) {
-            at += 1;
-        }
-        at
-    };
-    let mut at = if bytes.get(at) == Some(&b'-') { at + 1 } else { at };
-    at = match bytes.get(at) {
-        Some(b'0') => at + 1,
-        Some(b'1'..=b'9') => digits(at),
-        _ => return Err(at),
-    };
-    if bytes.get(at) == Some(&b'.') {
-        if !digit(at + 1) {
-            return Err(at + 1);
-        }
-        at = digits(at + 1);
+impl<'a> Scalar<'a> for Number<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        text.starts_with(|first: char| first == '-' || first.is_ascii_digit()).then_some(Self(text))
     }
-    if matches!(bytes.get(at), Some(b'e' | b'E')) {
-        at += 1;
-        if matches!(bytes.get(at), Some(b'+' | b'-')) {
-            at += 1;
-        }
-        if !digit(at) {
-            return Err(at);
-        }
-        at = digits(at);
-    }
-    Ok(at)
 }
 
 #[cfg(test)]
@@ -92,7 +63,7 @@ mod tests {
             ("1e-400", Some(0)),
         ];
         for (text, expected) in cases {
-            assert_eq!(Number(text.as_bytes()).whole(), expected, "{text}");
+            assert_eq!(Number(text).whole(), expected, "{text}");
         }
     }
 
@@ -108,7 +79,7 @@ mod tests {
             ("18446744073709551615", i64::MAX),
         ];
         for (text, expected) in cases {
-            assert_eq!(Number(text.as_bytes()).millis(), expected, "{text}");
+            assert_eq!(Number(text).millis(), expected, "{text}");
         }
     }
 }

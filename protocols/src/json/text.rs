@@ -1,125 +1,107 @@
-//! Strings as they are written: unescaped and checked only when somebody asks for the text.
+//! Strings as they are written, and names as `serde_json` gives them: checked only when somebody asks for the text.
 //!
 //! Always true here: a string without escapes is borrowed; one with escapes is copied once.
 
 use std::borrow::Cow;
+use std::fmt;
 
-/// A JSON string between its quotes.
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+use super::Scalar;
+
+/// A JSON string, quotes and all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Str<'a> {
-    raw: &'a [u8],
-    escaped: bool,
-}
+pub(crate) struct Str<'a>(&'a str);
 
-/// The string is no Unicode text: broken UTF-8, or half a surrogate pair.
+/// The name of a member, its escapes undone; half a surrogate pair makes it no UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Name<'a>(pub(crate) Cow<'a, [u8]>);
+
+/// The string is no Unicode text: it holds half a surrogate pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotUnicode;
+
+/// What bytes that are no UTF-8 become: half a surrogate pair, spelled so that no half on either side can make it whole.
+const BROKEN: &str = "\\ud800\u{fffd}";
 
 impl<'a> Str<'a> {
     /// The text.
     pub(crate) fn text(self) -> Result<Cow<'a, str>, NotUnicode> {
-        if self.escaped {
-            return unescape(self.raw)
-                .and_then(|bytes| String::from_utf8(bytes).ok())
-                .map(Cow::Owned)
-                .ok_or(NotUnicode);
+        if self.0.contains('\\') {
+            return serde_json::from_str(self.0).map(Cow::Owned).map_err(|_| NotUnicode);
         }
-        std::str::from_utf8(self.raw).map(Cow::Borrowed).map_err(|_| NotUnicode)
+        Ok(Cow::Borrowed(&self.0[1..self.0.len() - 1]))
     }
 
-    /// The bytes to compare a name with; empty for what is no text (no field and no kind has an empty name).
-    pub(crate) fn name(self) -> Cow<'a, [u8]> {
-        if self.escaped { Cow::Owned(unescape(self.raw).unwrap_or_default()) } else { Cow::Borrowed(self.raw) }
+    /// The text to compare a name with; empty for what is no text (no kind has an empty name).
+    pub(crate) fn name(self) -> Cow<'a, str> {
+        self.text().unwrap_or_default()
     }
 }
 
-/// The string whose opening quote lies at `quote`, and the place after its closing one.
-///
-/// # Errors
-/// The place where it breaks the grammar.
-pub(super) fn scan(bytes: &[u8], quote: usize) -> Result<(Str<'_>, usize), usize> {
-    let start = quote + 1;
-    let mut at = start;
-    let mut escaped = false;
-    loop {
-        at = plain_until(bytes, at);
-        match bytes.get(at) {
-            Some(b'"') => return Ok((Str { raw: &bytes[start..at], escaped }, at + 1)),
-            Some(b'\\') => {
-                escaped = true;
-                at = skip_escape(bytes, at + 1)?;
-            }
-            _ => return Err(at),
+impl<'a> Scalar<'a> for Str<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        text.starts_with('"').then_some(Self(text))
+    }
+}
+
+impl<'a> Name<'a> {
+    /// The text.
+    pub(crate) fn text(self) -> Result<Cow<'a, str>, NotUnicode> {
+        match self.0 {
+            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| NotUnicode),
+            Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|_| NotUnicode),
         }
     }
 }
 
-/// The first byte from `at` on that ends a plain stretch: a quote, a backslash, a control character, or the end.
-fn plain_until(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes[at..].first_chunk::<8>() {
-        let stops = stops_in(u64::from_le_bytes(*chunk));
-        if stops != 0 {
-            return at + (stops.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while bytes.get(at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        at += 1;
-    }
-    at
-}
-
-/// Eight bytes at once: the high bit of each byte that ends a plain stretch. Bits above the first may be false.
-fn stops_in(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
-    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    below(word, 0x20) | equal(b'"') | equal(b'\\')
-}
-
-fn skip_escape(bytes: &[u8], at: usize) -> Result<usize, usize> {
-    match bytes.get(at) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
-        Some(b'u') => {
-            (at + 1..at + 5).find(|&at| !bytes.get(at).is_some_and(u8::is_ascii_hexdigit)).map_or(Ok(at + 5), Err)
-        }
-        _ => Err(at),
+impl<'a> Deserialize<'a> for Name<'a> {
+    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        // As bytes, since that is how `serde_json` lets half a surrogate pair pass.
+        from.deserialize_bytes(NameVisitor)
     }
 }
 
-/// Undoes the escapes of a string that [`scan`] has passed; `None` = half a surrogate pair.
-fn unescape(mut raw: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(raw.len());
-    while let Some(at) = raw.iter().position(|&byte| byte == b'\\') {
-        out.extend_from_slice(&raw[..at]);
-        let (&escape, mut rest) = raw[at + 1..].split_first()?;
-        match escape {
-            b'b' => out.push(8),
-            b'f' => out.push(12),
-            b'n' => out.push(b'\n'),
-            b'r' => out.push(b'\r'),
-            b't' => out.push(b'\t'),
-            b'u' => {
-                let mut code = take_hex(&mut rest)?;
-                if (0xd800..0xdc00).contains(&code) {
-                    rest = rest.strip_prefix(b"\\u")?;
-                    let low = take_hex(&mut rest)?;
-                    code = 0x10000 + ((code - 0xd800) << 10) + low.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
-                }
-                let character = char::from_u32(code)?;
-                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-            other => out.push(other),
-        }
-        raw = rest;
+struct NameVisitor;
+
+impl<'a> Visitor<'a> for NameVisitor {
+    type Value = Name<'a>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a name")
     }
-    out.extend_from_slice(raw);
+
+    fn visit_borrowed_bytes<E: Error>(self, bytes: &'a [u8]) -> Result<Name<'a>, E> {
+        Ok(Name(Cow::Borrowed(bytes)))
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Name<'a>, E> {
+        Ok(Name(Cow::Owned(bytes.to_vec())))
+    }
+}
+
+/// A body that is no UTF-8 as one that is, and is JSON exactly when it would be if nobody looked at the bytes in strings;
+/// such strings then hold half a surrogate pair. `None` = nothing to repair. Stops soon after `bytes_max`.
+pub(crate) fn repaired(body: &[u8], bytes_max: usize) -> Option<String> {
+    if std::str::from_utf8(body).is_ok() {
+        return None;
+    }
+    let mut out = String::with_capacity(body.len());
+    for chunk in body.utf8_chunks() {
+        if out.len() > bytes_max {
+            break;
+        }
+        out.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            // A backslash before it makes bad syntax, which it must stay.
+            let backslashes = out.bytes().rev().take_while(|&byte| byte == b'\\').count();
+            out.push_str(if backslashes % 2 == 1 { "\u{fffd}" } else { BROKEN });
+        }
+    }
     Some(out)
 }
 
-fn take_hex(rest: &mut &[u8]) -> Option<u32> {
-    let (digits, after) = rest.split_at_checked(4)?;
-    *rest = after;
-    digits.iter().try_fold(0, |sum, &digit| Some(sum * 16 + char::from(digit).to_digit(16)?))
+/// Whether this is JSON text that [`repaired`] had to repair.
+pub(crate) fn is_broken(text: &str) -> bool {
+    text.contains(BROKEN)
 }

@@ -8,34 +8,33 @@ use std::borrow::Cow;
 use schemas::event::ContextKey;
 use schemas::id::{CONTEXT_KEY_BYTES_MAX, KEY_BYTES_MAX, check_key};
 use schemas::rejection::Rejection;
+use serde::de::MapAccess;
+use serde_json::value::RawValue;
 
-use crate::json::{Cursor, Field, Str, Syntax};
+use crate::json::{Field, Name, NotUnicode, Object, Str, Walk, read, skip};
 
 /// A context as it was found: inline, as a single one, a multi one, or a user.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Inline<'a> {
     kind: Field<Str<'a>>,
     key: Field<Str<'a>>,
-    /// The whole object: read again if it turns out to be multi.
-    span: &'a [u8],
+    /// Members that are objects, as text: contexts, if it turns out to be multi.
+    inner: Vec<(Name<'a>, &'a str)>,
 }
 
-impl<'a> Inline<'a> {
-    /// Reads a context or a user.
-    pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<Field<Self>, Syntax> {
-        cursor.peek()?;
-        let start = cursor.position();
-        let mut found = Self::default();
-        let shape = cursor.object(|cursor, name| {
-            match &*name.name() {
-                b"kind" => found.kind = cursor.str()?,
-                b"key" => found.key = cursor.str()?,
-                _ => drop(cursor.skip()?),
-            }
-            Ok(())
-        })?;
-        found.span = cursor.between(start, cursor.position());
-        Ok(shape.with(found))
+impl<'a> Object<'a> for Inline<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+        let text = value.next_value::<&'a RawValue>()?.get();
+        match &*name.0 {
+            b"kind" => self.kind = Field::of(text),
+            b"key" => self.key = Field::of(text),
+            _ => {}
+        }
+        // What is no object is an attribute of the whole: the kind itself, `anonymous`.
+        if text.starts_with('{') && *name.0 != *b"_meta" {
+            self.inner.push((name, text));
+        }
+        Ok(())
     }
 }
 
@@ -53,17 +52,21 @@ impl<'k, 'a> Keys<'k, 'a> {
     }
 
     /// A context: single or multi, whose kind may be missing (`user`).
-    pub(super) fn push_context(&mut self, context: Inline<'a>) -> Result<(), Rejection> {
+    pub(super) fn push_context(&mut self, context: &Inline<'a>) -> Result<(), Rejection> {
         match context.kind {
             Field::Absent => self.push_user(context.key),
             Field::Wrong => Err(Rejection::MalformedEvent),
-            Field::Is(kind) if *kind.name() == *b"multi" => self.push_members(context.span, Members::Contexts),
-            Field::Is(kind) => self.push(kind, context.key),
+            Field::Is(kind) if kind.name() == "multi" => context.inner.iter().try_for_each(|(kind, text)| {
+                let mut inner = Inline::default();
+                read(text, Walk::object(&mut inner)).map_err(|_| Rejection::MalformedEvent)?;
+                self.push(kind.clone().text(), inner.key)
+            }),
+            Field::Is(kind) => self.push(kind.text(), context.key),
         }
     }
 
     /// A user, whatever it says of its kind.
-    pub(super) fn push_user_object(&mut self, user: Inline<'a>) -> Result<(), Rejection> {
+    pub(super) fn push_user_object(&mut self, user: &Inline<'a>) -> Result<(), Rejection> {
         self.push_user(user.key)
     }
 
@@ -73,12 +76,16 @@ impl<'k, 'a> Keys<'k, 'a> {
         self.push_checked(Cow::Borrowed("user"), key)
     }
 
-    /// `contextKeys`: an object of kind and key.
-    pub(super) fn push_context_keys(&mut self, span: &'a [u8]) -> Result<(), Rejection> {
-        self.push_members(span, Members::Keys)
+    /// `contextKeys`, as text: an object of kind and key.
+    pub(super) fn push_context_keys(&mut self, text: &'a str) -> Result<(), Rejection> {
+        let mut members = KeysByKind { keys: self, refused: Ok(()) };
+        match read(text, Walk::object(&mut members)) {
+            Ok(Field::Is(())) => members.refused,
+            _ => Err(Rejection::MalformedEvent),
+        }
     }
 
-    fn push(&mut self, kind: Str<'a>, key: Field<Str<'a>>) -> Result<(), Rejection> {
+    fn push(&mut self, kind: Result<Cow<'a, str>, NotUnicode>, key: Field<Str<'a>>) -> Result<(), Rejection> {
         let key = context_key(key)?;
         self.push_checked(checked(kind, KEY_BYTES_MAX)?, key)
     }
@@ -95,46 +102,35 @@ impl<'k, 'a> Keys<'k, 'a> {
         self.out.push(ContextKey { kind, key });
         Ok(())
     }
-
-    fn push_members(&mut self, span: &'a [u8], members: Members) -> Result<(), Rejection> {
-        let mut refused = Ok(());
-        let shape = Cursor::new(span).object(|cursor, kind| {
-            let key = match members {
-                Members::Keys => cursor.str()?,
-                // What is no object is an attribute of the whole: the kind itself, `anonymous`.
-                Members::Contexts => match Inline::read(cursor)? {
-                    Field::Is(inner) if *kind.name() != *b"_meta" => inner.key,
-                    _ => return Ok(()),
-                },
-            };
-            if refused.is_ok() {
-                refused = self.push(kind, key);
-            }
-            Ok(())
-        });
-        match shape {
-            Ok(Field::Is(())) => refused,
-            _ => Err(Rejection::MalformedEvent),
-        }
-    }
 }
 
-#[derive(Clone, Copy)]
-enum Members {
-    Keys,
-    Contexts,
+/// The members of `contextKeys`; the first bad one counts.
+struct KeysByKind<'s, 'k, 'a> {
+    keys: &'s mut Keys<'k, 'a>,
+    refused: Result<(), Rejection>,
+}
+
+impl<'a> Object<'a> for KeysByKind<'_, '_, 'a> {
+    fn member<M: MapAccess<'a>>(&mut self, kind: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+        if self.refused.is_err() {
+            return skip(value);
+        }
+        let key = value.next_value()?;
+        self.refused = self.keys.push(kind.text(), key);
+        Ok(())
+    }
 }
 
 fn context_key(key: Field<Str<'_>>) -> Result<Cow<'_, str>, Rejection> {
     match key {
-        Field::Is(key) => checked(key, CONTEXT_KEY_BYTES_MAX),
+        Field::Is(key) => checked(key.text(), CONTEXT_KEY_BYTES_MAX),
         Field::Absent | Field::Wrong => Err(Rejection::MalformedEvent),
     }
 }
 
-/// A string that must be a key.
-pub(super) fn checked(key: Str<'_>, limit: usize) -> Result<Cow<'_, str>, Rejection> {
-    let text = key.text().map_err(|_| Rejection::InvalidKey)?;
+/// A text that must be a key.
+pub(super) fn checked(key: Result<Cow<'_, str>, NotUnicode>, limit: usize) -> Result<Cow<'_, str>, Rejection> {
+    let text = key.map_err(|_| Rejection::InvalidKey)?;
     check_key(text.as_bytes(), limit).map_err(|_| Rejection::InvalidKey)?;
     Ok(text)
 }

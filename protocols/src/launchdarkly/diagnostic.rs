@@ -8,44 +8,55 @@ use std::borrow::Cow;
 
 use schemas::event::{Diagnostic, Payload};
 use schemas::rejection::{Rejection, Rejections};
+use serde::de::MapAccess;
+use serde_json::value::RawValue;
 
 use super::headers::cut;
 use super::{malformed, not_json};
-use crate::json::{Cursor, Field, Number, Str, Syntax};
+use crate::json::{Field, Name, Number, Object, Str, Walk, read, skip};
+use crate::limits::Limits;
 use crate::payload_id;
 use crate::protocol::Refusal;
 
 /// Kinds of elements that belong in an array.
-const EVENT_KINDS: [&[u8]; 11] = [
-    b"summary",
-    b"feature",
-    b"debug",
-    b"identify",
-    b"index",
-    b"custom",
-    b"migration_op",
-    b"click",
-    b"pageview",
-    b"click_pageview",
-    b"alias",
+const EVENT_KINDS: [&str; 11] = [
+    "summary",
+    "feature",
+    "debug",
+    "identify",
+    "index",
+    "custom",
+    "migration_op",
+    "click",
+    "pageview",
+    "click_pageview",
+    "alias",
 ];
 
 #[derive(Default)]
 struct Raw<'a> {
     kind: Field<Str<'a>>,
-    id: Field<Str<'a>>,
+    id: Field<Identity<'a>>,
     creation_date: Field<Number<'a>>,
-    sdk: [Field<Str<'a>>; 2],
+    sdk: Field<Identity<'a>>,
     dropped_events: Field<Number<'a>>,
+}
+
+/// Who tells it: members of `id` and of `sdk`.
+#[derive(Clone, Copy, Default)]
+struct Identity<'a> {
+    diagnostic_id: Field<Str<'a>>,
+    name: Field<Str<'a>>,
+    version: Field<Str<'a>>,
 }
 
 /// A body that is one object.
 ///
 /// # Errors
 /// Bad JSON, no kind, or an event outside an array.
-pub(super) fn decode(plain: &[u8]) -> Result<Payload<'_>, Refusal> {
-    let mut cursor = Cursor::new(plain);
-    let raw = read(&mut cursor).and_then(|raw| cursor.end().map(|()| raw)).map_err(not_json)?;
+pub(super) fn decode<'a>(plain: &'a str, limits: &Limits) -> Result<Payload<'a>, Refusal> {
+    let whole: &RawValue = serde_json::from_str(plain).map_err(|error| not_json(&error, plain, limits))?;
+    let raw = raw(whole.get()).map_err(|error| malformed(format!("diagnostic cannot be read: {error}")))?;
     let Some(kind) = raw.kind.told() else {
         return Err(malformed("body is an object without a kind; events come as an array"));
     };
@@ -54,10 +65,8 @@ pub(super) fn decode(plain: &[u8]) -> Result<Payload<'_>, Refusal> {
     }
     Ok(match row(&raw) {
         Some((diagnostic, kind)) => Payload {
-            id: raw
-                .id
-                .told()
-                .and_then(|id| id.text().ok())
+            id: (raw.id.told())
+                .and_then(|id| id.diagnostic_id.told()?.text().ok())
                 .and_then(|id| payload_id::diagnostic(&id, kind, diagnostic.time_ms)),
             diagnostics: vec![diagnostic],
             ..Payload::default()
@@ -71,54 +80,56 @@ pub(super) fn decode(plain: &[u8]) -> Result<Payload<'_>, Refusal> {
 }
 
 /// The fact that an element of an analytics array tells, should an SDK put a diagnostic there.
-pub(super) fn from_element(element: &[u8]) -> Option<Diagnostic<'_>> {
-    let raw = read(&mut Cursor::new(element)).ok()?;
-    row(&raw).map(|(diagnostic, _)| diagnostic)
+pub(super) fn from_element(element: &str) -> Option<Diagnostic<'_>> {
+    row(&raw(element).ok()?).map(|(diagnostic, _)| diagnostic)
 }
 
-fn read<'a>(cursor: &mut Cursor<'a>) -> Result<Raw<'a>, Syntax> {
+fn raw(text: &str) -> serde_json::Result<Raw<'_>> {
     let mut raw = Raw::default();
-    cursor.object(|cursor, name| {
-        match &*name.name() {
-            b"kind" => raw.kind = cursor.str()?,
-            b"creationDate" => raw.creation_date = cursor.number()?,
-            b"droppedEvents" => raw.dropped_events = cursor.number()?,
-            b"id" => [raw.id] = strings(cursor, [b"diagnosticId"])?,
-            b"sdk" => raw.sdk = strings(cursor, [b"name", b"version"])?,
-            _ => drop(cursor.skip()?),
-        }
-        Ok(())
-    })?;
-    Ok(raw)
+    read(text, Walk::object(&mut raw)).map(|_| raw)
 }
 
-/// Some strings of an object.
-fn strings<'a, const N: usize>(cursor: &mut Cursor<'a>, names: [&[u8]; N]) -> Result<[Field<Str<'a>>; N], Syntax> {
-    let mut found = [Field::Absent; N];
-    cursor.object(|cursor, name| {
-        match names.iter().position(|wanted| **wanted == *name.name()) {
-            Some(at) => found[at] = cursor.str()?,
-            None => drop(cursor.skip()?),
+impl<'a> Object<'a> for Raw<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+        match &*name.0 {
+            b"kind" => self.kind = value.next_value()?,
+            b"creationDate" => self.creation_date = value.next_value()?,
+            b"droppedEvents" => self.dropped_events = value.next_value()?,
+            b"id" => self.id = value.next_value()?,
+            b"sdk" => self.sdk = value.next_value()?,
+            _ => skip(value)?,
         }
         Ok(())
-    })?;
-    Ok(found)
+    }
+}
+
+impl<'a> Object<'a> for Identity<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+        match &*name.0 {
+            b"diagnosticId" => self.diagnostic_id = value.next_value()?,
+            b"name" => self.name = value.next_value()?,
+            b"version" => self.version = value.next_value()?,
+            _ => skip(value)?,
+        }
+        Ok(())
+    }
 }
 
 fn row<'a>(raw: &Raw<'a>) -> Option<(Diagnostic<'a>, &'static str)> {
     let (kind, start) = match &*raw.kind.told()?.name() {
-        b"diagnostic-init" => ("diagnostic-init", true),
-        b"diagnostic-combined" => ("diagnostic-combined", true),
-        b"diagnostic" => ("diagnostic", false),
+        "diagnostic-init" => ("diagnostic-init", true),
+        "diagnostic-combined" => ("diagnostic-combined", true),
+        "diagnostic" => ("diagnostic", false),
         _ => return None,
     };
     let name = |field: Field<Str<'a>>| cut(field.told().and_then(|text| text.text().ok()).unwrap_or(Cow::Borrowed("")));
+    let (id, sdk) = (raw.id.told().unwrap_or_default(), raw.sdk.told().unwrap_or_default());
     let diagnostic = Diagnostic {
-        id: name(raw.id),
+        id: name(id.diagnostic_id),
         time_ms: raw.creation_date.told().map(Number::millis),
         start,
-        sdk: name(raw.sdk[0]),
-        sdk_version: name(raw.sdk[1]),
+        sdk: name(sdk.name),
+        sdk_version: name(sdk.version),
         dropped_events: raw.dropped_events.told().and_then(Number::whole).unwrap_or(0),
     };
     Some((diagnostic, kind))

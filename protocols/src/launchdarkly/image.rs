@@ -21,8 +21,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The JSON behind the query parameter `d`.
-pub(super) fn open<'b>(request: &Request<'_>, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], Refusal> {
+/// Puts the JSON behind the query parameter `d` into `buffer`.
+pub(super) fn open(request: &Request<'_>, buffer: &mut Vec<u8>) -> Result<(), Refusal> {
     let sent = request.query_value("d").ok_or_else(|| malformed("image request has no parameter d"))?;
     let text: Vec<u8> = sent
         .iter()
@@ -35,6 +35,5 @@ pub(super) fn open<'b>(request: &Request<'_>, buffer: &'b mut Vec<u8>) -> Result
         })
         .collect();
     buffer.clear();
-    LENIENT.decode_vec(text, buffer).map_err(|error| malformed(format!("parameter d is no base64: {error}")))?;
-    Ok(buffer)
+    LENIENT.decode_vec(text, buffer).map_err(|error| malformed(format!("parameter d is no base64: {error}")))
 }

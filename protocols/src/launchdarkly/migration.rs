@@ -7,11 +7,12 @@ use schemas::event::{MigrationOp, OldNew};
 use schemas::fixed::Micros;
 use schemas::id::KEY_BYTES_MAX;
 use schemas::rejection::Rejection;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess};
 
 use super::context::checked;
 use super::element::{Raw, Served};
 use super::rows::{sampling, variation};
-use crate::json::{Cursor, Field, Number, Str, Syntax};
+use crate::json::{Array, Field, Name, Number, Object, Read, Str, Walk, read, skip};
 use crate::limits::Limits;
 
 /// The `evaluation` of an operation.
@@ -35,71 +36,84 @@ pub(super) struct Measurements<'a> {
 struct Measurement<'a> {
     key: Field<Str<'a>>,
     value: Field<bool>,
-    /// `values` as bytes: what they are depends on the key.
-    values: Field<&'a [u8]>,
+    /// `values` as text: what they are depends on the key.
+    values: Field<&'a str>,
 }
 
-impl<'a> Evaluated<'a> {
-    pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<Field<Self>, Syntax> {
-        let mut evaluated = Self::default();
-        let shape = cursor.object(|cursor, name| match &*name.name() {
-            b"key" => {
-                evaluated.key = cursor.str()?;
-                Ok(())
-            }
-            field => evaluated.served.read_field(cursor, field),
-        })?;
-        Ok(shape.with(evaluated))
+impl<'a> Object<'a> for Evaluated<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+        match &*name.0 {
+            b"key" => self.key = value.next_value()?,
+            _ => self.served.member(name, value)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for Measurement<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+        match &*name.0 {
+            b"key" => self.key = value.next_value()?,
+            b"value" => self.value = value.next_value()?,
+            b"values" => self.values = value.next_value()?,
+            _ => skip(value)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Read<'a> for Measurements<'a> {
+    fn read<D: Deserializer<'a>>(from: D) -> Result<Field<Self>, D::Error> {
+        let mut all = Self::default();
+        let shape = Walk::array(&mut all).deserialize(from)?;
+        Ok(shape.with(all))
+    }
+}
+
+impl<'a> Array<'a> for Measurements<'a> {
+    fn item<S: SeqAccess<'a>>(&mut self, items: &mut S) -> Result<bool, S::Error> {
+        let Some(one) = items.next_element::<Field<Measurement<'a>>>()? else { return Ok(false) };
+        if let Field::Is(one) = one {
+            self.take(&one).map_err(S::Error::custom)?;
+        }
+        Ok(true)
     }
 }
 
 impl<'a> Measurements<'a> {
-    pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<Field<Self>, Syntax> {
-        let mut all = Self::default();
-        let shape = cursor.array(|cursor| {
-            let mut one = Measurement::default();
-            cursor.object(|cursor, name| {
-                match &*name.name() {
-                    b"key" => one.key = cursor.str()?,
-                    b"value" => one.value = cursor.bool()?,
-                    b"values" => one.values = cursor.raw()?,
-                    _ => drop(cursor.skip()?),
-                }
-                Ok(())
-            })?;
-            all.take(&one)
-        })?;
-        Ok(shape.with(all))
-    }
-
-    fn take(&mut self, one: &Measurement<'a>) -> Result<(), Syntax> {
+    fn take(&mut self, one: &Measurement<'a>) -> serde_json::Result<()> {
         let Some(key) = one.key.told() else { return Ok(()) };
         match &*key.name() {
-            b"consistent" => self.consistent = one.value,
-            b"invoked" => self.invoked = sides(one.values, Cursor::bool)?,
-            b"error" => self.error = sides(one.values, Cursor::bool)?,
-            b"latency_ms" => self.latency_ms = sides(one.values, Cursor::number)?,
+            "consistent" => self.consistent = one.value,
+            "invoked" => self.invoked = sides(one.values)?,
+            "error" => self.error = sides(one.values)?,
+            "latency_ms" => self.latency_ms = sides(one.values)?,
             _ => {}
         }
         Ok(())
     }
 }
 
-fn sides<'a, T>(
-    values: Field<&'a [u8]>,
-    read: fn(&mut Cursor<'a>) -> Result<Field<T>, Syntax>,
-) -> Result<OldNew<Field<T>>, Syntax> {
-    let mut sides = OldNew { old: Field::Absent, new: Field::Absent };
-    let Some(values) = values.told() else { return Ok(sides) };
-    Cursor::new(values).object(|cursor, name| {
-        match &*name.name() {
-            b"old" => sides.old = read(cursor)?,
-            b"new" => sides.new = read(cursor)?,
-            _ => drop(cursor.skip()?),
+/// The two sides of a measurement; what is no object has none.
+fn sides<'a, T: Read<'a>>(values: Field<&'a str>) -> serde_json::Result<OldNew<Field<T>>> {
+    let mut sides = Sides(OldNew { old: Field::Absent, new: Field::Absent });
+    if let Some(text) = values.told() {
+        read(text, Walk::object(&mut sides))?;
+    }
+    Ok(sides.0)
+}
+
+struct Sides<T>(OldNew<Field<T>>);
+
+impl<'a, T: Read<'a>> Object<'a> for Sides<T> {
+    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+        match &*name.0 {
+            b"old" => self.0.old = value.next_value()?,
+            b"new" => self.0.new = value.next_value()?,
+            _ => skip(value)?,
         }
         Ok(())
-    })?;
-    Ok(sides)
+    }
 }
 
 /// The row of a `migration_op` element.
@@ -112,11 +126,11 @@ pub(super) fn row<'a>(raw: &Raw<'a>, element: u32, limits: &Limits) -> Result<Mi
     let micros = |latency: Field<Number<'a>>| latency.optional().map(|latency| latency.and_then(microseconds));
     Ok(MigrationOp {
         element,
-        flag: checked(evaluated.key.required()?, KEY_BYTES_MAX)?,
+        flag: checked(evaluated.key.required()?.text(), KEY_BYTES_MAX)?,
         variation: variation(evaluated.served.variation)?,
         write: match &*raw.operation.required()?.name() {
-            b"read" => false,
-            b"write" => true,
+            "read" => false,
+            "write" => true,
             _ => return Err(Rejection::MalformedEvent),
         },
         invoked: both(measured.invoked)?,

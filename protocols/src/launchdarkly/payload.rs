@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 
 use schemas::event::Payload;
 use schemas::rejection::Rejection;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess};
+use serde_json::value::RawValue;
 
 use super::element::Raw;
-use super::rows::{Rows, push_rows};
-use super::summary::read_features;
+use super::rows::{Mark, Rows, push_rows};
+use super::summary::Features;
 use super::{Mode, diagnostic, not_json};
-use crate::json::{Cursor, Field, Syntax};
+use crate::json::{Array, Field, Name, Object, Walk, is_deeper, read};
 use crate::limits::Limits;
 use crate::protocol::Refusal;
 
@@ -23,66 +25,89 @@ use crate::protocol::Refusal;
 ///
 /// # Errors
 /// A [`Refusal`] when the body is no JSON array.
-pub(super) fn decode<'a>(plain: &'a [u8], mode: Mode, limits: &Limits) -> Result<Payload<'a>, Refusal> {
-    let mut rows = Rows { payload: Payload::default(), contexts_seen: BTreeMap::new(), mode, limits };
-    let mut cursor = Cursor::new(plain);
-    let mut seen = 0_usize;
-    let mut walk = || {
-        cursor.array(|cursor| {
-            seen += 1;
-            if seen > limits.events_max {
-                rows.refuse(Rejection::TooManyEvents);
-                return cursor.skip().map(drop);
-            }
-            read_element(cursor, &mut rows)
-        })?;
-        cursor.end()
-    };
-    walk().map_err(not_json)?;
+pub(super) fn decode<'a>(plain: &'a str, mode: Mode, limits: &Limits) -> Result<Payload<'a>, Refusal> {
+    let rows = Rows { payload: Payload::default(), contexts_seen: BTreeMap::new(), mode, limits };
+    let mut elements = Elements { rows, seen: 0 };
+    read(plain, Walk::array(&mut elements)).map_err(|error| not_json(&error, plain, limits))?;
+    let rows = elements.rows;
     let contexts_seen: Vec<(Cow<'a, str>, u64)> = rows.contexts_seen.into_iter().collect();
     Ok(Payload { contexts_seen, ..rows.payload })
 }
 
-fn read_element<'a>(cursor: &mut Cursor<'a>, rows: &mut Rows<'_, 'a>) -> Result<(), Syntax> {
-    let mark = rows.mark();
-    let limits = rows.limits;
-    cursor.peek()?;
-    let start = cursor.position();
-    let (raw, measure) = cursor.measured(|cursor| {
-        Raw::read(cursor, |cursor| {
-            rows.take_back(mark);
-            let element = rows.next_element();
-            read_features(cursor, element, &mut rows.payload.counts, limits)
-        })
-    })?;
-    let verdict = match raw {
-        _ if measure.depth > limits.depth_max => Err(Rejection::TooDeep),
-        Field::Is(raw) => {
-            let kind = raw.kind.told().map(|kind| kind.name());
-            match kind.as_deref() {
-                Some(b"summary") => push_rows(rows, &raw),
-                _ if measure.bytes > limits.event_bytes_max => Err(Rejection::EventTooLarge),
-                Some(kind) if kind.starts_with(b"diagnostic") => {
-                    rows.take_back(mark);
-                    push_diagnostic(cursor.between(start, cursor.position()), rows)
-                }
-                _ => {
-                    // A field `features` on another kind means nothing.
-                    rows.take_back(mark);
-                    push_rows(rows, &raw)
-                }
+struct Elements<'l, 'a> {
+    rows: Rows<'l, 'a>,
+    seen: usize,
+}
+
+impl<'a> Array<'a> for Elements<'_, 'a> {
+    fn item<S: SeqAccess<'a>>(&mut self, items: &mut S) -> Result<bool, S::Error> {
+        if self.seen >= self.rows.limits.events_max {
+            let more = items.next_element::<IgnoredAny>()?.is_some();
+            if more {
+                self.rows.refuse(Rejection::TooManyEvents);
             }
+            return Ok(more);
         }
-        Field::Absent | Field::Wrong => Err(Rejection::MalformedEvent),
-    };
-    if let Err(reason) = verdict {
+        let Some(element) = items.next_element::<&'a RawValue>()? else { return Ok(false) };
+        self.seen += 1;
+        push_element(element.get(), &mut self.rows);
+        Ok(true)
+    }
+}
+
+fn push_element<'a>(text: &'a str, rows: &mut Rows<'_, 'a>) {
+    let mark = rows.mark();
+    if let Err(reason) = try_push_element(text, rows, mark) {
         rows.take_back(mark);
         rows.refuse(reason);
     }
-    Ok(())
 }
 
-fn push_diagnostic<'a>(element: &'a [u8], rows: &mut Rows<'_, 'a>) -> Result<(), Rejection> {
-    rows.payload.diagnostics.push(diagnostic::from_element(element).ok_or(Rejection::UnknownKind)?);
-    Ok(())
+fn try_push_element<'a>(text: &'a str, rows: &mut Rows<'_, 'a>, mark: Mark) -> Result<(), Rejection> {
+    let limits = rows.limits;
+    let mut element = Element { raw: Raw::default(), rows, mark };
+    // The text is JSON, so what fails here is a wrong type.
+    let shape = read(text, Walk::object(&mut element)).unwrap_or(Field::Wrong);
+    let raw = element.raw;
+    let kind = raw.kind.told().map(|kind| kind.name());
+    if kind.as_deref() == Some("summary") {
+        // Its entries are measured one by one.
+        shape.required()?;
+        return push_rows(rows, &raw);
+    }
+    // A field `features` on another kind means nothing.
+    rows.take_back(mark);
+    // The element lies in one level, the array.
+    if is_deeper(text, limits.depth_max.saturating_sub(1)) {
+        return Err(Rejection::TooDeep);
+    }
+    shape.required()?;
+    if text.len() > limits.event_bytes_max {
+        return Err(Rejection::EventTooLarge);
+    }
+    if kind.is_some_and(|kind| kind.starts_with("diagnostic")) {
+        rows.payload.diagnostics.push(diagnostic::from_element(text).ok_or(Rejection::UnknownKind)?);
+        return Ok(());
+    }
+    push_rows(rows, &raw)
+}
+
+/// Takes the fields of an element, and its `features` straight into rows.
+struct Element<'r, 'l, 'a> {
+    raw: Raw<'a>,
+    rows: &'r mut Rows<'l, 'a>,
+    mark: Mark,
+}
+
+impl<'a> Object<'a> for Element<'_, '_, 'a> {
+    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+        if *name.0 != *b"features" {
+            return self.raw.member(name, value);
+        }
+        self.rows.take_back(self.mark);
+        let mut features = Features::new(self.rows.next_element(), &mut self.rows.payload.counts, self.rows.limits);
+        let shape = value.next_value_seed(Walk::object(&mut features))?;
+        self.raw.features = shape.with(features.tally);
+        Ok(())
+    }
 }

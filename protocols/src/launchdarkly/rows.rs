@@ -18,7 +18,7 @@ use schemas::rejection::Rejection;
 use super::context::{Keys, checked};
 use super::element::{Because, Raw};
 use super::{Mode, migration};
-use crate::json::{Field, Number, Str};
+use crate::json::{Field, Number, Str, is_broken};
 use crate::limits::Limits;
 
 /// Rows as they grow.
@@ -77,17 +77,17 @@ impl Rows<'_, '_> {
 /// Why the element is refused; the caller takes back what was pushed for it.
 pub(super) fn push_rows<'a>(rows: &mut Rows<'_, 'a>, raw: &Raw<'a>) -> Result<(), Rejection> {
     let kind = match &*raw.kind.required()?.name() {
-        b"summary" => return push_summary(rows, raw),
-        b"feature" => ElementKind::Feature,
-        b"debug" => ElementKind::Debug,
-        b"identify" => ElementKind::Identify,
-        b"index" => ElementKind::Index,
-        b"custom" => ElementKind::Custom,
-        b"migration_op" => ElementKind::MigrationOp,
-        b"click" => ElementKind::Click,
-        b"pageview" => ElementKind::Pageview,
-        b"click_pageview" => ElementKind::ClickPageview,
-        b"alias" => ElementKind::Alias,
+        "summary" => return push_summary(rows, raw),
+        "feature" => ElementKind::Feature,
+        "debug" => ElementKind::Debug,
+        "identify" => ElementKind::Identify,
+        "index" => ElementKind::Index,
+        "custom" => ElementKind::Custom,
+        "migration_op" => ElementKind::MigrationOp,
+        "click" => ElementKind::Click,
+        "pageview" => ElementKind::Pageview,
+        "click_pageview" => ElementKind::ClickPageview,
+        "alias" => ElementKind::Alias,
         _ => return Err(Rejection::UnknownKind),
     };
     let time_ms = raw.creation_date.optional()?.map(Number::millis);
@@ -173,7 +173,7 @@ fn push_conversion<'a>(rows: &mut Rows<'_, 'a>, raw: &Raw<'a>, kind: ConversionK
     let contexts = push_contexts(rows, raw)?;
     let value = match raw.metric_value.optional()? {
         Some(text) if kind == ConversionKind::Custom => {
-            let value = std::str::from_utf8(text).ok().and_then(Micros::parse);
+            let value = Micros::parse(text);
             if value.is_none() {
                 rows.refuse(Rejection::MetricOutOfRange);
             }
@@ -215,11 +215,11 @@ fn push_contexts<'a>(rows: &mut Rows<'_, 'a>, raw: &Raw<'a>) -> Result<Range<u32
     let number = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
     let start = number(rows.payload.context_keys.len());
     let mut keys = Keys::new(&mut rows.payload.context_keys, rows.limits.context_kinds_max);
-    if let Some(context) = raw.context.optional()? {
+    if let Some(context) = raw.context.as_ref().optional()? {
         keys.push_context(context)?;
-    } else if let Some(span) = raw.context_keys.optional()? {
-        keys.push_context_keys(span)?;
-    } else if let Some(user) = raw.user.optional()? {
+    } else if let Some(text) = raw.context_keys.optional()? {
+        keys.push_context_keys(text)?;
+    } else if let Some(user) = raw.user.as_ref().optional()? {
         keys.push_user_object(user)?;
     } else if raw.user_key.optional()?.is_some() {
         keys.push_user(raw.user_key)?;
@@ -228,7 +228,7 @@ fn push_contexts<'a>(rows: &mut Rows<'_, 'a>, raw: &Raw<'a>) -> Result<Range<u32
 }
 
 fn key<'a>(raw: &Raw<'a>) -> Result<Cow<'a, str>, Rejection> {
-    checked(raw.key.required()?, KEY_BYTES_MAX)
+    checked(raw.key.required()?.text(), KEY_BYTES_MAX)
 }
 
 /// What was served; without a variation it was the caller's own default.
@@ -251,31 +251,31 @@ pub(super) fn sampling(field: Field<Number<'_>>, limits: &Limits) -> Result<u64,
 }
 
 /// The value as JSON text, unless it is long or no text.
-pub(super) fn kept_value(field: Field<&[u8]>) -> Option<&str> {
-    field.told().filter(|text| text.len() <= VALUE_BYTES_MAX).and_then(|text| std::str::from_utf8(text).ok())
+pub(super) fn kept_value(field: Field<&str>) -> Option<&str> {
+    field.told().filter(|text| text.len() <= VALUE_BYTES_MAX && !is_broken(text))
 }
 
 fn reason(because: Because<'_>) -> Result<Reason, Rejection> {
     let Some(kind) = because.kind.optional()? else { return Ok(Reason::None) };
     Ok(match &*kind.name() {
-        b"OFF" => Reason::Off,
-        b"FALLTHROUGH" => Reason::Fallthrough,
-        b"TARGET_MATCH" => Reason::TargetMatch,
-        b"RULE_MATCH" => Reason::RuleMatch,
-        b"PREREQUISITE_FAILED" => Reason::PrerequisiteFailed,
-        b"ERROR" => error(because.error_kind.optional()?),
+        "OFF" => Reason::Off,
+        "FALLTHROUGH" => Reason::Fallthrough,
+        "TARGET_MATCH" => Reason::TargetMatch,
+        "RULE_MATCH" => Reason::RuleMatch,
+        "PREREQUISITE_FAILED" => Reason::PrerequisiteFailed,
+        "ERROR" => error(because.error_kind.optional()?),
         _ => Reason::Other,
     })
 }
 
 fn error(kind: Option<Str<'_>>) -> Reason {
     match kind.map(Str::name).as_deref() {
-        Some(b"FLAG_NOT_FOUND") => Reason::FlagNotFound,
-        Some(b"WRONG_TYPE") => Reason::WrongType,
-        Some(b"MALFORMED_FLAG") => Reason::MalformedFlag,
-        Some(b"USER_NOT_SPECIFIED") => Reason::UserNotSpecified,
-        Some(b"CLIENT_NOT_READY") => Reason::ClientNotReady,
-        Some(b"EXCEPTION") => Reason::Exception,
+        Some("FLAG_NOT_FOUND") => Reason::FlagNotFound,
+        Some("WRONG_TYPE") => Reason::WrongType,
+        Some("MALFORMED_FLAG") => Reason::MalformedFlag,
+        Some("USER_NOT_SPECIFIED") => Reason::UserNotSpecified,
+        Some("CLIENT_NOT_READY") => Reason::ClientNotReady,
+        Some("EXCEPTION") => Reason::Exception,
         _ => Reason::OtherError,
     }
 }

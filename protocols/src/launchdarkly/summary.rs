@@ -9,11 +9,13 @@ use std::borrow::Cow;
 use schemas::event::Count;
 use schemas::id::KEY_BYTES_MAX;
 use schemas::rejection::{Rejection, Rejections};
+use serde::de::{MapAccess, SeqAccess};
+use serde_json::value::RawValue;
 
 use super::context::checked;
 use super::element::Served;
 use super::rows::{kept_value, variation, version};
-use crate::json::{Cursor, Field, Number, Syntax};
+use crate::json::{Array, Field, Name, Number, Object, Walk, is_deeper, read, skip};
 use crate::limits::Limits;
 
 /// What became of a summary's flags.
@@ -27,120 +29,136 @@ pub(super) struct Tally {
     pub(super) rejections: Rejections,
 }
 
-/// Reads `features` and appends its good counters, as counters of element number `element`.
-pub(super) fn read_features<'a>(
-    cursor: &mut Cursor<'a>,
-    element: u32,
-    counts: &mut Vec<Count<'a>>,
-    limits: &Limits,
-) -> Result<Field<Tally>, Syntax> {
-    let mut tally = Tally::default();
-    let shape = cursor.object(|cursor, flag| {
-        tally.entries += 1;
-        let mark = counts.len();
-        let before = tally;
-        let (refused, measure) = cursor.measured(|cursor| match checked(flag, KEY_BYTES_MAX) {
-            Ok(flag) => read_entry(cursor, &Entry { element, flag, limits }, counts, &mut tally),
-            Err(reason) => cursor.skip().map(|_| Some(reason)),
-        })?;
-        let refused = match refused {
-            _ if measure.depth > limits.depth_max => Some(Rejection::TooDeep),
-            _ if measure.bytes > limits.event_bytes_max => Some(Rejection::EventTooLarge),
-            other => other,
-        };
-        if let Some(reason) = refused {
-            counts.truncate(mark);
-            tally = before;
-            tally.rejections.add(reason, 1);
-        }
-        Ok(())
-    })?;
-    Ok(shape.with(tally))
-}
+/// Levels of a body around a flag's entry: the array, the summary, `features`.
+const LEVELS_AROUND_ENTRY: usize = 3;
 
-struct Entry<'l, 'a> {
+/// Takes `features`, and appends the good counters in it as counters of element number `element`.
+pub(super) struct Features<'c, 'l, 'a> {
+    pub(super) tally: Tally,
     element: u32,
-    flag: Cow<'a, str>,
+    counts: &'c mut Vec<Count<'a>>,
     limits: &'l Limits,
 }
 
-/// Reads one flag's entry; gives why all of it is refused, if it is.
-fn read_entry<'a>(
-    cursor: &mut Cursor<'a>,
-    entry: &Entry<'_, 'a>,
-    counts: &mut Vec<Count<'a>>,
-    tally: &mut Tally,
-) -> Result<Option<Rejection>, Syntax> {
-    let mark = counts.len();
-    let before = *tally;
-    let mut counters = Field::Absent;
-    let shape = cursor.object(|cursor, name| {
-        if *name.name() != *b"counters" {
-            return cursor.skip().map(drop);
-        }
-        counts.truncate(mark);
-        *tally = before;
-        let mut seen = 0_u64;
-        counters = cursor.array(|cursor| {
-            seen += 1;
-            read_counter(cursor, entry, counts, tally)
-        })?;
-        if seen == 0 {
-            tally.good += 1;
-        }
-        Ok(())
-    })?;
-    Ok(shape.required().and(counters.required()).err())
-}
-
-fn read_counter<'a>(
-    cursor: &mut Cursor<'a>,
-    entry: &Entry<'_, 'a>,
-    counts: &mut Vec<Count<'a>>,
-    tally: &mut Tally,
-) -> Result<(), Syntax> {
-    let mut count = Field::Absent;
-    let mut unknown = Field::Absent;
-    let mut served = Served::default();
-    let shape = cursor.object(|cursor, name| {
-        match &*name.name() {
-            b"count" => count = cursor.number()?,
-            b"unknown" => unknown = cursor.bool()?,
-            field => served.read_field(cursor, field)?,
-        }
-        Ok(())
-    })?;
-    match shape.required().and_then(|()| row(entry, count, unknown, &served)) {
-        Ok(row) if row.count > 0 && counts.len() >= entry.limits.counters_max => {
-            tally.rejections.add(Rejection::TooManyEvents, 1);
-        }
-        Ok(row) => {
-            tally.good += 1;
-            // Nothing happened: good, and no row.
-            if row.count > 0 {
-                counts.push(row);
-            }
-        }
-        Err(reason) => tally.rejections.add(reason, 1),
+impl<'c, 'l, 'a> Features<'c, 'l, 'a> {
+    pub(super) fn new(element: u32, counts: &'c mut Vec<Count<'a>>, limits: &'l Limits) -> Self {
+        Self { tally: Tally::default(), element, counts, limits }
     }
-    Ok(())
+
+    fn push_entry(&mut self, flag: Name<'a>, text: &'a str) -> Result<(), Rejection> {
+        if is_deeper(text, self.limits.depth_max.saturating_sub(LEVELS_AROUND_ENTRY)) {
+            return Err(Rejection::TooDeep);
+        }
+        if text.len() > self.limits.event_bytes_max {
+            return Err(Rejection::EventTooLarge);
+        }
+        let flag = checked(flag.text(), KEY_BYTES_MAX)?;
+        let (mark, before) = (self.counts.len(), self.tally);
+        let mut entry = Entry { features: self, flag, mark, before, counters: Field::Absent };
+        // The text is JSON, so what fails here is a wrong type.
+        let shape = read(text, Walk::object(&mut entry)).unwrap_or(Field::Wrong);
+        shape.required().and(entry.counters.required())
+    }
 }
 
-fn row<'a>(
-    entry: &Entry<'_, 'a>,
+impl<'a> Object<'a> for Features<'_, '_, 'a> {
+    fn member<M: MapAccess<'a>>(&mut self, flag: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+        let text = value.next_value::<&'a RawValue>()?.get();
+        self.tally.entries += 1;
+        let (mark, before) = (self.counts.len(), self.tally);
+        if let Err(reason) = self.push_entry(flag, text) {
+            self.counts.truncate(mark);
+            self.tally = before;
+            self.tally.rejections.add(reason, 1);
+        }
+        Ok(())
+    }
+}
+
+/// Takes one flag's entry.
+struct Entry<'f, 'c, 'l, 'a> {
+    features: &'f mut Features<'c, 'l, 'a>,
+    flag: Cow<'a, str>,
+    /// What there was before it.
+    mark: usize,
+    before: Tally,
+    counters: Field<()>,
+}
+
+impl<'a> Object<'a> for Entry<'_, '_, '_, 'a> {
+    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+        if *name.0 != *b"counters" {
+            return skip(value);
+        }
+        self.features.counts.truncate(self.mark);
+        self.features.tally = self.before;
+        let mut counters = Counters { features: self.features, flag: &self.flag, seen: 0 };
+        self.counters = value.next_value_seed(Walk::array(&mut counters))?;
+        if counters.seen == 0 {
+            self.features.tally.good += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Takes an entry's counters.
+struct Counters<'e, 'c, 'l, 'a> {
+    features: &'e mut Features<'c, 'l, 'a>,
+    flag: &'e Cow<'a, str>,
+    seen: u64,
+}
+
+#[derive(Default)]
+struct Counter<'a> {
     count: Field<Number<'a>>,
     unknown: Field<bool>,
-    served: &Served<'a>,
-) -> Result<Count<'a>, Rejection> {
-    let count = count.required()?.whole().filter(|count| *count <= entry.limits.count_max);
+    served: Served<'a>,
+}
+
+impl<'a> Object<'a> for Counter<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+        match &*name.0 {
+            b"count" => self.count = value.next_value()?,
+            b"unknown" => self.unknown = value.next_value()?,
+            _ => self.served.member(name, value)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Array<'a> for Counters<'_, '_, '_, 'a> {
+    fn item<S: SeqAccess<'a>>(&mut self, items: &mut S) -> Result<bool, S::Error> {
+        let mut counter = Counter::default();
+        let Some(shape) = items.next_element_seed(Walk::object(&mut counter))? else { return Ok(false) };
+        self.seen += 1;
+        let Features { tally, element, counts, limits } = &mut *self.features;
+        match shape.required().and_then(|()| row(&counter, *element, self.flag, limits)) {
+            Ok(row) if row.count > 0 && counts.len() >= limits.counters_max => {
+                tally.rejections.add(Rejection::TooManyEvents, 1);
+            }
+            Ok(row) => {
+                tally.good += 1;
+                // Nothing happened: good, and no row.
+                if row.count > 0 {
+                    counts.push(row);
+                }
+            }
+            Err(reason) => tally.rejections.add(reason, 1),
+        }
+        Ok(true)
+    }
+}
+
+fn row<'a>(counter: &Counter<'a>, element: u32, flag: &Cow<'a, str>, limits: &Limits) -> Result<Count<'a>, Rejection> {
+    let count = counter.count.required()?.whole().filter(|count| *count <= limits.count_max);
     Ok(Count {
-        element: entry.element,
-        flag: entry.flag.clone(),
-        variation: variation(served.variation)?,
-        version: version(served.version)?,
-        value: kept_value(served.value),
+        element,
+        flag: flag.clone(),
+        variation: variation(counter.served.variation)?,
+        version: version(counter.served.version)?,
+        value: kept_value(counter.served.value),
         count: count.ok_or(Rejection::CountOutOfRange)?,
-        error: unknown.optional()?.unwrap_or(false),
+        error: counter.unknown.optional()?.unwrap_or(false),
         estimated: false,
     })
 }

@@ -194,6 +194,15 @@ fn broken_text_matters_only_in_keys() {
     for body in keys {
         Ask::bulk(body).shows(&["rejected invalid_key 1"]);
     }
+    // Half a pair on either side of bad bytes does not make a pair with what they become.
+    for halves in [&b"\\ud83d\xff"[..], b"\xff\\udc00", b"\\ud83d\xff\\udc00", b"\\\\\xff"] {
+        let body = [&b"[{\"kind\":\"custom\",\"key\":\""[..], halves, b"\"}]"].concat();
+        Ask::bulk(&body).shows(&["rejected invalid_key 1"]);
+    }
+    // Bad bytes mend no syntax: after a backslash, outside of a string.
+    for broken in [&b"[\"\\\xff\"]"[..], b"[\xff]", b"\xff[]", b"[]\xff", b"[\"\\\\\\\xff\"]"] {
+        Ask::bulk(broken).shows(&["refused malformed_payload"]);
+    }
     let value = b"[{\"kind\":\"summary\",\"features\":{\"f\":{\"counters\":[{\"count\":1,\"value\":\"\xff\"}]}}}]";
     Ask::bulk(value).shows(&["Summary @-", "  count f default x1"]);
 }

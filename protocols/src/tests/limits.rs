@@ -95,6 +95,16 @@ fn a_body_that_is_nothing_but_depth_is_refused_whole() {
 }
 
 #[test]
+fn bytes_that_are_no_text_do_not_make_a_body_grow_beyond_its_limit() {
+    let body = |bad: usize| {
+        let text = b"a\xff".repeat(bad);
+        Ask::bulk([&b"[{\"kind\":\"custom\",\"key\":\"c\",\"url\":\""[..], &text, b"\"}]"].concat())
+    };
+    body(1000).limits(|limits| limits.inflated_bytes_max = 11_000).shows(&["Custom @-", "  Custom c - x1"]);
+    body(1000).limits(|limits| limits.inflated_bytes_max = 9_000).shows(&["refused malformed_payload"]);
+}
+
+#[test]
 fn keys_may_be_as_long_as_their_limits() {
     let event = |key: usize, context: usize| {
         format!(r#"{{"kind":"custom","key":"{}","userKey":"{}"}}"#, "k".repeat(key), "u".repeat(context))
