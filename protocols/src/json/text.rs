@@ -105,3 +105,16 @@ pub(crate) fn repaired(body: &[u8], bytes_max: usize) -> Option<String> {
 pub(crate) fn is_broken(text: &str) -> bool {
     text.contains(BROKEN)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mending_a_body_stops_soon_after_its_limit() {
+        let body = b"a\xff".repeat(1000);
+        assert_eq!(repaired(&body, usize::MAX).unwrap().len(), 1000 * (1 + BROKEN.len()));
+        assert!((101..120).contains(&repaired(&body, 100).unwrap().len()));
+        assert_eq!(repaired("aü".as_bytes(), 0), None);
+    }
+}

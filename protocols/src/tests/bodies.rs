@@ -170,6 +170,8 @@ fn of_a_field_named_twice_the_last_counts() {
     let twice = r#"{"kind":"summary","endDate":9,"features":{"a":{"counters":[{"count":1}]}},
         "features":{"b":{"counters":[{"count":2}],"counters":[{"count":3}]}}}"#;
     Ask::event(twice).shows(&["Summary @9", "  count b default x3"]);
+    let refused_first = r#""f":{"counters":[{"count":-1},{"count":1}],"counters":[{"count":3}]}"#;
+    Ask::bulk(format!("[{}]", summary(refused_first))).shows(&["Summary @9", "  count f default x3"]);
     // Two entries of one flag may both hold counts: none is dropped in silence.
     let both = r#""f":{"counters":[{"count":1}]},"f":{"counters":[{"count":2}]}"#;
     Ask::bulk(format!("[{}]", summary(both))).shows(&["Summary @9", "  count f default x1", "  count f default x2"]);

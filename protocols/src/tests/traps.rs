@@ -111,6 +111,10 @@ fn a_migration_may_lack_its_measurements() {
     Ask::event(event).shows(&["MigrationOp @-", row]);
     Ask::event(&event.replace("write", "drop")).shows(&["rejected malformed_event 1"]);
     Ask::event(r#"{"kind":"migration_op","operation":"read"}"#).shows(&["rejected malformed_event 1"]);
+    for (measurements, lines) in [("null", &["MigrationOp @-", row][..]), ("{}", &["rejected malformed_event 1"])] {
+        let more = format!(r#""measurements":{measurements},"operation""#);
+        Ask::event(&event.replace(r#""operation""#, &more)).shows(lines);
+    }
 }
 
 #[test]
