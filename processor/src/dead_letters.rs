@@ -7,12 +7,17 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use counting::fold;
 use schemas::record::Header;
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use crate::Error;
+use crate::under_way::Failures;
 
 /// How many dead letters are kept at the most.
 pub const KEPT_MAX: usize = 1_000;
@@ -89,6 +94,9 @@ impl DeadLetters {
     /// When it cannot be made.
     pub fn open(folder: &Path) -> std::io::Result<Self> {
         fs::create_dir_all(folder)?;
+        if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            File::open(parent)?.sync_all()?;
+        }
         Ok(Self { folder: folder.to_owned() })
     }
 
@@ -105,16 +113,20 @@ impl DeadLetters {
     pub fn keep(&self, letter: &DeadLetter) -> std::io::Result<Kept> {
         let place = self.folder.join(letter.name());
         if place.exists() {
+            // The process that put it there may have ended before its name was durable.
+            File::open(&self.folder)?.sync_all()?;
             return Ok(Kept::Kept);
         }
         if self.names()?.len() >= KEPT_MAX {
             return Ok(Kept::Full);
         }
         let temporary = place.with_extension("part");
-        let mut file = File::create(&temporary)?;
-        file.write_all(&serde_json::to_vec_pretty(letter)?)?;
-        file.sync_all()?;
-        fs::rename(&temporary, &place)?;
+        let written = write_durably(&temporary, &serde_json::to_vec_pretty(letter)?);
+        if let Err(error) = written.and_then(|()| fs::rename(&temporary, &place)) {
+            // On a full disk the half of a letter would take the room that the rest of the process needs.
+            let _ = fs::remove_file(&temporary);
+            return Err(error);
+        }
         File::open(&self.folder)?.sync_all()?;
         Ok(Kept::Kept)
     }
@@ -125,7 +137,7 @@ impl DeadLetters {
     /// When the folder cannot be read. A file that is no dead letter is passed over.
     pub fn newest(&self, limit: usize) -> std::io::Result<(Vec<DeadLetter>, usize)> {
         let mut names = self.names()?;
-        names.sort();
+        names.sort_by_cached_key(|name| place_in_log(name));
         let total = names.len();
         let letters = names.iter().rev().take(limit).filter_map(|name| {
             let text = fs::read(self.folder.join(name)).ok()?;
@@ -146,9 +158,44 @@ impl DeadLetters {
     }
 }
 
+fn write_durably(place: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(place)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Generation, partition and offset as a name has them; what is no such name sorts first.
+fn place_in_log(name: &str) -> Vec<u64> {
+    let numbers = name.trim_end_matches(".json").split('-').map(str::parse);
+    numbers.collect::<Result<_, _>>().unwrap_or_default()
+}
+
+/// Keeps a dead letter; a full disk is waited for, since the flush behind the letter would meet it as well.
+pub(crate) async fn keep_patiently(letters: DeadLetters, letter: DeadLetter) -> Result<(), Error> {
+    let mut failures = Failures::default();
+    let letter = Arc::new(letter);
+    loop {
+        let (folder, copy) = (letters.clone(), Arc::clone(&letter));
+        let kept = tokio::task::spawn_blocking(move || folder.keep(&copy)).await;
+        match kept.map_err(|error| Error::Panicked(error.to_string()))? {
+            Ok(Kept::Kept) => return Ok(()),
+            Ok(Kept::Full) => {
+                let (partition, offset) = (letter.partition, letter.offset);
+                tracing::warn!(partition, offset, "too many dead letters: this one is booked but not kept");
+                return Ok(());
+            }
+            Err(error) if is_for_room(&error) => {
+                tracing::warn!(folder = letters.place(), %error, "no room for a dead letter; will try again");
+                sleep(failures.wait()).await;
+                failures.one_more();
+            }
+            Err(source) => return Err(Error::DeadLetters { folder: letters.place(), source }),
+        }
+    }
+}
+
 /// Whether an error of [`DeadLetters::keep`] is for lack of room, so that trying later may help.
-#[must_use]
-pub(crate) fn is_for_room(error: &std::io::Error) -> bool {
+fn is_for_room(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
@@ -178,6 +225,18 @@ mod tests {
         let (newest, total) = letters.newest(1).unwrap();
         assert_eq!((newest, total), (vec![letter(100)], 2));
         assert_eq!(STANDARD.decode(letter(7).body).unwrap(), b"\xffbody");
+    }
+
+    #[test]
+    fn letters_are_ordered_by_number_and_what_is_none_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let letters = DeadLetters::open(folder.path()).unwrap();
+        let of = |partition, offset| DeadLetter { partition, ..letter(offset) };
+        for letter in [of(10, 1), of(2, 100), of(2, 20)] {
+            letters.keep(&letter).unwrap();
+        }
+        fs::write(folder.path().join("notes.json"), b"none of ours").unwrap();
+        assert_eq!(letters.newest(9).unwrap(), (vec![of(10, 1), of(2, 100), of(2, 20)], 4));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use counting::worker::Progress;
 /// A partition.
 #[derive(Debug, Clone, Default)]
 pub struct PartitionHealth {
-    /// What its worker says; `None` = it has not begun.
+    /// What its worker says; `None` = it has not begun here, or has gone.
     pub progress: Option<Progress>,
     /// Log times at some offsets, rising, no closer than [`SAMPLE_EVERY`] records.
     samples: VecDeque<(u64, i64)>,
@@ -41,6 +41,13 @@ impl Health {
         // The newest sample at or below the window's beginning is the one that tells its age.
         while held.samples.get(1).is_some_and(|(offset, _)| *offset <= progress.remembered.1) {
             held.samples.pop_front();
+        }
+    }
+
+    /// The partition went to another process; one that comes back begins anew, maybe further back.
+    pub(crate) fn away(&self, partition: u32) {
+        if let Some(held) = self.partitions.get(partition as usize) {
+            *held.lock().unwrap_or_else(PoisonError::into_inner) = PartitionHealth::default();
         }
     }
 
@@ -108,5 +115,7 @@ mod tests {
         health.tell(1, progress(10, 9, 0));
         assert_eq!(health.dedupe_age_ms(1), None);
         health.ready().unwrap();
+        health.away(1);
+        assert!(health.ready().unwrap_err().contains("partition 1"));
     }
 }

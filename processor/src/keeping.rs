@@ -1,24 +1,31 @@
 //! How cells, checkpoint and state become durable: together in one store, or apart.
 //!
-//! Always true here: each call is the worker's action as it came; its answer is the worker's input.
+//! Always true here: each call is the worker's action as it came, its answer is the worker's input; what a worker begins
+//! with was read in an order in which the checkpoint is never above the log's end that was read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use counting::worker::{Action, Committed, Input, Mode, Work};
+use eventlog::{EventLog, Held};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use schemas::cell::CellKey;
 use schemas::stored::{Checkpoint, SavedState};
 use stores::Store;
 use stores::embedded::{Ahead, Embedded, Flushed};
 use stores::snapshots::Folder;
 use stores::state::LocalState;
 
+use crate::Error;
+
 /// Where things are kept.
 #[derive(Debug, Clone)]
 pub enum Keeping {
-    /// Cells, checkpoint and state in one transaction.
+    /// Cells, checkpoint and state in one transaction; the log is kept from the state's position on.
     Together(Arc<Embedded>),
-    /// Cells and checkpoint in a store, state beside the worker, copies of it where another machine finds them.
+    /// Cells and checkpoint in a store, state beside the worker, copies of it where another machine finds them; the log is
+    /// kept from the newest copy's position on.
     Apart {
         /// Of cells and checkpoints.
         store: Arc<dyn Store>,
@@ -26,7 +33,35 @@ pub enum Keeping {
         state: Arc<LocalState>,
         /// Of state.
         snapshots: Arc<Folder>,
+        /// How often state is copied.
+        snapshot_every: SnapshotEvery,
     },
+}
+
+/// How often a partition's state is copied to where another machine finds it: when either has passed since the last time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotEvery {
+    /// This time; default 10 minutes. A state that has not moved is not copied again.
+    pub time: Duration,
+    /// So many records saved; default 1,000,000.
+    pub records: u64,
+}
+
+impl Default for SnapshotEvery {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(600), records: 1_000_000 }
+    }
+}
+
+/// What a worker begins with, but for the record before the checkpoint.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// The saved state, or the newest snapshot that the log still reaches.
+    pub(crate) state: Option<SavedState>,
+    pub(crate) held: Held,
+    /// Position of the snapshot that the state was restored from; 0 = it was not.
+    pub(crate) restored: u64,
 }
 
 impl Keeping {
@@ -37,39 +72,56 @@ impl Keeping {
         }
     }
 
-    pub(crate) fn store(&self) -> &dyn Store {
+    pub(crate) fn snapshot_every(&self) -> Option<SnapshotEvery> {
+        match self {
+            Self::Together(_) => None,
+            Self::Apart { snapshot_every, .. } => Some(*snapshot_every),
+        }
+    }
+
+    fn store(&self) -> &dyn Store {
         match self {
             Self::Together(store) => &**store,
             Self::Apart { store, .. } => &**store,
         }
     }
 
-    /// What a worker begins with: the checkpoint, and the saved state or the newest snapshot that the log (held from
-    /// `held_from` on) still reaches.
-    pub(crate) async fn begin(
-        &self,
-        generation: u32,
-        partition: u32,
-        held_from: u64,
-    ) -> Result<(Option<Checkpoint>, Option<SavedState>), stores::Error> {
+    /// What a worker begins with. The log's end is read last: another process may move the checkpoint meanwhile.
+    pub(crate) async fn find(self, generation: u32, partition: u32, log: Arc<dyn EventLog>) -> Result<Found, Error> {
         let checkpoint = self.store().checkpoint(generation, partition).await?;
-        let state = match self {
+        let saved = match &self {
             Self::Together(store) => store.load_state(generation, partition).await?,
-            Self::Apart { state, snapshots, .. } => {
-                let saved = state.load(generation, partition).await?;
-                match saved.filter(|saved| saved.position >= held_from) {
-                    Some(saved) => Some(saved),
-                    None => restore(state, snapshots, generation, partition, held_from).await?,
-                }
-            }
+            Self::Apart { state, .. } => state.load(generation, partition).await?,
         };
-        Ok((checkpoint, state))
+        let held = log.held()?.get(partition as usize).copied().ok_or_else(|| {
+            eventlog::Error::Setting(format!(
+                "the log has no partition {partition}; open it with the generation's number"
+            ))
+        })?;
+        let Self::Apart { state, snapshots, .. } = &self else {
+            return Ok(Found { checkpoint, state: saved, held, restored: 0 });
+        };
+        if let Some(saved) = saved.filter(|saved| saved.position >= held.first) {
+            return Ok(Found { checkpoint, state: Some(saved), held, restored: 0 });
+        }
+        let found = restore(state, snapshots, generation, partition, held.first).await?;
+        let restored = found.as_ref().map_or(0, |found| found.position);
+        Ok(Found { checkpoint, state: found, held, restored })
     }
 
-    /// Carries out an action that makes something durable; its answer is the next input.
+    /// Loads cells; the answer is the worker's next input.
+    pub(crate) fn load(&self, keys: Vec<CellKey>) -> BoxFuture<'static, Input> {
+        let keeping = self.clone();
+        async move {
+            let loaded = keeping.store().load(keys).await;
+            loaded.map_or_else(|error| failed(Work::Load, &error), Input::Loaded)
+        }
+        .boxed()
+    }
+
+    /// Carries out a step of a flush; its answer is the next input.
     pub(crate) fn carry_out(&self, generation: u32, partition: u32, action: Action) -> BoxFuture<'static, Input> {
         let keeping = self.clone();
-
         let work = async move {
             match (keeping, action) {
                 (Self::Together(store), Action::Commit(flush)) => {
@@ -88,9 +140,19 @@ impl Keeping {
         };
         work.map(|done| done.unwrap_or_else(|error| failed(Work::Flush, &error))).boxed()
     }
+
+    /// Copies the saved state; answers the position at which the copy stands. Together nothing is copied: the cells
+    /// would not be in it.
+    pub(crate) async fn snapshot(self, generation: u32, partition: u32) -> Result<Option<u64>, Error> {
+        let Self::Apart { state, snapshots, .. } = self else { return Ok(None) };
+        let Some(saved) = state.load(generation, partition).await? else { return Ok(None) };
+        let position = saved.position;
+        snapshots.put(generation, partition, saved).await?;
+        Ok(Some(position))
+    }
 }
 
-pub(crate) fn failed(work: Work, error: &stores::Error) -> Input {
+fn failed(work: Work, error: &stores::Error) -> Input {
     Input::Failed { work, reason: error.to_string(), retry: error.is_retryable() }
 }
 

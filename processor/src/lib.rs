@@ -1,38 +1,47 @@
 //! Log in, store out: drives the worker of each partition, one task each.
 //!
 //! Always true here: nothing is decided that could change a number, for that is the worker's; an action is carried out as
-//! it came, in order; a failure that may pass is waited for and handed back, any other ends the processor and is told.
+//! it came, in order; a failure that may pass is waited for and handed back, any other ends the partition, panics
+//! included, and is told through [`Processor::failed`], so that the process ends.
 //!
-//! Where to go next: [`partition`] is the loop, [`keeping`] how things become durable, [`dead_letters`] what the fold could
-//! not take, [`health`] how far everything is.
+//! Where to go next: `partition` is the loop, `under_way` what it waits for, `keeping` how things become durable,
+//! `dead_letters` what the fold could not take, `health` and `replay` how far everything is. Which rule of the design is
+//! held by which test is the table in `tests/rules.rs`.
 
 mod dead_letters;
 mod health;
 mod keeping;
 mod partition;
+mod replay;
+mod under_way;
+
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use counting::worker::{Mode, Worker};
+use counting::worker;
 use eventlog::{EventLog, Subscription};
+use futures_util::FutureExt;
 use schemas::generation::Generation;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use dead_letters::{DeadLetter, DeadLetters, KEPT_MAX, Kept};
 pub use health::{Health, PartitionHealth};
-pub use keeping::Keeping;
+pub use keeping::{Keeping, SnapshotEvery};
+use partition::{Given, Partition};
 
 /// What a processor is told before it starts.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The generation.
     pub generation: Generation,
-    /// How often cells are made durable.
+    /// How often cells are made durable; more than 0.
     pub flush_every: Duration,
     /// The folder for dead letters.
     pub dead_letters: PathBuf,
@@ -66,11 +75,39 @@ pub enum Error {
     /// A partition's task ended as none should.
     #[error("the task of a partition panicked: {0}")]
     Panicked(String),
+    /// The log left records out: they would be lost to the counts.
+    #[error(
+        "partition {partition}: the log went on at offset {found}, {expected} was next: {} records are missing; restore \
+         them, or begin another generation",
+        found - expected
+    )]
+    Gap {
+        /// The partition.
+        partition: u32,
+        /// The offset that was next.
+        expected: u64,
+        /// The offset that came.
+        found: u64,
+    },
+    /// A setting that cannot be kept.
+    #[error("{0}")]
+    Setting(String),
     /// The last flush took longer than a stop may.
     #[error(
         "partition {0} could not be flushed within {STOP_WITHIN:?}; nothing is lost, it is folded again at the next start"
     )]
     StopTooLong(u32),
+}
+
+impl Error {
+    /// Whether the same may succeed later without anyone restarting the process.
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Log(error) => error.is_retryable(),
+            Self::Store(error) => error.is_retryable(),
+            _ => false,
+        }
+    }
 }
 
 /// A stop waits this long for the last flush.
@@ -87,7 +124,8 @@ pub struct Processor {
 }
 
 impl Processor {
-    /// Starts a task for each partition of the generation; `subscribe` opens a reader of one partition.
+    /// Starts a task for each partition of the generation; `subscribe` opens a reader that tells of this partition. What it
+    /// tells of others is passed over: each of them has a task and a reader of its own.
     ///
     /// # Errors
     /// When a setting cannot be kept, a reader cannot be opened, or there can be no folder for dead letters.
@@ -97,37 +135,54 @@ impl Processor {
         subscribe: impl Fn(u32) -> Result<Box<dyn Subscription>, eventlog::Error>,
         keeping: Keeping,
     ) -> Result<Self, Error> {
+        Self::start_workers(&settings, log, subscribe, keeping, |worker| worker)
+    }
+
+    /// As [`Self::start`], with workers told otherwise: to break a rule, to panic on records.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    #[cfg(any(test, feature = "testing"))]
+    pub fn start_with(
+        settings: Settings,
+        log: Arc<dyn EventLog>,
+        subscribe: impl Fn(u32) -> Result<Box<dyn Subscription>, eventlog::Error>,
+        keeping: Keeping,
+        change: impl Fn(worker::Settings) -> worker::Settings,
+    ) -> Result<Self, Error> {
+        Self::start_workers(&settings, log, subscribe, keeping, change)
+    }
+
+    fn start_workers(
+        settings: &Settings,
+        log: Arc<dyn EventLog>,
+        subscribe: impl Fn(u32) -> Result<Box<dyn Subscription>, eventlog::Error>,
+        keeping: Keeping,
+        change: impl Fn(worker::Settings) -> worker::Settings,
+    ) -> Result<Self, Error> {
+        check(settings, &*log)?;
         let folder = &settings.dead_letters;
         let dead_letters = DeadLetters::open(folder)
             .map_err(|source| Error::DeadLetters { folder: folder.display().to_string(), source })?;
         let health = Arc::new(Health::new(settings.generation.partitions));
-        let (stop, stopped) = watch::channel(false);
-        let (fail, failed) = watch::channel(None);
-        let mut tasks = JoinSet::new();
+        let mut partitions = Vec::new();
         for partition in 0..settings.generation.partitions {
-            let worker = worker(&settings, partition, keeping.mode())?;
-            let task = partition::Task {
-                generation: settings.generation.number,
-                partition,
-                worker,
+            let worker = worker::Settings::new(settings.generation.clone(), partition, keeping.mode());
+            partitions.push(Partition::new(Given {
+                settings: change(worker),
                 subscription: subscribe(partition)?,
                 log: Arc::clone(&log),
                 keeping: keeping.clone(),
                 dead_letters: dead_letters.clone(),
                 health: Arc::clone(&health),
                 flush_every: settings.flush_every,
-                under_way: None,
-                is_assigned: false,
-            };
-            let (stopped, fail) = (stopped.clone(), fail.clone());
-            tasks.spawn(async move {
-                let ended = task.run(stopped).await;
-                if let Err(error) = &ended {
-                    tracing::error!(partition, %error, "the partition cannot go on");
-                    fail.send_replace(Some(error.to_string()));
-                }
-                ended
-            });
+            })?);
+        }
+        let (stop, stopped) = watch::channel(false);
+        let (fail, failed) = watch::channel(None);
+        let mut tasks = JoinSet::new();
+        for (number, partition) in (0_u32..).zip(partitions) {
+            tasks.spawn(watched(number, partition.run(stopped.clone()), fail.clone()));
         }
         Ok(Self { tasks: tokio::sync::Mutex::new(tasks), stop, failed, health, dead_letters })
     }
@@ -170,7 +225,43 @@ impl Processor {
     }
 }
 
-fn worker(settings: &Settings, partition: u32, mode: Mode) -> Result<Worker, Error> {
-    let settings = counting::worker::Settings::new(settings.generation.clone(), partition, mode);
-    Worker::new(settings).map_err(|error| Error::Worker { partition, why: error.to_string() })
+fn check(settings: &Settings, log: &dyn EventLog) -> Result<(), Error> {
+    if settings.flush_every.is_zero() {
+        return Err(Error::Setting("flush_every = 0 would flush without end; set a second or more".to_owned()));
+    }
+    let (ours, theirs) = (settings.generation.partitions, log.partitions());
+    if ours != theirs {
+        return Err(Error::Setting(format!(
+            "the generation has {ours} partitions, the log {theirs}; set them to what the log was made with"
+        )));
+    }
+    Ok(())
+}
+
+/// Runs a partition's task and tells how it failed, a panic included: nobody else would notice.
+async fn watched(
+    partition: u32,
+    task: impl Future<Output = Result<(), Error>>,
+    fail: watch::Sender<Option<String>>,
+) -> Result<(), Error> {
+    // Unwind safe: nothing of the task is looked at after its panic.
+    let ended = AssertUnwindSafe(task).catch_unwind().await;
+    let ended = ended.unwrap_or_else(|panic| Err(Error::Panicked(words(&*panic))));
+    if let Err(error) = &ended {
+        tracing::error!(partition, %error, "the partition cannot go on");
+        fail.send_if_modified(|first| {
+            let is_first = first.is_none();
+            if is_first {
+                *first = Some(error.to_string());
+            }
+            is_first
+        });
+    }
+    ended
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words").to_owned()
 }

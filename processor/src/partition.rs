@@ -1,246 +1,468 @@
 //! The loop of one partition: signals of the log and answers of the store go into the worker, its actions come out.
 //!
-//! Always true here: one step of a flush is under way at most, while folding goes on; batches are taken only while the
-//! worker wants them, so memory is bounded; the log is released only below the position of the saved state.
+//! Always true here: each assignment has a worker of its own, and what an earlier one had at the store has come to its end
+//! before it begins; batches are taken only while there is room, in records and in bytes, so memory is bounded; a batch
+//! that leaves records out is refused; the log is released only below what is saved, and where state lies apart below
+//! what is copied; nothing that waits (for the store, the disk, the log) keeps a stop or the rest of the loop waiting.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use counting::fold;
-use counting::worker::{Action, Assigned, Input, LogRange, Work, Worker};
+use counting::worker::{self, Action, Assigned, Input, LogRange, Worker};
 use eventlog::{EventLog, Signal, Subscription};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use schemas::log::Logged;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
-use crate::dead_letters::{DeadLetter, DeadLetters, Kept, is_for_room};
+use crate::dead_letters::{self, DeadLetter, DeadLetters};
 use crate::health::Health;
-use crate::keeping::{Keeping, failed};
+use crate::keeping::{Found, Keeping};
+use crate::replay::{Replay, Told};
+use crate::under_way::{Done, Failures, Next, UnderWay};
 use crate::{Error, STOP_WITHIN};
 
-/// A failure that may pass is waited for this long.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
-/// How often a long replay says how far it is.
-const TELL_EVERY: Duration = Duration::from_secs(2);
+/// Bytes of records handed to the worker and not folded, from which on no further batch is taken. A batch may pass it.
+pub(crate) const WAITING_BYTES_MAX: usize = 8 << 20;
+/// Dead letters and other actions waiting for their turn, from which on no further batch is taken.
+const WAITING_ACTIONS_MAX: usize = 16;
 
-/// Everything that the loop holds.
-pub(crate) struct Task {
-    pub(crate) generation: u32,
-    pub(crate) partition: u32,
-    pub(crate) worker: Worker,
+/// Where a partition stands with its log.
+enum Phase {
+    /// It is not ours.
+    Away,
+    /// It is ours; what an earlier worker had at the store must end first.
+    Claimed,
+    /// What the worker begins with is being read.
+    Finding(BoxFuture<'static, Result<Found, Error>>),
+    /// The record before the checkpoint is awaited, by which this log is known.
+    Proving(Box<Assigned>),
+    /// The worker has begun.
+    Folding,
+}
+
+/// What a partition is given.
+pub(crate) struct Given {
+    pub(crate) settings: worker::Settings,
     pub(crate) subscription: Box<dyn Subscription>,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) keeping: Keeping,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) health: Arc<Health>,
     pub(crate) flush_every: Duration,
-    pub(crate) under_way: Option<BoxFuture<'static, Input>>,
-    pub(crate) is_assigned: bool,
+}
+
+/// A partition.
+pub(crate) struct Partition {
+    given: Given,
+    number: u32,
+    phase: Phase,
+    worker: Worker,
+    under_way: UnderWay,
+    /// The step of a flush that an earlier worker had begun.
+    leaving: Option<BoxFuture<'static, Input>>,
+    /// The offset that the next batch may begin at, at most.
+    next: u64,
+    unfolded: Unfolded,
+    snapshots: Snapshots,
+    released: u64,
+    log_failures: Failures,
+    /// When the log is asked again, after a failure.
+    log_again: Option<Instant>,
+    replay: Replay,
 }
 
 /// What the loop waited for.
 enum Event {
-    Done(Input),
+    Stop,
+    Left,
+    Found(Result<Found, Error>),
+    Done(Done),
     Due,
     Signal(Result<Signal, eventlog::Error>),
-    Stop,
 }
 
-impl Task {
+impl Partition {
+    pub(crate) fn new(given: Given) -> Result<Self, Error> {
+        let number = given.settings.partition;
+        Ok(Self {
+            number,
+            phase: Phase::Away,
+            worker: new_worker(&given.settings)?,
+            under_way: UnderWay::default(),
+            leaving: None,
+            next: 0,
+            unfolded: Unfolded::default(),
+            snapshots: Snapshots::new(0, Instant::now()),
+            released: 0,
+            log_failures: Failures::default(),
+            log_again: None,
+            replay: Replay::new(Instant::now()),
+            given,
+        })
+    }
+
     /// Runs until `stop`, then flushes; or until it cannot go on.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
-        let mut due = interval(self.flush_every);
+        let mut due = interval(self.given.flush_every);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut replay = Replay::new(self.partition);
         loop {
             match self.wait(&mut stop, &mut due).await {
                 Event::Stop => break,
-                Event::Done(input) => self.handle(input).await?,
-                Event::Due => {
-                    replay.tell(&self)?;
-                    self.handle(Input::Tick).await?;
-                }
-                Event::Signal(signal) => match signal? {
-                    Signal::Assigned { .. } => self.assigned().await?,
-                    Signal::Revoked { .. } => self.handle(Input::Revoked).await?,
-                    Signal::Batch { records, .. } => self.handle(Input::Batch(records)).await?,
-                    Signal::Idle => {}
-                },
+                Event::Left => self.leaving = None,
+                Event::Found(found) => self.found(found?)?,
+                Event::Done(done) => self.done(done)?,
+                Event::Due => self.due(),
+                Event::Signal(signal) => self.signal(signal)?,
             }
+            self.go_on()?;
+            self.tell()?;
         }
-        timeout(STOP_WITHIN, self.flush_all()).await.unwrap_or(Err(Error::StopTooLong(self.partition)))
+        timeout(STOP_WITHIN, self.finish()).await.unwrap_or(Err(Error::StopTooLong(self.number)))
     }
 
-    async fn wait(&mut self, stop: &mut watch::Receiver<bool>, due: &mut tokio::time::Interval) -> Event {
-        // Until it is assigned there is no batch to be had, only the assignment.
-        let wants = self.worker.wants_batch() || !self.is_assigned;
-        let under_way = &mut self.under_way;
-        let done = async {
-            match under_way {
-                Some(work) => work.await,
-                None => std::future::pending().await,
-            }
-        };
+    async fn wait(&mut self, stop: &mut watch::Receiver<bool>, due: &mut Interval) -> Event {
+        let has_room = self.has_room();
+        let Self { phase, leaving, under_way, given, log_again, .. } = self;
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => Event::Stop,
-            input = done => {
-                self.under_way = None;
-                Event::Done(input)
-            }
+            _ = ended(leaving.as_mut()) => Event::Left,
+            found = ended(phase.finding()) => Event::Found(found),
+            done = under_way.next() => Event::Done(done),
             _ = due.tick() => Event::Due,
-            signal = self.subscription.next(), if wants => Event::Signal(signal),
+            signal = next_after(*log_again, &mut *given.subscription), if has_room => Event::Signal(signal),
         }
     }
 
-    /// Gathers what the worker begins with.
-    async fn assigned(&mut self) -> Result<(), Error> {
-        let held = self.log.held()?;
-        let log = held
-            .get(self.partition as usize)
-            .map_or(LogRange { from: 0, to: 0 }, |held| LogRange { from: held.first, to: held.end });
-        let (checkpoint, state) = self.keeping.begin(self.generation, self.partition, log.from).await?;
-        let before_checkpoint = match checkpoint {
-            Some(checkpoint) if checkpoint.position > log.from && checkpoint.position <= log.to => {
-                self.record_at(checkpoint.position - 1).await?
-            }
-            _ => None,
-        };
-        self.is_assigned = true;
-        let assigned = Assigned { checkpoint, state, log, before_checkpoint };
-        self.handle(Input::Assigned(Box::new(assigned))).await
+    /// Before the worker has begun, the log has nothing to say that would take room.
+    fn has_room(&self) -> bool {
+        !matches!(self.phase, Phase::Folding)
+            || self.worker.wants_batch()
+                && self.unfolded.bytes < WAITING_BYTES_MAX
+                && self.under_way.waiting() < WAITING_ACTIONS_MAX
     }
 
-    async fn record_at(&mut self, offset: u64) -> Result<Option<Logged>, Error> {
-        self.subscription.begin(self.partition, offset)?;
-        loop {
-            match self.subscription.next().await? {
-                Signal::Batch { records, .. } => return Ok(records.into_iter().next()),
-                Signal::Assigned { .. } => {}
-                Signal::Idle | Signal::Revoked { .. } => return Ok(None),
+    fn signal(&mut self, signal: Result<Signal, eventlog::Error>) -> Result<(), Error> {
+        match signal {
+            Ok(Signal::Assigned { partition }) if partition == self.number => {
+                self.leave();
+                self.phase = Phase::Claimed;
             }
-        }
-    }
-
-    /// Hands an input to the worker and carries out what comes of it.
-    async fn handle(&mut self, input: Input) -> Result<(), Error> {
-        let mut inputs = vec![input];
-        while let Some(input) = inputs.pop() {
-            for action in self.worker.handle(input) {
-                inputs.extend(self.carry_out(action).await?);
+            Ok(Signal::Revoked { partition }) if partition == self.number => self.leave(),
+            Ok(Signal::Batch { partition, records }) if partition == self.number => self.batch(records)?,
+            // Nothing new, or news of a partition that another task has.
+            Ok(_) => {}
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(partition = self.number, %error, "cannot read the log for now");
+                self.log_again = Some(Instant::now() + self.log_failures.wait());
+                self.log_failures.one_more();
+                return Ok(());
             }
+            Err(error) => return Err(error.into()),
         }
-        let progress = self.worker.progress();
-        self.log.release(self.partition, progress.saved);
-        self.health.tell(self.partition, progress);
+        (self.log_failures, self.log_again) = (Failures::default(), None);
         Ok(())
     }
 
-    /// Carries out an action; answers the input that it led to at once, if any.
-    async fn carry_out(&mut self, action: Action) -> Result<Option<Input>, Error> {
-        match action {
-            Action::Begin { position } => {
-                tracing::info!(partition = self.partition, position, "begin to read");
-                self.subscription.begin(self.partition, position)?;
-                Ok(None)
-            }
-            Action::Load(keys) => Ok(Some(match self.keeping.store().load(keys).await {
-                Ok(cells) => Input::Loaded(cells),
-                Err(error) => wait_if_failed(self.partition, failed(Work::Load, &error)).await,
-            })),
-            Action::DeadLetter(letter) => self.keep(&letter).await.map(|()| None),
-            Action::Snapshot { position } => {
-                self.snapshot(position).await?;
-                Ok(None)
-            }
-            Action::Stop(stop) => Err(Error::Worker { partition: self.partition, why: stop.to_string() }),
-            action => {
-                let work = self.keeping.carry_out(self.generation, self.partition, action);
-                let partition = self.partition;
-                self.under_way = Some(work.then(move |input| wait_if_failed(partition, input)).boxed());
-                Ok(None)
-            }
+    /// Whatever the worker had begun is without it now; a step that is at the store comes to its end by itself.
+    fn leave(&mut self) {
+        if matches!(self.phase, Phase::Folding) {
+            tracing::info!(partition = self.number, "the partition goes");
         }
+        self.phase = Phase::Away;
+        if let Some(step) = self.under_way.leave() {
+            // While an earlier one is there no worker was begun that could have brought another.
+            self.leaving = Some(step);
+        }
+        self.unfolded = Unfolded::default();
+        self.given.health.away(self.number);
     }
 
-    async fn snapshot(&mut self, position: u64) -> Result<(), Error> {
-        let Keeping::Apart { state, snapshots, .. } = &self.keeping else { return Ok(()) };
-        if let Some(saved) = state.load(self.generation, self.partition).await? {
-            snapshots.put(self.generation, self.partition, saved).await?;
-            tracing::info!(partition = self.partition, position, "kept a snapshot");
-        }
-        Ok(())
-    }
-
-    /// The letter is durable when this returns; a full disk is waited for, since the flush behind it would meet it as well.
-    async fn keep(&mut self, letter: &fold::DeadLetter) -> Result<(), Error> {
-        tracing::error!(partition = self.partition, offset = letter.offset, reason = letter.reason, "dead letter");
-        let letter = DeadLetter::of(self.generation, self.partition, letter);
-        loop {
-            let (letters, letter) = (self.dead_letters.clone(), letter.clone());
-            let kept = tokio::task::spawn_blocking(move || letters.keep(&letter)).await;
-            match kept.map_err(|error| Error::Panicked(error.to_string()))? {
-                Ok(Kept::Kept) => return Ok(()),
-                Ok(Kept::Full) => {
-                    tracing::warn!(
-                        partition = self.partition,
-                        "too many dead letters: this one is booked but not kept"
-                    );
-                    return Ok(());
+    fn batch(&mut self, records: Vec<Logged>) -> Result<(), Error> {
+        match std::mem::replace(&mut self.phase, Phase::Away) {
+            Phase::Proving(mut assigned) => {
+                assigned.before_checkpoint = records.into_iter().next();
+                self.begin(assigned)
+            }
+            Phase::Folding => {
+                self.phase = Phase::Folding;
+                let Some((first, last)) = records.first().zip(records.last()) else { return Ok(()) };
+                if first.offset > self.next {
+                    let (partition, expected, found) = (self.number, self.next, first.offset);
+                    return Err(Error::Gap { partition, expected, found });
                 }
-                Err(error) if is_for_room(&error) => sleep(RETRY_AFTER).await,
-                Err(source) => return Err(Error::DeadLetters { folder: self.dead_letters.place(), source }),
+                self.next = self.next.max(last.offset.saturating_add(1));
+                self.unfolded.push(&records);
+                self.give(Input::Batch(records));
+                Ok(())
+            }
+            // What was on its way when the partition went.
+            other => {
+                self.phase = other;
+                Ok(())
             }
         }
     }
 
-    /// Flushes until everything folded is durable.
-    async fn flush_all(&mut self) -> Result<(), Error> {
-        self.handle(Input::Tick).await?;
-        while let Some(work) = self.under_way.take() {
-            let input = work.await;
-            self.handle(input).await?;
-            if self.under_way.is_none() {
-                self.handle(Input::Tick).await?;
+    fn found(&mut self, found: Found) -> Result<(), Error> {
+        let Found { checkpoint, state, held, restored } = found;
+        self.snapshots = Snapshots::new(restored, Instant::now());
+        let log = LogRange { from: held.first, to: held.end };
+        let assigned = Box::new(Assigned { checkpoint, state, log, before_checkpoint: None });
+        match checkpoint.and_then(|checkpoint| checkpoint.position.checked_sub(1)) {
+            Some(before) if (held.first..held.end).contains(&before) => {
+                self.given.subscription.begin(self.number, before)?;
+                self.phase = Phase::Proving(assigned);
+                Ok(())
+            }
+            _ => self.begin(assigned),
+        }
+    }
+
+    fn begin(&mut self, assigned: Box<Assigned>) -> Result<(), Error> {
+        self.worker = new_worker(&self.given.settings)?;
+        self.replay = Replay::new(Instant::now());
+        self.phase = Phase::Folding;
+        self.give(Input::Assigned(assigned));
+        Ok(())
+    }
+
+    /// Loads begin at once, all else waits for its turn.
+    fn give(&mut self, input: Input) {
+        for action in self.worker.handle(input) {
+            match action {
+                Action::Load(keys) => self.under_way.load(self.number, self.given.keeping.load(keys)),
+                action => self.under_way.push(action),
             }
         }
-        self.handle(Input::Revoked).await
-    }
-}
-
-/// A failure that may pass is handed back after a while.
-async fn wait_if_failed(partition: u32, input: Input) -> Input {
-    if let Input::Failed { reason, retry: true, .. } = &input {
-        tracing::warn!(partition, reason, "will try again");
-        sleep(RETRY_AFTER).await;
-    }
-    input
-}
-
-/// Says how far a long replay is.
-struct Replay {
-    partition: u32,
-    told: Instant,
-}
-
-impl Replay {
-    fn new(partition: u32) -> Self {
-        Self { partition, told: Instant::now() }
     }
 
-    fn tell(&mut self, task: &Task) -> Result<(), Error> {
-        const WORTH_TELLING: u64 = 20_000;
-        if self.told.elapsed() < TELL_EVERY {
+    fn done(&mut self, done: Done) -> Result<(), Error> {
+        match done {
+            Done::Input(input) => self.give(input),
+            Done::Letter(kept) => kept?,
+            Done::Snapshot(Ok(position)) => {
+                self.snapshots.taken(position);
+                tracing::info!(partition = self.number, position, "kept a snapshot");
+            }
+            Done::Snapshot(Err(error)) if error.is_retryable() => {
+                tracing::warn!(partition = self.number, %error, "no snapshot this time; the log is kept for the next");
+            }
+            Done::Snapshot(Err(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn due(&mut self) {
+        if !matches!(self.phase, Phase::Folding) {
+            return;
+        }
+        self.give(Input::Tick);
+        if let Some(every) = self.given.keeping.snapshot_every()
+            && self.snapshots.is_due(every, self.worker.progress().saved, Instant::now())
+        {
+            self.give(Input::SnapshotDue);
+        }
+    }
+
+    /// Begins what can be begun.
+    fn go_on(&mut self) -> Result<(), Error> {
+        let generation = self.given.settings.generation.number;
+        if matches!(self.phase, Phase::Claimed) && self.leaving.is_none() {
+            let (keeping, log) = (self.given.keeping.clone(), Arc::clone(&self.given.log));
+            let find = patiently_find(keeping, generation, self.number, log);
+            self.phase = Phase::Finding(find.boxed());
+        }
+        while let Some(next) = self.under_way.turn() {
+            match next {
+                Next::Begin(position) => {
+                    tracing::info!(partition = self.number, position, "begin to read");
+                    self.next = position;
+                    self.given.subscription.begin(self.number, position)?;
+                }
+                Next::Letter(letter) => {
+                    let (partition, offset, reason) = (self.number, letter.offset, &letter.reason);
+                    tracing::error!(partition, offset, reason, "dead letter");
+                    let letter = DeadLetter::of(generation, partition, &letter);
+                    let letters = self.given.dead_letters.clone();
+                    self.under_way.letter(dead_letters::keep_patiently(letters, letter).boxed());
+                }
+                Next::Snapshot => {
+                    let snapshot = self.given.keeping.clone().snapshot(generation, self.number);
+                    self.under_way.snapshot(snapshot.boxed());
+                }
+                Next::Flush(step) => {
+                    let step = self.given.keeping.carry_out(generation, self.number, step);
+                    self.under_way.flush(self.number, step);
+                }
+                Next::Stop(stop) => {
+                    return Err(Error::Worker { partition: self.number, why: stop.to_string() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells how far it is, and releases what the log need not keep.
+    fn tell(&mut self) -> Result<(), Error> {
+        if !matches!(self.phase, Phase::Folding) {
             return Ok(());
         }
-        self.told = Instant::now();
-        let end = task.log.held()?.get(self.partition as usize).map_or(0, |held| held.end);
-        let folded = task.worker.progress().folded;
-        if end.saturating_sub(folded) > WORTH_TELLING {
-            tracing::info!(partition = self.partition, folded, end, "catching up with the log");
+        let progress = self.worker.progress();
+        self.unfolded.folded(progress.folded);
+        self.given.health.tell(self.number, progress);
+        let below = match &self.given.keeping {
+            Keeping::Together(_) => progress.saved,
+            Keeping::Apart { .. } => progress.saved.min(self.snapshots.newest),
+        };
+        if below > self.released {
+            self.released = below;
+            self.given.log.release(self.number, below);
+        }
+        let now = Instant::now();
+        if self.replay.is_due(now) {
+            let end = self.given.log.held()?.get(self.number as usize).map_or(0, |held| held.end);
+            let (partition, folded) = (self.number, progress.folded);
+            match self.replay.look(now, folded, end) {
+                Some(Told::Behind(left)) => tracing::info!(partition, folded, end, left, "catching up with the log"),
+                Some(Told::CaughtUp) => tracing::info!(partition, folded, "caught up with the log"),
+                None => {}
+            }
         }
         Ok(())
+    }
+
+    /// Flushes until everything folded is durable. What is not folded yet stays in the log.
+    async fn finish(&mut self) -> Result<(), Error> {
+        if !matches!(self.phase, Phase::Folding) {
+            // A step that an earlier worker has at the store is waited for, so that nothing happens after the end.
+            ended_if_any(self.leaving.take()).await;
+            return Ok(());
+        }
+        loop {
+            self.under_way.forget_load();
+            self.go_on()?;
+            if self.under_way.is_at_rest() {
+                self.give(Input::Tick);
+                self.under_way.forget_load();
+                if self.under_way.is_at_rest() {
+                    break;
+                }
+                continue;
+            }
+            let done = self.under_way.next().await;
+            self.done(done)?;
+            self.tell()?;
+        }
+        self.tell()
+    }
+}
+
+impl Phase {
+    fn finding(&mut self) -> Option<&mut BoxFuture<'static, Result<Found, Error>>> {
+        if let Self::Finding(finding) = self { Some(finding) } else { None }
+    }
+}
+
+/// Records given to the worker and not folded: offset after the last of a batch, and bytes of the batch.
+#[derive(Debug, Default)]
+struct Unfolded {
+    batches: VecDeque<(u64, usize)>,
+    bytes: usize,
+}
+
+impl Unfolded {
+    fn push(&mut self, records: &[Logged]) {
+        let Some(last) = records.last() else { return };
+        let bytes = records.iter().map(|record| record.header.len() + record.body.len()).sum();
+        self.batches.push_back((last.offset.saturating_add(1), bytes));
+        self.bytes += bytes;
+    }
+
+    fn folded(&mut self, below: u64) {
+        while let Some((_, bytes)) = self.batches.front().copied().filter(|(end, _)| *end <= below) {
+            self.bytes -= bytes;
+            self.batches.pop_front();
+        }
+    }
+}
+
+/// When a partition's state was copied, and up to where.
+#[derive(Debug)]
+struct Snapshots {
+    /// Position of the newest copy that this process knows of; 0 = the empty state.
+    newest: u64,
+    /// Where the state stood when the last one was asked for, and when that was.
+    asked: u64,
+    asked_at: Instant,
+}
+
+impl Snapshots {
+    fn new(newest: u64, now: Instant) -> Self {
+        Self { newest, asked: newest, asked_at: now }
+    }
+
+    /// Whether one is to be asked for now; then it counts as asked.
+    fn is_due(&mut self, every: crate::SnapshotEvery, saved: u64, now: Instant) -> bool {
+        let is_long_ago = now.duration_since(self.asked_at) >= every.time;
+        let is_far = saved.saturating_sub(self.asked) >= every.records;
+        let is_due = saved > self.newest && (is_long_ago || is_far);
+        if is_due {
+            (self.asked, self.asked_at) = (saved, now);
+        }
+        is_due
+    }
+
+    fn taken(&mut self, position: Option<u64>) {
+        self.newest = self.newest.max(position.unwrap_or(0));
+    }
+}
+
+fn new_worker(settings: &worker::Settings) -> Result<Worker, Error> {
+    let partition = settings.partition;
+    Worker::new(settings.clone()).map_err(|error| Error::Worker { partition, why: error.to_string() })
+}
+
+/// Reads what a worker begins with, again and again while the store is away.
+async fn patiently_find(
+    keeping: Keeping,
+    generation: u32,
+    partition: u32,
+    log: Arc<dyn EventLog>,
+) -> Result<Found, Error> {
+    let mut failures = Failures::default();
+    loop {
+        match keeping.clone().find(generation, partition, Arc::clone(&log)).await {
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(partition, %error, "cannot begin yet; will try again");
+                sleep(failures.wait()).await;
+                failures.one_more();
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// The end of what is there; for ever when nothing is.
+async fn ended<F: Future + Unpin>(work: Option<F>) -> F::Output {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_after(at: Option<Instant>, subscription: &mut dyn Subscription) -> Result<Signal, eventlog::Error> {
+    if let Some(at) = at {
+        sleep_until(at).await;
+    }
+    subscription.next().await
+}
+
+async fn ended_if_any(work: Option<BoxFuture<'static, Input>>) {
+    if let Some(work) = work {
+        work.await;
     }
 }

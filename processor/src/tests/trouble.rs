@@ -1,0 +1,355 @@
+//! Trouble that passes is waited for, trouble that stays is told, and neither keeps a stop waiting or memory growing.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use eventlog::files::forgetful::Dice;
+use eventlog::memory::MemoryLog;
+use eventlog::{EventLog, Signal, Subscription};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use schemas::generation::Generation;
+use schemas::log::{Append, Logged};
+use schemas::record::numbers_record;
+use schemas::rejection::{Rejection, Rejections};
+use stores::Store;
+use stores::embedded::Options;
+use stores::state::LocalState;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::bench::{PATIENCE, Shared, settings, settled, stop, until};
+use super::exact::{DEDUPE_RECORDS, traffic};
+use super::payloads::{START, beginnings, environments, generation};
+use crate::partition::WAITING_BYTES_MAX;
+use crate::{Error, Keeping, Processor};
+
+async fn begun(partitions: u32) -> Shared {
+    let mut shared = Shared::new(generation(partitions, DEDUPE_RECORDS));
+    shared.append(beginnings(&shared.generation)).await;
+    shared
+}
+
+async fn send(shared: &mut Shared, number: u64) {
+    let (mut dice, mut sent) = (Dice::new(number), Vec::new());
+    for _ in 0..number {
+        let records = traffic(&mut dice, shared.generation.partitions, &mut sent);
+        shared.append(records).await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_has_no_room_is_waited_for_and_nothing_is_lost() {
+    let mut shared = begun(4).await;
+    // Before it begins, while it loads, while it flushes.
+    shared.store.set_down(true);
+    let node = shared.start("a");
+    shared.give_all(&node);
+    sleep(Duration::from_millis(30)).await;
+    assert!(node.processor.health().ready().is_err());
+    shared.store.set_down(false);
+    settled(&node.processor, &shared.log).await.unwrap();
+    for round in 1..4 {
+        send(&mut shared, 20 + round).await;
+        sleep(Duration::from_millis(round)).await;
+        shared.store.set_down(true);
+        sleep(Duration::from_millis(60)).await;
+        let calls = shared.store.calls();
+        sleep(Duration::from_millis(100)).await;
+        assert!(shared.store.calls() - calls <= 2 * 2 * 4, "a store that is down is asked ever less");
+        shared.store.set_down(false);
+        settled(&node.processor, &shared.log).await.unwrap();
+    }
+    shared.compare(&[]).await.unwrap();
+    stop(node).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_no_load_and_no_beginning() {
+    let mut shared = begun(1).await;
+    let node = shared.start("a");
+    shared.give_all(&node);
+    settled(&node.processor, &shared.log).await.unwrap();
+    shared.store.set_down(true);
+    send(&mut shared, 5).await;
+    let calls = shared.store.calls();
+    let store = Arc::clone(&shared.store);
+    until("cells are asked for", || store.calls() > calls).await;
+    let waiting = Instant::now();
+    stop(node).await.unwrap();
+    let other = shared.start("b");
+    shared.give_all(&other);
+    sleep(Duration::from_millis(5)).await;
+    stop(other).await.unwrap();
+    assert!(waiting.elapsed() < Duration::from_secs(5), "{:?}", waiting.elapsed());
+}
+
+#[tokio::test]
+async fn a_stop_that_cannot_flush_says_so_in_time() {
+    let mut shared = begun(1).await;
+    let node = shared.start("a");
+    shared.give_all(&node);
+    settled(&node.processor, &shared.log).await.unwrap();
+    // Down as soon as something is folded that is not durable.
+    let store = Arc::clone(&shared.store);
+    store.fail_call(2, stores::memory::Fault::Before);
+    send(&mut shared, 1).await;
+    let calls = store.calls();
+    until("the load is answered", || store.calls() > calls).await;
+    store.set_down(true);
+    let health = node.processor.health();
+    let is_dirty = || {
+        let progress = health.partition(0).unwrap().progress.unwrap();
+        progress.folded > progress.durable
+    };
+    until("something is folded", is_dirty).await;
+    // From here on only the clock moves: nothing asks the disk while the store is down.
+    tokio::time::pause();
+    let stopped = stop(node).await;
+    assert!(matches!(stopped, Err(Error::StopTooLong(0))), "{stopped:?}");
+    tokio::time::resume();
+    store.set_down(false);
+    let other = shared.start("b");
+    shared.give_all(&other);
+    settled(&other.processor, &shared.log).await.unwrap();
+    shared.compare(&[]).await.unwrap();
+}
+
+/// A reader that a test comes between.
+struct Between<F> {
+    inner: Box<dyn Subscription>,
+    change: F,
+    waiting: Option<Signal>,
+    begins: u32,
+}
+
+impl<F: FnMut(Signal, u32) -> (Signal, Option<Signal>) + Send> Subscription for Between<F> {
+    fn next(&mut self) -> BoxFuture<'_, Result<Signal, eventlog::Error>> {
+        async move {
+            if let Some(signal) = self.waiting.take() {
+                return Ok(signal);
+            }
+            let (first, then) = (self.change)(self.inner.next().await?, self.begins);
+            self.waiting = then;
+            Ok(first)
+        }
+        .boxed()
+    }
+
+    fn begin(&mut self, partition: u32, position: u64) -> Result<(), eventlog::Error> {
+        self.begins += 1;
+        self.inner.begin(partition, position)
+    }
+}
+
+/// A processor of one partition whose signals a test changes; the second of an answer comes after the first.
+fn between(
+    shared: &Shared,
+    log: &MemoryLog,
+    name: &str,
+    change: impl FnMut(Signal, u32) -> (Signal, Option<Signal>) + Clone + Send + 'static,
+) -> Processor {
+    let keeping = Keeping::Apart {
+        store: shared.store.clone(),
+        state: Arc::new(LocalState::open(&shared.path(name).join("state"), &Options::default()).unwrap()),
+        snapshots: Arc::new(shared.snapshots()),
+        snapshot_every: shared.snapshot_every,
+    };
+    let inner = log.clone();
+    let subscribe = move |_| -> Result<Box<dyn Subscription>, eventlog::Error> {
+        Ok(Box::new(Between { inner: inner.subscribe()?, change: change.clone(), waiting: None, begins: 0 }))
+    };
+    Processor::start(settings(&shared.generation, &shared.path(name)), Arc::new(log.clone()), subscribe, keeping)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_log_that_leaves_records_out_is_told() {
+    let mut shared = begun(1).await;
+    send(&mut shared, 10).await;
+    let leave_out = |signal, _| match signal {
+        Signal::Batch { partition, mut records } => {
+            records.drain(..3);
+            (Signal::Batch { partition, records }, None)
+        }
+        other => (other, None),
+    };
+    let processor = between(&shared, &shared.log, "a", leave_out);
+    let why = processor.failed().await;
+    assert!(why.contains("went on at offset 3, 0 was next: 3 records are missing"), "{why}");
+}
+
+#[tokio::test]
+async fn another_log_is_known_though_it_says_idle_first() {
+    let mut shared = begun(1).await;
+    send(&mut shared, 10).await;
+    let node = shared.start("a");
+    shared.give_all(&node);
+    settled(&node.processor, &shared.log).await.unwrap();
+    stop(node).await.unwrap();
+    // As long as the first, with other records.
+    let other = MemoryLog::new(1);
+    other.append(beginnings(&shared.generation)).await.unwrap();
+    for _ in 1..shared.log.held().unwrap()[0].end {
+        other.append(vec![numbers(1)]).await.unwrap();
+    }
+    let idle_first = |signal, begins| match signal {
+        batch @ Signal::Batch { .. } if begins == 1 => (Signal::Idle, Some(batch)),
+        other => (other, None),
+    };
+    let processor = between(&shared, &other, "a", idle_first);
+    let why = timeout(PATIENCE, processor.failed()).await.unwrap();
+    assert!(why.contains("this is another log"), "{why}");
+    let same = between(&shared, &shared.log, "b", idle_first);
+    settled(&same, &shared.log).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_task_that_panics_is_told() {
+    super::bench::quiet_wanted_panics();
+    let shared = begun(1).await;
+    let panic = |signal: Signal, _| match signal {
+        Signal::Batch { records, .. } => panic!("a test wants this at {}", records[0].offset),
+        other => (other, None),
+    };
+    let processor = between(&shared, &shared.log, "a", panic);
+    let why = timeout(PATIENCE, processor.failed()).await.unwrap();
+    assert!(why.contains("panicked: a test wants this at 0"), "{why}");
+    assert!(matches!(processor.stop().await, Err(Error::Panicked(_))));
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_kept_are_refused() {
+    let shared = begun(1).await;
+    let start = |generation: &Generation, flush_every| {
+        let keeping = Keeping::Apart {
+            store: shared.store.clone(),
+            state: Arc::new(LocalState::open(&shared.path("state"), &Options::default()).unwrap()),
+            snapshots: Arc::new(shared.snapshots()),
+            snapshot_every: shared.snapshot_every,
+        };
+        let settings = crate::Settings { flush_every, ..settings(generation, &shared.path("a")) };
+        let log = shared.log.clone();
+        Processor::start(settings, Arc::new(shared.log.clone()), move |_| log.subscribe(), keeping)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    assert!(start(&shared.generation, Duration::ZERO).unwrap_err().contains("flush_every = 0"));
+    let four = generation(4, DEDUPE_RECORDS);
+    assert!(start(&four, Duration::from_secs(1)).unwrap_err().contains("4 partitions, the log 1"));
+}
+
+/// Everything that a log hands out, in bytes, while the store answers nothing.
+#[tokio::test]
+async fn memory_is_bounded_in_bytes_too() {
+    const RECORD_BYTES: usize = 512 << 10;
+    let mut shared = begun(1).await;
+    shared.log.set_read_records(1);
+    let given = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&given);
+    let count = move |signal: Signal, begins| {
+        if let Signal::Batch { records, .. } = &signal
+            && begins == 1
+        {
+            counter.fetch_add(records[0].body.len() as u64, Ordering::Relaxed);
+        }
+        (signal, None)
+    };
+    let processor = between(&shared, &shared.log, "a", count);
+    settled(&processor, &shared.log).await.unwrap();
+    shared.store.set_down(true);
+    let body = Bytes::from(vec![0xff; RECORD_BYTES]);
+    let header = numbers(1).header;
+    for _ in 0..60 {
+        shared.append(vec![Append { partition: 0, header: header.clone(), body: body.clone() }]).await;
+    }
+    let most = (WAITING_BYTES_MAX + RECORD_BYTES) as u64;
+    until("the first are taken", || given.load(Ordering::Relaxed) >= WAITING_BYTES_MAX as u64).await;
+    sleep(Duration::from_millis(50)).await;
+    assert!(given.load(Ordering::Relaxed) <= most, "{} bytes wait", given.load(Ordering::Relaxed));
+    shared.store.set_down(false);
+    settled(&processor, &shared.log).await.unwrap();
+    assert_eq!(given.load(Ordering::Relaxed), 60 * RECORD_BYTES as u64 + generation_bytes(&shared.written[0]));
+}
+
+fn generation_bytes(log: &[Logged]) -> u64 {
+    log[0].body.len() as u64
+}
+
+fn numbers(number: u64) -> Append {
+    let mut carried = Rejections::default();
+    carried.add(Rejection::MalformedPayload, number);
+    numbers_record(&environments()[0], 1, &carried, START)
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_long_log_says_how_far_its_replay_is() {
+    const RECORDS: u64 = 22_000;
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut shared = begun(1).await;
+    let node = shared.start("a");
+    shared.give_all(&node);
+    settled(&node.processor, &shared.log).await.unwrap();
+    // The store is gone for a while; with the disk at rest the clock can be moved.
+    let store = Arc::clone(&shared.store);
+    store.set_down(true);
+    let calls = store.calls();
+    shared.append((0..RECORDS).map(|_| numbers(1)).collect()).await;
+    until("it loads cells", || store.calls() > calls).await;
+    tokio::time::pause();
+    sleep(Duration::from_secs(5)).await;
+    tokio::time::resume();
+    let far = lines.text();
+    assert!(far.contains("catching up with the log partition=0") && far.contains("end=22001"), "{far}");
+    store.set_down(false);
+    settled(&node.processor, &shared.log).await.unwrap();
+    tokio::time::pause();
+    sleep(Duration::from_secs(5)).await;
+    tokio::time::resume();
+    let text = lines.text();
+    assert_eq!(text.matches("caught up with the log").count(), 1, "{text}");
+    assert!(!far.contains("caught up with the log"));
+    let books = counting::cells::Cell::decode(schemas::cell::CellKind::Books, &books(&*shared.store).await).unwrap();
+    let counting::cells::Cell::Books(books) = books else { panic!("{books:?}") };
+    assert_eq!(books.numbers().rejected.of(Rejection::MalformedPayload), RECORDS);
+    stop(node).await.unwrap();
+}
+
+async fn books(store: &dyn Store) -> Bytes {
+    let window = u32::try_from(START.div_euclid(86_400_000)).unwrap();
+    let key = schemas::cell::CellKey {
+        generation: 1,
+        partition: 0,
+        kind: schemas::cell::CellKind::Books,
+        environment: environments()[0].clone(),
+        name: schemas::cell::CellName::None,
+        window,
+    };
+    store.load(vec![key]).await.unwrap().remove(0).unwrap().value
+}
