@@ -127,6 +127,18 @@ impl<'a> Scalar<'a> for &'a str {
     }
 }
 
+/// Reads an object off a text that is valid JSON without white space around it.
+///
+/// # Errors
+/// Somewhere in the object, one of those wrong types that are errors.
+pub(crate) fn read_object<'a, T: Object<'a>>(text: &'a str, into: &mut T) -> serde_json::Result<Field<()>> {
+    match Field::<&str>::of(text) {
+        Field::Is(text) if text.starts_with('{') => read(text, Walk::object(into)),
+        Field::Absent => Ok(Field::Absent),
+        _ => Ok(Field::Wrong),
+    }
+}
+
 /// Reads a text that is one value, by a seed.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use schemas::rejection::Rejection;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
-use crate::json::{Field, Name, NotUnicode, Object, Str, Walk, read, skip};
+use crate::json::{Field, Name, NotUnicode, Object, Str, read_object, skip};
 
 /// A context as it was found: inline, as a single one, a multi one, or a user.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -58,7 +58,7 @@ impl<'k, 'a> Keys<'k, 'a> {
             Field::Wrong => Err(Rejection::MalformedEvent),
             Field::Is(kind) if kind.name() == "multi" => context.inner.iter().try_for_each(|(kind, text)| {
                 let mut inner = Inline::default();
-                read(text, Walk::object(&mut inner)).map_err(|_| Rejection::MalformedEvent)?;
+                read_object(text, &mut inner).map_err(|_| Rejection::MalformedEvent)?;
                 self.push(kind.clone().text(), inner.key)
             }),
             Field::Is(kind) => self.push(kind.text(), context.key),
@@ -79,7 +79,7 @@ impl<'k, 'a> Keys<'k, 'a> {
     /// `contextKeys`, as text: an object of kind and key.
     pub(super) fn push_context_keys(&mut self, text: &'a str) -> Result<(), Rejection> {
         let mut members = KeysByKind { keys: self, refused: Ok(()) };
-        match read(text, Walk::object(&mut members)) {
+        match read_object(text, &mut members) {
             Ok(Field::Is(())) => members.refused,
             _ => Err(Rejection::MalformedEvent),
         }

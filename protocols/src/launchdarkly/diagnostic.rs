@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::headers::cut;
 use super::{malformed, not_json};
-use crate::json::{Field, Name, Number, Object, Str, Walk, read, skip};
+use crate::json::{Field, Name, Number, Object, Str, read_object, skip};
 use crate::limits::Limits;
 use crate::payload_id;
 use crate::protocol::Refusal;
@@ -36,9 +36,10 @@ const EVENT_KINDS: [&str; 11] = [
 #[derive(Default)]
 struct Raw<'a> {
     kind: Field<Str<'a>>,
-    id: Field<Identity<'a>>,
+    /// `id` and `sdk` as text, since whatever they are, the rest is told.
+    id: Field<&'a str>,
     creation_date: Field<Number<'a>>,
-    sdk: Field<Identity<'a>>,
+    sdk: Field<&'a str>,
     dropped_events: Field<Number<'a>>,
 }
 
@@ -65,8 +66,10 @@ pub(super) fn decode<'a>(plain: &'a str, limits: &Limits) -> Result<Payload<'a>,
     }
     Ok(match row(&raw) {
         Some((diagnostic, kind)) => Payload {
-            id: (raw.id.told())
-                .and_then(|id| id.diagnostic_id.told()?.text().ok())
+            id: identity(raw.id)
+                .diagnostic_id
+                .told()
+                .and_then(|id| id.text().ok())
                 .and_then(|id| payload_id::diagnostic(&id, kind, diagnostic.time_ms)),
             diagnostics: vec![diagnostic],
             ..Payload::default()
@@ -86,7 +89,7 @@ pub(super) fn from_element(element: &str) -> Option<Diagnostic<'_>> {
 
 fn raw(text: &str) -> serde_json::Result<Raw<'_>> {
     let mut raw = Raw::default();
-    read(text, Walk::object(&mut raw)).map(|_| raw)
+    read_object(text, &mut raw).map(|_| raw)
 }
 
 impl<'a> Object<'a> for Raw<'a> {
@@ -115,6 +118,14 @@ impl<'a> Object<'a> for Identity<'a> {
     }
 }
 
+fn identity(field: Field<&str>) -> Identity<'_> {
+    let mut identity = Identity::default();
+    match field.told().map(|text| read_object(text, &mut identity)) {
+        Some(Ok(_)) => identity,
+        _ => Identity::default(),
+    }
+}
+
 fn row<'a>(raw: &Raw<'a>) -> Option<(Diagnostic<'a>, &'static str)> {
     let (kind, start) = match &*raw.kind.told()?.name() {
         "diagnostic-init" => ("diagnostic-init", true),
@@ -123,7 +134,7 @@ fn row<'a>(raw: &Raw<'a>) -> Option<(Diagnostic<'a>, &'static str)> {
         _ => return None,
     };
     let name = |field: Field<Str<'a>>| cut(field.told().and_then(|text| text.text().ok()).unwrap_or(Cow::Borrowed("")));
-    let (id, sdk) = (raw.id.told().unwrap_or_default(), raw.sdk.told().unwrap_or_default());
+    let (id, sdk) = (identity(raw.id), identity(raw.sdk));
     let diagnostic = Diagnostic {
         id: name(id.diagnostic_id),
         time_ms: raw.creation_date.told().map(Number::millis),

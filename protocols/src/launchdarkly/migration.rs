@@ -12,7 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess};
 use super::context::checked;
 use super::element::{Raw, Served};
 use super::rows::{sampling, variation};
-use crate::json::{Array, Field, Name, Number, Object, Read, Str, Walk, read, skip};
+use crate::json::{Array, Field, Name, Number, Object, Read, Str, Walk, read_object, skip};
 use crate::limits::Limits;
 
 /// The `evaluation` of an operation.
@@ -98,7 +98,7 @@ impl<'a> Measurements<'a> {
 fn sides<'a, T: Read<'a>>(values: Field<&'a str>) -> serde_json::Result<OldNew<Field<T>>> {
     let mut sides = Sides(OldNew { old: Field::Absent, new: Field::Absent });
     if let Some(text) = values.told() {
-        read(text, Walk::object(&mut sides))?;
+        read_object(text, &mut sides)?;
     }
     Ok(sides.0)
 }

@@ -17,7 +17,7 @@ use super::element::Raw;
 use super::rows::{Mark, Rows, push_rows};
 use super::summary::Features;
 use super::{Mode, diagnostic, not_json};
-use crate::json::{Array, Field, Name, Object, Walk, is_deeper, read};
+use crate::json::{Array, Field, Name, Object, Walk, is_deeper, read, read_object};
 use crate::limits::Limits;
 use crate::protocol::Refusal;
 
@@ -67,7 +67,7 @@ fn try_push_element<'a>(text: &'a str, rows: &mut Rows<'_, 'a>, mark: Mark) -> R
     let limits = rows.limits;
     let mut element = Element { raw: Raw::default(), rows, mark };
     // The text is JSON, so what fails here is a wrong type.
-    let shape = read(text, Walk::object(&mut element)).unwrap_or(Field::Wrong);
+    let shape = read_object(text, &mut element).unwrap_or(Field::Wrong);
     let raw = element.raw;
     let kind = raw.kind.told().map(|kind| kind.name());
     if kind.as_deref() == Some("summary") {

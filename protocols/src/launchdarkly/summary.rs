@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::context::checked;
 use super::element::Served;
 use super::rows::{kept_value, variation, version};
-use crate::json::{Array, Field, Name, Number, Object, Walk, is_deeper, read, skip};
+use crate::json::{Array, Field, Name, Number, Object, Walk, is_deeper, read_object, skip};
 use crate::limits::Limits;
 
 /// What became of a summary's flags.
@@ -56,7 +56,7 @@ impl<'c, 'l, 'a> Features<'c, 'l, 'a> {
         let (mark, before) = (self.counts.len(), self.tally);
         let mut entry = Entry { features: self, flag, mark, before, counters: Field::Absent };
         // The text is JSON, so what fails here is a wrong type.
-        let shape = read(text, Walk::object(&mut entry)).unwrap_or(Field::Wrong);
+        let shape = read_object(text, &mut entry).unwrap_or(Field::Wrong);
         shape.required().and(entry.counters.required())
     }
 }

@@ -91,6 +91,8 @@ fn a_bad_element_is_refused_alone() {
         (r#"{"kind":"feature","key":"f","variation":4294967296}"#, "malformed_event"),
         (r#"{"kind":"feature","key":"f","version":1.5}"#, "malformed_event"),
         (r#"{"kind":"feature","key":"f","reason":"OFF"}"#, "malformed_event"),
+        (r#"{"kind":"feature","key":"f","reason":"\ud800"}"#, "malformed_event"),
+        (r#"{"kind":"feature","key":"f","context":1e400}"#, "malformed_event"),
         (r#"{"kind":"index","creationDate":1}"#, "malformed_event"),
         (r#"{"kind":"summary","startDate":1,"endDate":2}"#, "malformed_event"),
         (r#"{"kind":"summary","features":[]}"#, "malformed_event"),
@@ -140,6 +142,8 @@ fn a_bad_counter_or_entry_is_refused_alone() {
         (r#""g":{"counters":{}}"#, "malformed_event"),
         (r#""g":{"default":1}"#, "malformed_event"),
         (r#""g":7"#, "malformed_event"),
+        (r#""g":"\ud800""#, "malformed_event"),
+        (r#""g":{"counters":[1e400]}"#, "malformed_event"),
         (r#""":{"counters":[{"count":1}]}"#, "invalid_key"),
         (r#""\ud800":{"counters":[{"count":1}]}"#, "invalid_key"),
     ];

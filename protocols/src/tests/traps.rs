@@ -41,6 +41,16 @@ fn every_kind_of_diagnostic_is_a_fact_and_no_event() {
 }
 
 #[test]
+fn a_diagnostic_is_a_fact_whatever_its_fields_are() {
+    for odd in ["7", "1e400", r#""\ud800""#, "[[]]", "null", r#"{"name":1e400,"diagnosticId":{}}"#] {
+        let body = format!(r#"{{"kind":"diagnostic","id":{odd},"creationDate":7,"sdk":{odd},"droppedEvents":{odd}}}"#);
+        for ask in [Ask::post("/diagnostic", &body), Ask::bulk(format!("[{body}]"))] {
+            assert!(ask.shown().starts_with("diagnostic  @7   dropped "), "{odd}: {}", ask.shown());
+        }
+    }
+}
+
+#[test]
 fn a_kind_of_diagnostic_unknown_to_us_is_taken_and_numbered() {
     for path in ["/diagnostic", "/bulk"] {
         let ask = Ask::post(path, r#"{"kind":"diagnostic-next","id":{"diagnosticId":"d"}}"#);
