@@ -34,13 +34,27 @@ pub enum Break {
     PoisonForgotten,
 }
 
+/// Where a record can make the fold panic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(any(test, feature = "testing")), allow(unreachable_pub, dead_code))]
+pub enum PanicIn {
+    /// Where header and body are read.
+    Reading,
+    /// Where its id is made.
+    Id,
+    /// Where its rows are walked: to ask for cells, and again to fold.
+    Rows,
+    /// Where its rows are walked to ask for cells, and not again.
+    Needs,
+}
+
 /// Which rule is broken, if any, and on which records the fold panics.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Breakage {
     #[cfg(any(test, feature = "testing"))]
     pub(crate) which: Option<Break>,
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) panics_at: Vec<u64>,
+    pub(crate) panics: Vec<(PanicIn, u64)>,
 }
 
 impl Breakage {
@@ -59,12 +73,18 @@ impl Breakage {
 
     /// Panics when a test wants it to.
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn panic_at(&self, offset: u64) {
-        assert!(!self.panics_at.contains(&offset), "a test wants the record at offset {offset} to panic");
+    pub(crate) fn panic_in(&self, place: PanicIn, offset: u64) {
+        assert!(!self.panics.contains(&(place, offset)), "a test wants the record at offset {offset} to panic");
+    }
+
+    /// Adds records on which the fold panics.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn panicking(&mut self, place: PanicIn, offsets: &[u64]) {
+        self.panics.extend(offsets.iter().map(|offset| (place, *offset)));
     }
 
     /// Panics when a test wants it to: never in this build.
     #[cfg(not(any(test, feature = "testing")))]
     #[allow(clippy::unused_self)]
-    pub(crate) fn panic_at(&self, _offset: u64) {}
+    pub(crate) fn panic_in(&self, _place: PanicIn, _offset: u64) {}
 }

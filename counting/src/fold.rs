@@ -53,8 +53,8 @@ impl Rules {
     /// The same, panicking on the records at these offsets.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
-    pub fn panicking_at(mut self, offsets: Vec<u64>) -> Self {
-        self.breakage.panics_at = offsets;
+    pub fn panicking_in(mut self, place: crate::PanicIn, offsets: &[u64]) -> Self {
+        self.breakage.panicking(place, offsets);
         self
     }
 }

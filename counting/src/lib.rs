@@ -12,7 +12,7 @@ mod state;
 pub mod worker;
 
 #[cfg(any(test, feature = "testing"))]
-pub use breakage::Break;
+pub use breakage::{Break, PanicIn};
 pub use held::Cells;
 pub use state::{NameKind, State, StateError};
 

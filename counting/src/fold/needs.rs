@@ -2,7 +2,8 @@
 //!
 //! Always true here: every cell that `step` may want for these records is named or held, but for names whose turn comes
 //! when others of the same batch have taken the last places: then both possible cells are named. At most four for each
-//! row of a record. Order is that of first appearance.
+//! row of a record. Order is that of first appearance. A record on which this panics asks for the cell of its books, in
+//! which `step` is going to book it as poison; where `step` wants more after all, it says so itself.
 
 use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
@@ -11,8 +12,9 @@ use schemas::id::Environment;
 use schemas::record::PayloadView;
 
 use super::payload::definition_name;
-use super::prepare::{Content, Record};
+use super::prepare::{Content, Record, guarded};
 use super::{HOUR_MS, Prepared, Rules, day_cell, hour_of};
+use crate::breakage::PanicIn;
 use crate::held::{CellRef, Cells, NameRef};
 use crate::state::{NameKind, State};
 
@@ -20,10 +22,22 @@ impl Rules {
     /// The cells that these records may change and that are not held, each once.
     #[must_use]
     pub fn needs(&self, prepared: &Prepared, state: &State, cells: &Cells) -> Vec<CellKey> {
-        let mut asker =
-            Asker { rules: self, state, cells, named: HashSet::new(), keys: Vec::new(), unseen: HashMap::new() };
+        let mut asker = Asker {
+            rules: self,
+            state,
+            cells,
+            named: HashSet::new(),
+            latest: Vec::new(),
+            keys: Vec::new(),
+            unseen: HashMap::new(),
+        };
         for record in &prepared.records {
-            asker.record(record);
+            asker.books(record);
+            let before = asker.keys.len();
+            asker.latest.clear();
+            if guarded(|| asker.record(record)).is_err() {
+                asker.take_back(before);
+            }
         }
         asker.keys
     }
@@ -34,6 +48,8 @@ struct Asker<'r> {
     state: &'r State,
     cells: &'r Cells,
     named: HashSet<CellRef<'r>>,
+    /// Those of `named` that the record at hand asked for first, but for its books.
+    latest: Vec<CellRef<'r>>,
     keys: Vec<CellKey>,
     /// Names of this batch that the state has not seen.
     unseen: HashMap<(&'r Environment, bool), HashSet<&'r [u8]>>,
@@ -42,24 +58,39 @@ struct Asker<'r> {
 impl<'r> Asker<'r> {
     fn ask(&mut self, cell: CellRef<'r>) {
         if self.cells.find(&cell).is_none() && self.named.insert(cell) {
+            self.latest.push(cell);
             self.keys.push(cell.to_key(self.rules.generation.number, self.rules.partition));
+        }
+    }
+
+    /// Forgets what a record asked for, so that a later one may ask for it. Names stay unseen: at worst a cell too many
+    /// is named.
+    fn take_back(&mut self, keys: usize) {
+        self.keys.truncate(keys);
+        for cell in self.latest.drain(..) {
+            self.named.remove(&cell);
+        }
+    }
+
+    fn books(&mut self, record: &'r Record) {
+        let Some(header) = record.header.as_ref().filter(|header| header.home) else { return };
+        if let Some(cell) = day_cell(CellKind::Books, &header.environment, header.received_ms) {
+            self.ask(cell);
         }
     }
 
     fn record(&mut self, record: &'r Record) {
         let Some(header) = &record.header else { return };
         let environment = &header.environment;
-        if header.home
-            && let Some(cell) = day_cell(CellKind::Books, environment, header.received_ms)
-        {
-            self.ask(cell);
-        }
         match &record.content {
             Content::Payload(view) if header.home => {
                 if let Some(cell) = day_cell(CellKind::Sdks, environment, header.received_ms) {
                     self.ask(cell);
                 }
                 self.payload(environment, view);
+                for place in [PanicIn::Needs, PanicIn::Rows] {
+                    self.rules.breakage.panic_in(place, record.logged.offset);
+                }
             }
             Content::Definition(definition) if self.rules.partition == 0 => {
                 if let Some(name) = definition_name(definition) {

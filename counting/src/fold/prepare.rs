@@ -10,7 +10,7 @@ use schemas::record::{self, Header, PayloadView, RecordId, RecordKind};
 use schemas::wire::record as wire;
 
 use super::Rules;
-use crate::breakage::Break;
+use crate::breakage::{Break, PanicIn};
 
 /// A batch, read.
 #[derive(Debug, Default)]
@@ -62,17 +62,30 @@ impl Rules {
     }
 
     fn decode_one(&self, logged: Logged) -> Record {
-        // Unwind safe: the closure only reads, and what it was building is dropped when it panics.
-        let read = catch_unwind(AssertUnwindSafe(|| read(&logged)));
-        let (header, content) = read.unwrap_or_else(|panic| {
-            (Header::salvage(&logged.header), Content::Unreadable(format!("reading it panicked: {}", told(&*panic))))
+        let unreadable = |said| Content::Unreadable(format!("reading it panicked: {said}"));
+        let read = guarded(|| self.read(&logged)).unwrap_or_else(|said| {
+            let header = guarded(|| Header::salvage(&logged.header)).unwrap_or_default();
+            (header, unreadable(said), Vec::new())
         });
-        let id = header.as_ref().and_then(|header| self.id(header));
-        let sdk = if let Content::Payload(view) = &content { sdk_name(view) } else { Vec::new() };
-        Record { logged, header, id, content, sdk }
+        let (header, mut content, sdk) = read;
+        // Without its id it could not be known again: it is poison, whatever else can be read.
+        let id = header.as_ref().map(|header| guarded(|| self.id(&logged, header))).transpose();
+        let id = id.unwrap_or_else(|said| {
+            content = unreadable(said);
+            None
+        });
+        Record { logged, header, id: id.flatten(), content, sdk }
     }
 
-    fn id(&self, header: &Header) -> Option<RecordId> {
+    fn read(&self, logged: &Logged) -> (Option<Header>, Content, Vec<u8>) {
+        self.breakage.panic_in(PanicIn::Reading, logged.offset);
+        let (header, content) = read(logged);
+        let sdk = if let Content::Payload(view) = &content { sdk_name(view) } else { Vec::new() };
+        (header, content, sdk)
+    }
+
+    fn id(&self, logged: &Logged, header: &Header) -> Option<RecordId> {
+        self.breakage.panic_in(PanicIn::Id, logged.offset);
         if self.breakage.is(Break::DedupeWithoutPart) {
             return Header { part: 0, ..header.clone() }.record_id();
         }
@@ -108,8 +121,11 @@ fn sdk_name(view: &PayloadView) -> Vec<u8> {
     both
 }
 
-/// What a panic said.
-pub(super) fn told(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
+/// Runs what a record may make panic; the error is what the panic said. What it was building is dropped then, and what
+/// it may have changed outside is for the caller to take back.
+pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words").to_owned()
+    })
 }

@@ -3,8 +3,6 @@
 //! Always true here: the generation is looked at first, then whether the record is a duplicate, then what it says; so a
 //! re-sent record on which the fold fails is a duplicate and not poison again. Nothing is changed.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use schemas::cell::CellKey;
 use schemas::generation::Disagreement;
 use schemas::record::Header;
@@ -12,9 +10,9 @@ use schemas::rejection::Rejections;
 
 use super::commit::{Commit, DeadLetter, Outcome};
 use super::payload::{Draft, Gatherer, Refusal};
-use super::prepare::{Content, Record, told};
+use super::prepare::{Content, Record, guarded};
 use super::{AHEAD_MS, Rules};
-use crate::breakage::Break;
+use crate::breakage::{Break, PanicIn};
 use crate::cells::BooksChange;
 use crate::held::Cells;
 use crate::state::State;
@@ -66,15 +64,14 @@ impl Rules {
             return Stepped::Commit(unreadable(record));
         };
         let duplicate = record.id.is_some_and(|id| state.knows(&id, offset));
-        // Unwind safe: the closure has only shared references, and what it was gathering is dropped when it panics.
-        let folded = catch_unwind(AssertUnwindSafe(|| self.fold(state, cells, record, header, duplicate)));
+        let folded = guarded(|| self.fold(state, cells, record, header, duplicate));
         let refusal = match folded {
             Ok(Ok(draft)) => {
                 let outcome = if duplicate { Outcome::Duplicate } else { Outcome::Folded };
                 return Stepped::Commit(self.commit(record, header, draft, outcome, None));
             }
             Ok(Err(refusal)) => refusal,
-            Err(panic) => Refusal::Poison(format!("the fold panicked: {}", told(&*panic))),
+            Err(said) => Refusal::Poison(format!("the fold panicked: {said}")),
         };
         match refusal {
             Refusal::Missing(keys) => Stepped::Missing(keys),
@@ -95,7 +92,7 @@ impl Rules {
             gatherer.books(BooksChange { duplicate: header.accepted, ..arrived(header, header.carried) });
             return gatherer.finish(header);
         }
-        self.breakage.panic_at(record.logged.offset);
+        self.breakage.panic_in(PanicIn::Rows, record.logged.offset);
         match &record.content {
             Content::Payload(view) => gatherer.payload(header, view, &record.sdk)?,
             Content::Definition(definition) => gatherer.definition(record.logged.offset, definition)?,

@@ -11,10 +11,12 @@ use schemas::rejection::Rejections;
 use schemas::wire::record as wire;
 
 use super::*;
+use crate::PanicIn;
 use crate::cells::{BooksChange, Cell};
 use crate::held::Cells;
 use crate::state::{DefinitionKey, State};
 use crate::tests::{dice::Dice, naive, payloads, quiet_wanted_panics};
+use crate::worker::{Action, Assigned, Input, LogRange, Mode, Settings, Worker};
 
 struct Partition {
     rules: Rules,
@@ -88,6 +90,22 @@ fn header(version: u32) -> wire::Header {
     }
 }
 
+/// A body with one evaluation of one flag.
+fn one_count() -> Vec<u8> {
+    let counts = wire::Counts {
+        flag: vec![1],
+        variation: vec![1],
+        version: vec![0],
+        value: vec![0],
+        count: vec![1],
+        minute: vec![0],
+        marks: vec![0],
+        element: vec![0],
+    };
+    let texts = vec![Bytes::from_static(b"f")];
+    wire::Payload { texts, counts: Some(counts), ..wire::Payload::default() }.encode_to_vec()
+}
+
 fn logged(offset: u64, header: &wire::Header, body: &[u8]) -> Logged {
     Logged { offset, append_ms: 0, header: header.encode_to_vec().into(), body: Bytes::copy_from_slice(body) }
 }
@@ -117,17 +135,8 @@ fn a_generation_that_disagrees_later_stops_the_partition_too() {
 #[test]
 fn what_nobody_understands_is_booked_once_as_poison_and_then_as_duplicate() {
     let late = wire::Payload { late: 6, ..wire::Payload::default() };
-    let no_hour = wire::Counts {
-        flag: vec![1],
-        variation: vec![1],
-        version: vec![0],
-        value: vec![0],
-        count: vec![1],
-        minute: vec![-1_000_000_000],
-        marks: vec![0],
-        element: vec![0],
-    };
-    let no_hour = wire::Payload { texts: vec![Bytes::from_static(b"f")], counts: Some(no_hour), ..Default::default() };
+    let mut no_hour = wire::Payload::decode(&one_count()[..]).unwrap();
+    no_hour.counts.as_mut().unwrap().minute = vec![-1_000_000_000];
     let cases: [(&str, wire::Header, Vec<u8>); 5] = [
         ("a body that is none", header(1), b"\xff\xff".to_vec()),
         ("a version of tomorrow", header(2), Vec::new()),
@@ -151,16 +160,50 @@ fn what_nobody_understands_is_booked_once_as_poison_and_then_as_duplicate() {
 #[test]
 fn a_panic_in_the_fold_is_poison_and_changes_nothing_else() {
     quiet_wanted_panics();
-    let mut partition = Partition::new(rules().panicking_at(vec![1]));
-    let first = first(&partition.rules);
-    partition.fold(first).unwrap();
-    let (outcome, letter) = partition.fold(logged(1, &header(1), b"")).unwrap();
-    let reason = letter.unwrap().reason;
-    assert_eq!(outcome, Outcome::Poison);
-    assert!(reason.contains("panicked") && reason.contains("offset 1"), "{reason}");
-    assert_eq!(partition.fold(logged(2, &header(1), b"")).unwrap().0, Outcome::Duplicate);
-    let kinds: Vec<CellKind> = partition.cells.begin_flush().iter().map(|write| write.key.kind).collect();
-    assert_eq!(kinds, [CellKind::Books]);
+    for place in [PanicIn::Rows, PanicIn::Reading, PanicIn::Id] {
+        let mut partition = Partition::new(rules().panicking_in(place, &[1]));
+        let first = first(&partition.rules);
+        partition.fold(first).unwrap();
+        let (outcome, letter) = partition.fold(logged(1, &header(1), &one_count())).unwrap();
+        let reason = letter.unwrap().reason;
+        assert_eq!(outcome, Outcome::Poison, "{place:?}");
+        assert!(reason.contains("panicked") && reason.contains("offset 1"), "{place:?}: {reason}");
+        let again = if place == PanicIn::Id { Outcome::Folded } else { Outcome::Duplicate };
+        assert_eq!(partition.fold(logged(2, &header(1), b"")).unwrap().0, again, "{place:?}");
+        let kinds: Vec<CellKind> = partition.cells.begin_flush().iter().map(|write| write.key.kind).collect();
+        assert_eq!(kinds, [CellKind::Books], "{place:?}");
+    }
+}
+
+#[test]
+fn a_panic_in_needs_asks_for_the_books_alone_and_takes_nothing_from_others() {
+    quiet_wanted_panics();
+    let two = |panics: &[u64]| {
+        let rules = rules().panicking_in(PanicIn::Needs, panics);
+        let other = wire::Header { payload_id: Bytes::from_static(b"other"), ..header(1) };
+        let batch = vec![logged(1, &header(1), &one_count()), logged(2, &other, &one_count())];
+        let (state, cells, prepared) = (State::empty(8), Cells::default(), rules.decode(batch));
+        let keys = rules.needs(&prepared, &state, &cells);
+        keys.into_iter().map(|key| key.kind).collect::<Vec<CellKind>>()
+    };
+    let all = [CellKind::Books, CellKind::Sdks, CellKind::Usage, CellKind::LastSeen];
+    assert_eq!(two(&[]), all);
+    assert_eq!(two(&[1, 2]), all[..1]);
+    assert_eq!(two(&[1]), all, "what the first asked for is asked for again by the second");
+
+    let mut worker = Worker::new(Settings::new(rules().generation, 0, Mode::Apart).panicking_in(PanicIn::Needs, &[1]));
+    let worker = worker.as_mut().unwrap();
+    let log = LogRange { from: 0, to: 0 };
+    let assigned = Assigned { checkpoint: None, state: None, log, before_checkpoint: None };
+    worker.handle(Input::Assigned(Box::new(assigned)));
+    let mut inputs = vec![Input::Batch(vec![first(&rules()), logged(1, &header(1), &one_count())])];
+    while let Some(input) = inputs.pop() {
+        for action in worker.handle(input) {
+            let Action::Load(keys) = action else { panic!("{action:?}") };
+            inputs.push(Input::Loaded(vec![None; keys.len()]));
+        }
+    }
+    assert_eq!(worker.progress().outcomes, [2, 0, 0], "what `needs` did not name, `step` asks for");
 }
 
 #[test]
@@ -258,7 +301,7 @@ fn needs_names_every_cell_for_any_batch() {
     for seed in 0..300 {
         let mut dice = Dice::new(seed);
         let made = payloads::make_log(&mut dice, &generation, 40);
-        let rules = Rules::new(generation.clone(), 0).panicking_at(made.panics_at.clone());
+        let rules = Rules::new(generation.clone(), 0).panicking_in(PanicIn::Rows, &made.panics_at);
         let (mut state, mut cells) = (State::empty(generation.dedupe_records), Cells::default());
         let mut rest = &made.log[..];
         while !rest.is_empty() {

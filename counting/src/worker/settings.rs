@@ -74,11 +74,18 @@ impl Settings {
         self
     }
 
-    /// The same, with the fold panicking on the records at these offsets.
+    /// The same, with the fold panicking where it walks the rows of the records at these offsets.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
-    pub fn panicking_at(mut self, offsets: Vec<u64>) -> Self {
-        self.breakage.panics_at = offsets;
+    pub fn panicking_at(self, offsets: Vec<u64>) -> Self {
+        self.panicking_in(crate::PanicIn::Rows, &offsets)
+    }
+
+    /// The same, with the fold panicking there on the records at these offsets.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn panicking_in(mut self, place: crate::PanicIn, offsets: &[u64]) -> Self {
+        self.breakage.panicking(place, offsets);
         self
     }
 
