@@ -5,12 +5,14 @@
 //! that takes these words literally.
 
 mod directory;
+mod durable;
 #[cfg(any(test, feature = "testing"))]
 pub mod forgetful;
 
 use std::{fmt, io, sync::Arc};
 
 pub use directory::Directory;
+pub use durable::create_private_durably;
 
 /// One directory.
 pub trait Files: Send + Sync + fmt::Debug {

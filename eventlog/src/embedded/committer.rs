@@ -23,7 +23,7 @@ pub(super) struct Committer {
     /// Rung after each batch.
     pub(super) wake: watch::Sender<u64>,
     pub(super) poisoned: watch::Sender<Option<String>>,
-    /// Dropped when the thread ends: only then may another process have the directory.
+    /// Dropped last, after the writer and its thread of spares: only then may another process have the directory.
     pub(super) _lock: Lock,
 }
 

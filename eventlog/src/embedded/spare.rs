@@ -1,10 +1,11 @@
 //! The spare: the next segment's file, zero-filled and synced before anyone needs it.
 //!
 //! Always true here: a spare that is handed out is as long as a segment, all zeros, and synced; overwriting it needs no
-//! room and no journal commit. When the disk is full the reserve is given up, and made again only after the next spare.
+//! room and no journal commit. Nothing is made any more once [`Spares`] is dropped. When the disk is full the reserve is given up, and made again only after the next spare.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::options::{Break, Options};
@@ -25,8 +26,28 @@ const RETRY: Duration = Duration::from_millis(250);
 pub(super) enum Spares {
     /// Made when asked for.
     Inline { files: Arc<dyn Files>, options: Options },
-    /// Made ahead by a thread, which ends when `ask` is dropped.
-    Ahead { ask: Sender<()>, made: Receiver<Result<Arc<dyn File>, Error>>, is_asked: bool, failed: Option<Instant> },
+    /// Made ahead by a thread.
+    Ahead(Ahead),
+}
+
+/// The side of those who take spares from the thread.
+pub(super) struct Ahead {
+    /// The thread ends when this is dropped.
+    ask: Option<Sender<()>>,
+    made: Receiver<Result<Arc<dyn File>, Error>>,
+    is_asked: bool,
+    failed: Option<Instant>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Ahead {
+    /// Waits for the thread: it must not touch the directory when another process may have it.
+    fn drop(&mut self) {
+        self.ask = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Spares {
@@ -40,19 +61,17 @@ impl Spares {
         let run = move || {
             while asked.recv().is_ok() && make.send(make_spare(&*files, &options)).is_ok() {}
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("log-spare".into())
             .spawn(run)
             .map_err(|error| Error::io("starting the log's spare thread", error))?;
-        Ok(Self::Ahead { ask, made, is_asked: false, failed: None })
+        Ok(Self::Ahead(Ahead { ask: Some(ask), made, is_asked: false, failed: None, thread: Some(thread) }))
     }
 
     /// Has the next spare made, if that is done ahead.
     pub(super) fn prepare(&mut self) {
-        if let Self::Ahead { ask, is_asked, .. } = self
-            && !*is_asked
-        {
-            *is_asked = ask.send(()).is_ok();
+        if let Self::Ahead(ahead) = self {
+            ahead.prepare();
         }
     }
 
@@ -62,16 +81,27 @@ impl Spares {
     /// [`Error::Full`] when there was no room for it, [`Error::Poisoned`] when a sync failed.
     pub(super) fn take(&mut self) -> Result<Arc<dyn File>, Error> {
         match self {
-            Self::Inline { files, options } => return make_spare(&**files, options),
-            Self::Ahead { failed: Some(at), .. } if at.elapsed() < RETRY => {
-                return Err(Error::Full("there was no room for another segment a moment ago".into()));
-            }
-            Self::Ahead { .. } => self.prepare(),
+            Self::Inline { files, options } => make_spare(&**files, options),
+            Self::Ahead(ahead) => ahead.take(),
         }
-        let Self::Ahead { made, is_asked, failed, .. } = self else { unreachable!("answered above") };
-        *is_asked = false;
-        let spare = made.recv().unwrap_or_else(|_| Err(Error::Poisoned("the log's spare thread is gone".into())));
-        *failed = matches!(spare, Err(Error::Full(_))).then(Instant::now);
+    }
+}
+
+impl Ahead {
+    fn prepare(&mut self) {
+        if !self.is_asked {
+            self.is_asked = self.ask.as_ref().is_some_and(|ask| ask.send(()).is_ok());
+        }
+    }
+
+    fn take(&mut self) -> Result<Arc<dyn File>, Error> {
+        if self.failed.is_some_and(|at| at.elapsed() < RETRY) {
+            return Err(Error::Full("there was no room for another segment a moment ago".into()));
+        }
+        self.prepare();
+        self.is_asked = false;
+        let spare = self.made.recv().unwrap_or_else(|_| Err(Error::Poisoned("the log's spare thread is gone".into())));
+        self.failed = matches!(spare, Err(Error::Full(_))).then(Instant::now);
         spare
     }
 }

@@ -2,6 +2,7 @@
 
 mod faults;
 mod flips;
+mod lock;
 mod power;
 mod rules;
 mod threads;

@@ -5,9 +5,10 @@
 
 use std::fs::{File as OsFile, OpenOptions, TryLockError};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{io, sync::Arc};
 
+use super::durable::create_durably;
 use super::{File, Files, Lock};
 
 /// A directory of the operating system.
@@ -18,7 +19,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens a directory, making it (and those above it) durably if it is not there.
+    /// Opens a directory, making it (and those above it) if it is not there; its name is durable then, whoever made it.
     ///
     /// # Errors
     /// Whatever the disk says.
@@ -28,21 +29,6 @@ impl Directory {
         let handle = OsFile::open(&path)?;
         Ok(Self { path, handle })
     }
-}
-
-/// A new directory survives a power cut only once the one above it is synced.
-fn create_durably(path: &Path) -> io::Result<()> {
-    if path.is_dir() || path.as_os_str().is_empty() {
-        return Ok(());
-    }
-    let above = path.parent().unwrap_or(Path::new(""));
-    create_durably(above)?;
-    match std::fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
-    OsFile::open(above)?.sync_all()
 }
 
 impl Files for Directory {
