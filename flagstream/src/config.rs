@@ -68,7 +68,7 @@ impl Settings {
             "store.flush_seconds = {} must lie between 1 and 3600",
             written.store.flush_seconds
         );
-        written.check_environments()?;
+        written.check()?;
         written.limits.check()?;
         let generation = Generation::new(written.log.generation, TOPIC, written.log.partitions, counting::FOLD_VERSION);
         Ok(Self {

@@ -45,14 +45,19 @@ pub fn path(data: &Path) -> PathBuf {
     data.join("keys.toml")
 }
 
-/// All environments: those of the configuration, with the keys of `keys.toml` added.
+/// The environments of `keys.toml`; none when it is missing.
 ///
 /// # Errors
 /// When `keys.toml` cannot be read.
-pub fn environments(data: &Path, written: &Written) -> anyhow::Result<Vec<EnvironmentKeys>> {
-    let mut all = written.environment.clone();
-    for row in load(data)?.environment {
-        let added = EnvironmentKeys::from(row);
+pub fn read(data: &Path) -> anyhow::Result<Vec<EnvironmentKeys>> {
+    Ok(load(data)?.environment.into_iter().map(EnvironmentKeys::from).collect())
+}
+
+/// All environments: those of the configuration, with the keys of `keys.toml` added.
+#[must_use]
+pub fn merged(configured: Vec<EnvironmentKeys>, added: Vec<EnvironmentKeys>) -> Vec<EnvironmentKeys> {
+    let mut all = configured;
+    for added in added {
         match all.iter_mut().find(|entry| entry.project == added.project && entry.key == added.key) {
             Some(entry) => {
                 entry.server_keys.extend(added.server_keys);
@@ -63,7 +68,7 @@ pub fn environments(data: &Path, written: &Written) -> anyhow::Result<Vec<Enviro
             None => all.push(added),
         }
     }
-    Ok(all)
+    all
 }
 
 /// Makes project `default`, environment `development` with keys, when nothing is configured and none are there;
@@ -101,7 +106,7 @@ pub fn run(command: &Keys) -> anyhow::Result<()> {
         Keys::Add(add) => run_add(add),
         Keys::List(configured) => {
             let settings = Settings::read(configured.config.as_deref(), None, configured.data.as_deref())?;
-            print_list(&environments(&settings.data, &settings.written)?);
+            print_list(&merged(settings.written.environment, read(&settings.data)?));
             Ok(())
         }
     }
@@ -238,7 +243,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(path(data.path())).unwrap(), first);
         let mode = std::fs::metadata(path(data.path())).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let all = environments(data.path(), &written).unwrap();
+        let all = read(data.path()).unwrap();
         assert_eq!((all.len(), all[0].server_keys.len()), (1, 1));
         assert_eq!(all[0].server_keys[0].0.len(), 44);
     }
@@ -250,7 +255,7 @@ mod tests {
         for _ in 0..2 {
             prepare(data.path(), &written, &["sdk-mine".to_owned()]).unwrap();
         }
-        let all = environments(data.path(), &written).unwrap();
+        let all = read(data.path()).unwrap();
         assert_eq!(all[0].server_keys.len(), 2);
         assert_eq!(all[0].server_keys[1].0, "sdk-mine");
     }

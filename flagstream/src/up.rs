@@ -3,10 +3,12 @@
 //! Always true here: the page's address is printed when it answers; a log or store that can promise nothing any more ends
 //! the process with exit code 1; a stop closes the door, answers what is open, flushes, and closes the log, in that order.
 
+mod admission;
 mod banner;
 mod connect;
 mod opening;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use processor::Processor;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use self::admission::Keys;
 use self::opening::{Disk, now_ms};
 use crate::cli::Up;
 use crate::config::Settings;
@@ -38,10 +41,10 @@ pub fn run(command: &Up) -> anyhow::Result<()> {
     }
     crate::logging::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-    runtime.block_on(up(settings, &command.sdk_keys))
+    runtime.block_on(up(settings, configured.config.as_deref(), &command.sdk_keys))
 }
 
-async fn up(settings: Settings, sdk_keys: &[String]) -> anyhow::Result<()> {
+async fn up(settings: Settings, config: Option<&Path>, sdk_keys: &[String]) -> anyhow::Result<()> {
     // Before anything is opened, so that a stop while the log is checked is a stop too.
     let mut signals = Signals::new()?;
     let disk = tokio::select! {
@@ -49,23 +52,23 @@ async fn up(settings: Settings, sdk_keys: &[String]) -> anyhow::Result<()> {
         () = signals.next() => return Ok(()),
     };
     keys::prepare(&settings.data, &settings.written, sdk_keys)?;
-    let environments = keys::environments(&settings.data, &settings.written)?;
-    refuse_open_beyond_loopback(&settings, &environments)?;
 
     let log: Arc<dyn EventLog> = disk.log.clone();
     let clock: ingest::Clock = Arc::new(now_ms);
     let ingest = Ingest::new(log, settings.generation.clock, settings.written.limits.clone(), clock);
-    let access = connect::Keys::admit(&ingest, &settings, environments)?;
-    let processor = start_processor(&settings, &disk)?;
     let (listener, address) = server::bind(settings.listen)?;
-    let serve = connect::serve(&settings, &disk, &ingest, &processor, &access, address);
+    let may_be_open = address.ip().is_loopback();
+    let keys = Keys::admit(&ingest, &settings.data, (config, &settings.written), may_be_open)
+        .with_context(|| format!("cannot admit anyone on {address}"))?;
+    let processor = start_processor(&settings, &disk)?;
+    let serve = connect::serve(&settings, &disk, &ingest, &processor, &keys, address);
     let router = experiments::router(serve).merge(ingest::service(ingest.clone()));
 
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(server::serve(listener, router, limits(&settings), stopped.clone()));
     let carrying = tokio::spawn(ingest.clone().carry_numbers());
-    let rereading = tokio::spawn(connect::reread(access, ingest.clone(), stopped.clone()));
-    banner::print(&settings, address, &keys::environments(&settings.data, &settings.written)?);
+    banner::print(&settings, address, &keys.environments());
+    let rereading = tokio::spawn(admission::reread(keys, ingest.clone(), stopped.clone()));
     let telling = tokio::spawn(banner::tell_news(ingest.clone(), settings.data.clone(), stopped));
 
     let ended = wait_for_end(&mut signals, &disk, &processor).await;
@@ -104,22 +107,6 @@ fn limits(settings: &Settings) -> server::Limits {
         header_read: Duration::from_secs(limits.header_read_seconds),
         stop_within: STOP_WITHIN,
     }
-}
-
-/// Anyone who reaches the address could read everything.
-fn refuse_open_beyond_loopback(
-    settings: &Settings,
-    environments: &[crate::config::written::EnvironmentKeys],
-) -> anyhow::Result<()> {
-    let has_keys = !settings.written.admin_keys.is_empty() || environments.iter().any(|e| !e.read_keys.is_empty());
-    if settings.listen.ip().is_loopback() || has_keys {
-        return Ok(());
-    }
-    bail!(
-        "listening on {} would let anyone read everything, for there are no read keys; add to the configuration\n\n\
-         admin_keys = [\"admin-…\"]\n\nor set FLAGSTREAM_ADMIN_KEYS, or listen on 127.0.0.1",
-        settings.listen
-    );
 }
 
 /// Waits for a signal, or for something that must end the process.

@@ -79,6 +79,10 @@ pub struct EnvironmentKeys {
 pub struct Secret(pub String);
 
 impl Secret {
+    fn is_empty(&self) -> bool {
+        self.0.trim().is_empty()
+    }
+
     /// The last four characters behind dots; hashes stay as they are.
     #[must_use]
     pub fn masked(&self) -> String {
@@ -153,27 +157,12 @@ impl Written {
         read.try_deserialize().map_err(|error| explain(file, &error))
     }
 
-    /// Checks the environments: keys that are keys, no pair twice, no empty credential.
+    /// Checks the keys and environments, as far as they can be checked alone.
     ///
     /// # Errors
     /// The first that is wrong.
-    pub fn check_environments(&self) -> anyhow::Result<()> {
-        let mut seen = Vec::new();
-        for entry in &self.environment {
-            for (field, key) in [("project", &entry.project), ("key", &entry.key)] {
-                check_key(key.as_bytes(), KEY_BYTES_MAX)
-                    .with_context(|| format!("[[environment]] {field} = {key:?} is no key"))?;
-            }
-            let pair = (&entry.project, &entry.key);
-            if seen.contains(&pair) {
-                bail!("[[environment]] {}/{} stands twice; put its keys into one", entry.project, entry.key);
-            }
-            seen.push(pair);
-            if entry.secrets().any(|secret| secret.0.trim().is_empty()) {
-                bail!("[[environment]] {}/{} has an empty key", entry.project, entry.key);
-            }
-        }
-        Ok(())
+    pub fn check(&self) -> anyhow::Result<()> {
+        check_admitted(&self.admin_keys, &self.environment)
     }
 
     /// The configuration in effect as TOML, secrets masked.
@@ -183,6 +172,32 @@ impl Written {
     pub fn print(&self) -> anyhow::Result<String> {
         toml::to_string_pretty(self).context("cannot write the configuration as TOML")
     }
+}
+
+/// Checks admin keys and environments: keys that are keys, no pair twice, no empty credential.
+///
+/// # Errors
+/// The first that is wrong.
+pub fn check_admitted(admin_keys: &[Secret], environments: &[EnvironmentKeys]) -> anyhow::Result<()> {
+    if admin_keys.iter().any(Secret::is_empty) {
+        bail!("admin_keys (or FLAGSTREAM_ADMIN_KEYS) has an empty key; take it out, or write one");
+    }
+    let mut seen = Vec::new();
+    for entry in environments {
+        for (field, key) in [("project", &entry.project), ("key", &entry.key)] {
+            check_key(key.as_bytes(), KEY_BYTES_MAX)
+                .with_context(|| format!("[[environment]] {field} = {key:?} is no key"))?;
+        }
+        let pair = (&entry.project, &entry.key);
+        if seen.contains(&pair) {
+            bail!("[[environment]] {}/{} stands twice; put its keys into one", entry.project, entry.key);
+        }
+        seen.push(pair);
+        if entry.secrets().any(Secret::is_empty) {
+            bail!("[[environment]] {}/{} has an empty key", entry.project, entry.key);
+        }
+    }
+    Ok(())
 }
 
 impl EnvironmentKeys {
@@ -257,10 +272,10 @@ mod tests {
     #[test]
     fn a_bad_environment_is_named() {
         let twice = "[[environment]]\nproject = \"p\"\nkey = \"e\"\n[[environment]]\nproject = \"p\"\nkey = \"e\"";
-        let error = read(twice).unwrap().check_environments().unwrap_err().to_string();
+        let error = read(twice).unwrap().check().unwrap_err().to_string();
         assert!(error.contains("p/e stands twice"), "{error}");
         let empty = "[[environment]]\nproject = \"p\"\nkey = \"e\"\nserver_keys = [\"\"]";
-        let error = read(empty).unwrap().check_environments().unwrap_err().to_string();
+        let error = read(empty).unwrap().check().unwrap_err().to_string();
         assert!(error.contains("empty key"), "{error}");
     }
 }

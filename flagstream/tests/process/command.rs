@@ -29,7 +29,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
-const SUMMARY: &str = r#"[{"kind":"summary","startDate":0,"features":{"hello":{"default":false,"contextKinds":["user"],
+pub(crate) const SUMMARY: &str = r#"[{"kind":"summary","startDate":0,"features":{"hello":{"default":false,"contextKinds":["user"],
     "counters":[{"variation":1,"version":3,"value":true,"count":7}]}}}]"#;
 
 #[test]

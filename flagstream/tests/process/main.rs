@@ -1,5 +1,6 @@
 //! The real process: `flagstream up` started, spoken to over HTTP, stopped and killed.
 
+mod admission;
 mod captures;
 mod command;
 mod server;

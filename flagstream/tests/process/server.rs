@@ -19,6 +19,7 @@ pub(crate) struct Server {
     pub(crate) url: String,
     // Kept open: a closed pipe would kill the server at its next line.
     _lines: BufReader<ChildStdout>,
+    log: tempfile::NamedTempFile,
     agent: ureq::Agent,
 }
 
@@ -34,25 +35,32 @@ pub(crate) fn flagstream() -> Command {
 impl Server {
     /// Starts `up` on a free port.
     pub(crate) fn start(data: &Path, arguments: &[&str]) -> Self {
+        Self::start_on("127.0.0.1:0", data, arguments)
+    }
+
+    /// Starts `up` on any address; it is spoken to over loopback.
+    pub(crate) fn start_on(listen: &str, data: &Path, arguments: &[&str]) -> Self {
         let mut command = flagstream();
-        command.args(["up", "--listen", "127.0.0.1:0", "--sdk-key", SDK_KEY, "--data"]).arg(data).args(arguments);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start flagstream");
+        command.args(["up", "--listen", listen, "--sdk-key", SDK_KEY, "--data"]).arg(data).args(arguments);
+        let log = tempfile::NamedTempFile::new().expect("a file");
+        let errors = log.reopen().expect("the file");
+        let mut child = command.stdout(Stdio::piped()).stderr(errors).spawn().expect("start flagstream");
         let mut lines = BufReader::new(child.stdout.take().expect("its output"));
         let url = loop {
             let mut line = String::new();
             assert!(
                 lines.read_line(&mut line).expect("read its output") > 0,
-                "flagstream ended before it said where it is"
+                "flagstream ended before it said where it is: {}",
+                std::fs::read_to_string(log.path()).expect("its log")
             );
-            if let Some(at) = line.find("http://127.0.0.1:") {
+            if let Some(at) = line.find("http://") {
                 let rest = &line[at..];
-                break rest[..rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len())]
-                    .trim_end_matches('/')
-                    .to_owned();
+                let url = rest[..rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len())].trim_end_matches('/');
+                break url.replace("//0.0.0.0:", "//127.0.0.1:");
             }
         };
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let server = Self { child, url, _lines: lines, agent };
+        let server = Self { child, url, _lines: lines, log, agent };
         server.until("ready", || server.get("/readyz").0 == 200);
         server
     }
@@ -91,6 +99,12 @@ impl Server {
     /// Waits until everything answered 2xx is in the numbers.
     pub(crate) fn settle(&self) {
         self.until("lag 0", || self.get("/v1/pipeline/health").1["lag"]["records"] == 0);
+    }
+
+    /// Waits until its log has `words` for the `times`-th time.
+    pub(crate) fn until_logged(&self, words: &str, times: usize) {
+        let logged = || std::fs::read_to_string(self.log.path()).expect("its log").matches(words).count();
+        self.until(words, || logged() >= times);
     }
 
     fn until(&self, what: &str, mut reached: impl FnMut() -> bool) {
