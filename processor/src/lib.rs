@@ -13,7 +13,9 @@ mod health;
 mod keeping;
 mod partition;
 mod replay;
+mod snapshots;
 mod under_way;
+mod unfolded;
 
 #[cfg(test)]
 mod tests;

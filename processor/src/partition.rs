@@ -5,7 +5,6 @@
 //! that leaves records out is refused; the log is released only below what is saved, and where state lies apart below
 //! what is copied; nothing that waits (for the store, the disk, the log) keeps a stop or the rest of the loop waiting.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,9 @@ use crate::dead_letters::{self, DeadLetter, DeadLetters};
 use crate::health::Health;
 use crate::keeping::{Found, Keeping};
 use crate::replay::{Replay, Told};
+use crate::snapshots::Snapshots;
 use crate::under_way::{Done, Failures, Next, UnderWay};
+use crate::unfolded::Unfolded;
 use crate::{Error, STOP_WITHIN};
 
 /// Bytes of records handed to the worker and not folded, from which on no further batch is taken. A batch may pass it.
@@ -141,7 +142,7 @@ impl Partition {
     fn has_room(&self) -> bool {
         !matches!(self.phase, Phase::Folding)
             || self.worker.wants_batch()
-                && self.unfolded.bytes < WAITING_BYTES_MAX
+                && self.unfolded.bytes() < WAITING_BYTES_MAX
                 && self.under_way.waiting() < WAITING_ACTIONS_MAX
     }
 
@@ -316,7 +317,7 @@ impl Partition {
         self.given.health.tell(self.number, progress);
         let below = match &self.given.keeping {
             Keeping::Together(_) => progress.saved,
-            Keeping::Apart { .. } => progress.saved.min(self.snapshots.newest),
+            Keeping::Apart { .. } => progress.saved.min(self.snapshots.newest()),
         };
         if below > self.released {
             self.released = below;
@@ -364,60 +365,6 @@ impl Partition {
 impl Phase {
     fn finding(&mut self) -> Option<&mut BoxFuture<'static, Result<Found, Error>>> {
         if let Self::Finding(finding) = self { Some(finding) } else { None }
-    }
-}
-
-/// Records given to the worker and not folded: offset after the last of a batch, and bytes of the batch.
-#[derive(Debug, Default)]
-struct Unfolded {
-    batches: VecDeque<(u64, usize)>,
-    bytes: usize,
-}
-
-impl Unfolded {
-    fn push(&mut self, records: &[Logged]) {
-        let Some(last) = records.last() else { return };
-        let bytes = records.iter().map(|record| record.header.len() + record.body.len()).sum();
-        self.batches.push_back((last.offset.saturating_add(1), bytes));
-        self.bytes += bytes;
-    }
-
-    fn folded(&mut self, below: u64) {
-        while let Some((_, bytes)) = self.batches.front().copied().filter(|(end, _)| *end <= below) {
-            self.bytes -= bytes;
-            self.batches.pop_front();
-        }
-    }
-}
-
-/// When a partition's state was copied, and up to where.
-#[derive(Debug)]
-struct Snapshots {
-    /// Position of the newest copy that this process knows of; 0 = the empty state.
-    newest: u64,
-    /// Where the state stood when the last one was asked for, and when that was.
-    asked: u64,
-    asked_at: Instant,
-}
-
-impl Snapshots {
-    fn new(newest: u64, now: Instant) -> Self {
-        Self { newest, asked: newest, asked_at: now }
-    }
-
-    /// Whether one is to be asked for now; then it counts as asked.
-    fn is_due(&mut self, every: crate::SnapshotEvery, saved: u64, now: Instant) -> bool {
-        let is_long_ago = now.duration_since(self.asked_at) >= every.time;
-        let is_far = saved.saturating_sub(self.asked) >= every.records;
-        let is_due = saved > self.newest && (is_long_ago || is_far);
-        if is_due {
-            (self.asked, self.asked_at) = (saved, now);
-        }
-        is_due
-    }
-
-    fn taken(&mut self, position: Option<u64>) {
-        self.newest = self.newest.max(position.unwrap_or(0));
     }
 }
 

@@ -88,7 +88,7 @@ async fn together(seed: u64, partitions: u32) {
     let mut dice = Dice::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let generation = generation(partitions, DEDUPE_RECORDS);
-    let files = Arc::new(Directory::open(&folder.path().join("log")).unwrap());
+    let files = Arc::new(Directory::open(folder.path().join("log")).unwrap());
     let mut options = LogOptions::new(partitions, 1, Arc::new(|| START));
     (options.segment_bytes, options.read_records_max) = (1 << 20, 1 + dice.below(8) as usize);
     let (log, _) = EmbeddedLog::open(files, options).unwrap();

@@ -36,9 +36,8 @@ async fn poisoned() -> Shared {
 async fn what_cannot_be_folded_is_booked_kept_and_passed_once() {
     quiet_wanted_panics();
     let mut shared = poisoned().await;
-    let mut lives = 0;
     // The third life begins without state and folds all again.
-    for name in ["a", "a", "b"] {
+    for (life, name) in ["a", "a", "b"].into_iter().enumerate() {
         let node = shared.start_with(name, |worker| worker.panicking_at(vec![PANICS]));
         shared.give_all(&node);
         settled(&node.processor, &shared.log).await.unwrap();
@@ -48,7 +47,7 @@ async fn what_cannot_be_folded_is_booked_kept_and_passed_once() {
         assert!(said.facts.keys().any(|fact| fact.ends_with(": poison")), "the books have it");
 
         let (letters, total) = node.processor.dead_letters().newest(10).unwrap();
-        assert_eq!(total, 3, "life {lives}");
+        assert_eq!(total, 3, "life {life}");
         for letter in &letters {
             let record = &shared.written[0][letter.offset as usize];
             assert_eq!(STANDARD.decode(&letter.header).unwrap(), record.header);
@@ -62,7 +61,6 @@ async fn what_cannot_be_folded_is_booked_kept_and_passed_once() {
         let names = environments().map(|environment| Some(environment.to_string()));
         assert!(names.contains(&of(NO_BODY).environment));
         stop(node).await.unwrap();
-        lives += 1;
     }
 }
 

@@ -11,13 +11,16 @@ use eventlog::memory::MemoryLog;
 use eventlog::{EventLog, Signal, Subscription};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use schemas::cell::{CellKey, CellRange};
 use schemas::generation::Generation;
 use schemas::log::{Append, Logged};
 use schemas::record::numbers_record;
 use schemas::rejection::{Rejection, Rejections};
-use stores::Store;
 use stores::embedded::Options;
+use stores::memory::MemoryStore;
 use stores::state::LocalState;
+use stores::{CellWrite, Checkpoint, Page, Store, StoredCell, WriteAnswer};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::bench::{PATIENCE, Shared, settings, settled, stop, until};
@@ -115,6 +118,82 @@ async fn a_stop_that_cannot_flush_says_so_in_time() {
     shared.give_all(&other);
     settled(&other.processor, &shared.log).await.unwrap();
     shared.compare(&[]).await.unwrap();
+}
+
+/// A store whose writes take effect at once and are answered when a test says so.
+#[derive(Debug)]
+struct Slow {
+    inner: Arc<MemoryStore>,
+    answers: watch::Receiver<bool>,
+}
+
+impl Store for Slow {
+    fn load(&self, keys: Vec<CellKey>) -> BoxFuture<'_, Result<Vec<Option<StoredCell>>, stores::Error>> {
+        self.inner.load(keys)
+    }
+
+    fn write(&self, cells: Vec<CellWrite>) -> BoxFuture<'_, Result<Vec<WriteAnswer>, stores::Error>> {
+        let written = self.inner.write(cells);
+        async move {
+            let _ = self.answers.clone().wait_for(|answers| *answers).await;
+            written.await
+        }
+        .boxed()
+    }
+
+    fn range(&self, range: CellRange, limit: usize) -> BoxFuture<'_, Result<Page, stores::Error>> {
+        self.inner.range(range, limit)
+    }
+
+    fn checkpoint(&self, generation: u32, partition: u32) -> BoxFuture<'_, Result<Option<Checkpoint>, stores::Error>> {
+        self.inner.checkpoint(generation, partition)
+    }
+
+    fn write_checkpoint(
+        &self,
+        generation: u32,
+        partition: u32,
+        checkpoint: Checkpoint,
+    ) -> BoxFuture<'_, Result<bool, stores::Error>> {
+        self.inner.write_checkpoint(generation, partition, checkpoint)
+    }
+
+    fn generation(&self, number: u32) -> BoxFuture<'_, Result<Option<Bytes>, stores::Error>> {
+        self.inner.generation(number)
+    }
+
+    fn create_generation(&self, number: u32, row: Bytes) -> BoxFuture<'_, Result<Bytes, stores::Error>> {
+        self.inner.create_generation(number, row)
+    }
+}
+
+#[tokio::test]
+async fn a_worker_begins_when_the_end_of_an_earlier_ones_write_is_known() {
+    let mut shared = begun(1).await;
+    let (answer, answers) = watch::channel(false);
+    let keeping = Keeping::Apart {
+        store: Arc::new(Slow { inner: shared.store.clone(), answers }),
+        state: Arc::new(LocalState::open(&shared.path("state"), &Options::default()).unwrap()),
+        snapshots: Arc::new(shared.snapshots()),
+        snapshot_every: shared.snapshot_every,
+    };
+    let log = shared.log.clone();
+    let settings = settings(&shared.generation, &shared.path("a"));
+    let processor = Processor::start(settings, Arc::new(log.clone()), move |_| log.subscribe(), keeping).unwrap();
+    send(&mut shared, 5).await;
+    let health = processor.health();
+    let folded = || health.partition(0).and_then(|health| health.progress).is_some_and(|progress| progress.folded > 1);
+    until("cells are at the store", || folded() && shared.store.calls() >= 3).await;
+    sleep(Duration::from_millis(20)).await;
+    shared.log.revoke(0);
+    until("the partition has gone", || health.ready().is_err()).await;
+    shared.log.assign(0, 0);
+    sleep(Duration::from_millis(50)).await;
+    assert!(health.ready().is_err(), "it began though a write of the worker before has no end");
+    answer.send_replace(true);
+    settled(&processor, &shared.log).await.unwrap();
+    shared.compare(&[]).await.unwrap();
+    processor.stop().await.unwrap();
 }
 
 /// A reader that a test comes between.
