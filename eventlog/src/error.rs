@@ -3,9 +3,15 @@
 /// Why the log did not do as asked, grouped by what the caller does next.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The disk has no room (or a similar passing state): nothing was kept, the same append may be tried again later.
+    /// The disk has no room: nothing was kept, the same append may be tried again later.
     #[error("log cannot take records now: {0}; free disk space, then it goes on by itself")]
     Full(String),
+    /// Too much waits to be durable already: nothing was kept, the same append may be tried again at once or later.
+    #[error("log is busy: {0}; send more slowly")]
+    Busy(String),
+    /// Some or all of the records were kept, or may have been; those that append them again may have them twice.
+    #[error("log may have kept a part of these records: {0}; send them again only where duplicates are known")]
+    Unknown(String),
     /// The log can no longer promise anything: a sync failed, or it was closed. The process must end.
     #[error("log is poisoned: {0}; restart the process")]
     Poisoned(String),
@@ -43,10 +49,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same call may succeed later without anyone restarting the process.
+    /// Whether the same call may succeed later without anyone restarting the process, and this one changed nothing.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Full(_))
+        matches!(self, Self::Full(_) | Self::Busy(_))
     }
 
     pub(crate) fn io(what: impl Into<String>, source: std::io::Error) -> Self {

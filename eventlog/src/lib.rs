@@ -58,7 +58,8 @@ pub trait EventLog: Send + Sync + std::fmt::Debug {
     fn partitions(&self) -> u32;
 
     /// Appends records and answers when *all* are durable, with their offsets in the order given.
-    /// An error says nothing about single records: each may or may not be in the log.
+    /// After an error that [`Error::is_retryable`] (or [`Error::Setting`]) none of them is in the log; after any other each
+    /// may or may not be.
     fn append(&self, records: Vec<Append>) -> BoxFuture<'static, Result<Vec<u64>, Error>>;
 
     /// Opens a reader. Partitions reach it as [`Signal::Assigned`].

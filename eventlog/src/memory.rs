@@ -222,7 +222,7 @@ impl MemoryLog {
             };
             let offsets = records.into_iter().map(keep).collect();
             if fault == Some(Fault::AnswerLost) {
-                return Err(Error::Full("a test said so, but the records were kept".into()));
+                return Err(Error::Unknown("a test said so, they were kept".into()));
             }
             Ok(offsets)
         })

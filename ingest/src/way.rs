@@ -8,6 +8,7 @@
 //! [`append`] whether the log, the old store or both must have the payload before the answer.
 
 use axum::body::Body;
+use eventlog::Error;
 use http::request::Parts;
 use protocols::{Carries, Outcome, Refusal, Reply, Request, Route, RouteMiss, answer, answer_miss};
 use schemas::event::Credential;
@@ -118,6 +119,10 @@ async fn append(shared: &Shared, owner: &Owner, mut made: Records, record_bytes:
     } else {
         match timeout(shared.limits.append(), shared.log.append(appends)).await {
             Ok(Ok(_offsets)) => {}
+            Ok(Err(Error::Busy(_))) => {
+                shared.carry.add(&owner.environment, &made.carried);
+                return overloaded(shared);
+            }
             Ok(Err(error)) => {
                 // Only where nothing was kept may the numbers travel again.
                 if error.is_retryable() {

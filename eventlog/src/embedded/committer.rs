@@ -1,6 +1,7 @@
 //! The committer: one thread that takes all waiting appends, has them written with one sync a batch, and wakes all.
 //!
-//! Always true here: an append is answered after the sync of its last record; at the first poisoned answer of the writer
+//! Always true here: an append is answered after the sync of its last record; [`Error::Full`] is said only of one that has
+//! no record in the log (a large one may lie in several batches, of which a later one fails); at the first poisoned answer of the writer
 //! all who wait and all who come are refused, and the process is told.
 
 use std::collections::VecDeque;
@@ -121,11 +122,11 @@ impl Committer {
             failed = self.commit(&mut batch, &mut partly);
         }
         if let Err(error) = &failed {
-            for Partly { answer, bytes, .. } in partly {
+            for Partly { answer, bytes, offsets, .. } in partly {
                 let error = match error {
                     Error::Poisoned(what) => Error::Poisoned(what.clone()),
-                    Error::Full(what) => Error::Full(what.clone()),
-                    other => Error::Full(other.to_string()),
+                    Error::Full(what) if offsets.is_empty() => Error::Full(what.clone()),
+                    other => Error::Unknown(format!("{} of them are in the log, then {other}", offsets.len())),
                 };
                 self.queue.answered(bytes);
                 let _ = answer.send(Err(error));

@@ -29,7 +29,7 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Released segments are kept while all together are no larger than this, bytes; default 1 GiB.
     pub retain_bytes: u64,
-    /// Appends waiting to be durable, bytes; beyond it an append is answered [`Error::Full`]. Default 64 MiB.
+    /// Appends waiting to be durable, bytes; beyond it an append is answered [`Error::Busy`]. Default 64 MiB.
     pub queue_bytes_max: usize,
     /// Largest batch of records a reader gets, bytes (a single larger record comes alone); default 1 MiB.
     pub read_bytes_max: usize,

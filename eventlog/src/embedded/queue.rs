@@ -73,7 +73,7 @@ impl Queue {
         }
         if inner.bytes + waiting.bytes > self.bytes_max {
             let (bytes, max) = (inner.bytes, self.bytes_max);
-            return Err(Error::Full(format!("{bytes} bytes of at most {max} wait to be durable")));
+            return Err(Error::Busy(format!("{bytes} bytes of at most {max} wait to be durable")));
         }
         inner.bytes += waiting.bytes;
         let was_empty = inner.waiting.is_empty();

@@ -58,6 +58,29 @@ async fn what_a_full_log_refused_travels_again() {
 }
 
 #[tokio::test]
+async fn what_a_busy_log_refused_travels_again_and_the_sender_waits() {
+    let bench = Bench::new();
+    bench.post("nonsense").await;
+    bench.log_says(Says::Busy);
+    let refused = bench.post(summary(NOW_MS)).await;
+    assert_eq!((refused.status, refused.code(), refused.header("retry-after")), (503, "overloaded".into(), "1"));
+    bench.log_says(Says::Done);
+    assert_eq!(bench.post(summary(NOW_MS)).await.status, 202);
+    assert_eq!(carried(&bench), [(RecordKind::Payload, numbers(&[("malformed_payload", 1)]))]);
+}
+
+#[tokio::test]
+async fn what_the_log_may_have_is_not_told_twice() {
+    let bench = Bench::new();
+    bench.post("nonsense").await;
+    bench.log_says(Says::Unknown);
+    assert_eq!(bench.post(summary(NOW_MS)).await.status, 503);
+    bench.log_says(Says::Done);
+    let (_, rejected, payloads) = bench.books().await;
+    assert_eq!((rejected.into_iter().collect(), payloads), (numbers(&[("malformed_payload", 1)]), 1));
+}
+
+#[tokio::test]
 async fn a_stop_brings_the_last_of_them_into_the_log() {
     let bench = Bench::new();
     bench.post("nonsense").await;

@@ -101,10 +101,32 @@ async fn the_queue_has_a_limit_and_gives_room_back() {
     let log = open(&Disk::new(), &options);
     let large = || Append { partition: 0, header: Bytes::new(), body: vec![1; 6_000].into() };
     let too_many = log.append(vec![large(), large()]).await.unwrap_err();
-    assert!(too_many.is_retryable(), "{too_many}");
+    assert!(matches!(too_many, Error::Busy(_)) && too_many.is_retryable(), "{too_many}");
     for offset in 0..20 {
         assert_eq!(log.append(vec![large()]).await.unwrap(), [offset]);
     }
+}
+
+/// An append larger than a batch: what its first batches kept stays in the log when a later one has no room.
+#[tokio::test]
+async fn only_of_an_append_that_left_nothing_it_is_said_so() {
+    let disk = Disk::new();
+    let mut options = options(1).with_spare_inline();
+    // No marker may meet the fault.
+    options.idle_marker_ms = 3_600_000;
+    let log = open(&disk, &options);
+    let many =
+        |records: usize| vec![Append { partition: 0, header: Bytes::new(), body: vec![1; 1_000].into() }; records];
+    disk.fail(Fault::Write(1));
+    let nothing_kept = log.append(many(30)).await.unwrap_err();
+    assert!(nothing_kept.is_retryable(), "{nothing_kept}");
+    assert_eq!(log.held().unwrap()[0].end, 0);
+    disk.fail(Fault::Write(3));
+    let partly_kept = log.append(many(30)).await.unwrap_err();
+    assert!(matches!(partly_kept, Error::Unknown(_)) && !partly_kept.is_retryable(), "{partly_kept}");
+    let end = log.held().unwrap()[0].end;
+    assert!((1..30).contains(&end), "{end}");
+    assert_eq!(log.append(many(1)).await.unwrap(), [end]);
 }
 
 #[tokio::test]
