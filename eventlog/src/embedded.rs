@@ -77,8 +77,14 @@ impl EmbeddedLog {
         let (wake_sender, wake) = watch::channel(0);
         let (poisoned_sender, poisoned) = watch::channel(None);
         let (ended_sender, ended) = watch::channel(false);
-        let committer =
-            Committer { writer, queue: Arc::clone(&queue), wake: wake_sender, poisoned: poisoned_sender, _lock: lock };
+        let committer = Committer {
+            writer,
+            queue: Arc::clone(&queue),
+            wake: wake_sender,
+            poisoned: poisoned_sender,
+            trim_at: None,
+            _lock: lock,
+        };
         let thread = std::thread::Builder::new()
             .name("log-committer".into())
             .spawn(move || {

@@ -17,6 +17,9 @@ use super::writer::Writer;
 use crate::Error;
 use crate::files::Lock;
 
+/// What failed to let segments go is tried again after this time: room comes by others, who ring no bell here.
+const TRIM_AGAIN: Duration = Duration::from_millis(250);
+
 /// The thread's side of an open log.
 pub(super) struct Committer {
     pub(super) writer: Writer,
@@ -24,6 +27,8 @@ pub(super) struct Committer {
     /// Rung after each batch.
     pub(super) wake: watch::Sender<u64>,
     pub(super) poisoned: watch::Sender<Option<String>>,
+    /// When the last trim, which failed, is tried again.
+    pub(super) trim_at: Option<Instant>,
     /// Dropped last, after the writer and its thread of spares: only then may another process have the directory.
     pub(super) _lock: Lock,
 }
@@ -62,17 +67,23 @@ impl Committer {
         let idle = Duration::from_millis(self.writer.options().idle_marker_ms);
         let mut mark_at = None;
         loop {
-            let done = match self.queue.next(mark_at) {
+            if is_past(self.trim_at) {
+                let done = self.trim();
+                self.tell(done)?;
+            }
+            let due = [mark_at, self.trim_at].into_iter().flatten().min();
+            let done = match self.queue.next(due) {
                 Work::Append(waiting) => {
                     let done = self.append(waiting);
                     mark_at = self.writer.wants_mark().then(|| Instant::now() + idle);
                     done
                 }
-                Work::Mark => {
+                Work::Due if is_past(mark_at) => {
                     mark_at = None;
                     self.writer.mark()
                 }
-                Work::Trim(released) => self.writer.trim(&released),
+                Work::Due => Ok(()),
+                Work::Trim => self.trim(),
                 Work::Close => {
                     let done = self.writer.mark();
                     self.tell(done)?;
@@ -98,6 +109,13 @@ impl Committer {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// Lets released segments go; until that succeeds it is tried again.
+    fn trim(&mut self) -> Result<(), Error> {
+        let done = self.writer.trim(&self.queue.released());
+        self.trim_at = done.is_err().then(|| Instant::now() + TRIM_AGAIN);
+        done
     }
 
     fn append(&mut self, waiting: VecDeque<Waiting>) -> Result<(), Error> {
@@ -154,7 +172,7 @@ impl Committer {
             }
         }
         if self.writer.segment_number() != segments_before {
-            match self.writer.trim(&self.queue.released()) {
+            match self.trim() {
                 Err(error @ Error::Poisoned(_)) => return Err(error),
                 Err(error) => tracing::warn!(%error, "cannot drop released segments"),
                 Ok(()) => {}
@@ -162,4 +180,8 @@ impl Committer {
         }
         Ok(())
     }
+}
+
+fn is_past(at: Option<Instant>) -> bool {
+    at.is_some_and(|at| at <= Instant::now())
 }

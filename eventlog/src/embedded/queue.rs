@@ -25,10 +25,10 @@ pub(super) struct Waiting {
 pub(super) enum Work {
     /// Writes these.
     Append(VecDeque<Waiting>),
-    /// Writes the idle marker: nothing came until the deadline.
-    Mark,
+    /// Does what was put off: nothing came until the deadline.
+    Due,
     /// Looks whether segments may go.
-    Trim(Vec<u64>),
+    Trim,
     /// Ends.
     Close,
 }
@@ -124,26 +124,26 @@ impl Queue {
         self.lock().closed.clone()
     }
 
-    /// Waits for work, until `mark_at` if a marker is due then.
-    pub(super) fn next(&self, mark_at: Option<Instant>) -> Work {
+    /// Waits for work, until `due` if something is to be done then.
+    pub(super) fn next(&self, due: Option<Instant>) -> Work {
         let mut inner = self.lock();
         loop {
             if !inner.waiting.is_empty() {
                 return Work::Append(std::mem::take(&mut inner.waiting));
             }
             if std::mem::take(&mut inner.is_release_news) {
-                return Work::Trim(inner.released.clone());
+                return Work::Trim;
             }
             if inner.is_closing {
                 return Work::Close;
             }
-            let Some(mark_at) = mark_at else {
+            let Some(due) = due else {
                 inner = self.rung.wait(inner).unwrap_or_else(std::sync::PoisonError::into_inner);
                 continue;
             };
-            let left = mark_at.saturating_duration_since(Instant::now());
+            let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Work::Mark;
+                return Work::Due;
             }
             inner = self.rung.wait_timeout(inner, left).unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }

@@ -164,6 +164,30 @@ async fn release_reaches_the_files() {
     assert!(disk.used_bytes() <= 128 << 10 | 64 << 10);
 }
 
+/// A full disk may have no room for the marker either; nobody releases again, and nobody need append.
+#[tokio::test]
+async fn a_release_that_found_no_room_is_tried_again() {
+    let disk = Disk::new();
+    let mut options = options(1).with_spare_inline();
+    // No idle marker may meet the fault.
+    (options.retain_bytes, options.idle_marker_ms) = (128 << 10, 3_600_000);
+    let log = open(&disk, &options);
+    for _ in 0..60 {
+        log.append(vec![Append { partition: 0, header: Bytes::new(), body: vec![1; 6_000].into() }]).await.unwrap();
+    }
+    disk.fail(Fault::Write(1));
+    log.release(0, 60);
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while log.segments_bytes() > 128 << 10 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .expect("segments go");
+    // The fault did strike: else the first try would have done.
+    assert_eq!(log.append(vec![record(0, "after")]).await.unwrap(), [60]);
+}
+
 /// A quiet partition's reader stands in a segment that goes while the busy ones fill others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_outlives_the_segment_it_stands_in() {
