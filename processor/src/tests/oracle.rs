@@ -10,9 +10,10 @@ use schemas::event::PayloadId;
 use schemas::generation::Generation;
 use schemas::id::Environment;
 use schemas::log::Logged;
+use schemas::partition::home;
 use schemas::record::{self, Header, RecordKind, StoredVariation};
 use schemas::rejection::Rejections;
-use stores::{Page, Store};
+use stores::{Store, StoredCell};
 
 use super::payloads::{HOUR, environments};
 
@@ -139,7 +140,7 @@ fn counts(facts: &mut Facts, partition: u32, header: &Header, view: &record::Pay
     facts.insert(format!("{of} sdk {who} on {day} at {hour}"), 1);
 }
 
-/// What the cells say. `flags` are those whose usage is looked for, beside all that were seen.
+/// What the cells say. Usage is looked for where a flag was seen, and for `flags` wherever their home may be.
 pub(crate) async fn said_in(store: &dyn Store, partitions: u32, flags: &BTreeSet<String>) -> Facts {
     let mut facts = Facts::new();
     for partition in 0..partitions {
@@ -152,20 +153,22 @@ pub(crate) async fn said_in(store: &dyn Store, partitions: u32, flags: &BTreeSet
                 name,
                 window: 0,
             };
+            let mut cells = patiently(store, CellRange::names(1, partition, CellKind::LastSeen, &environment)).await;
+            let mut names: BTreeSet<CellName> = cells.iter().map(|(key, _)| key.name.clone()).collect();
+            if home(&environment, partitions) == partition {
+                names.extend(flags.iter().map(|flag| CellName::Key(flag.clone().into_bytes().into())));
+            }
             let mut ranges = vec![
-                CellRange::names(1, partition, CellKind::LastSeen, &environment),
                 CellRange::names(1, partition, CellKind::Events, &environment),
                 CellRange::windows(&key(CellKind::Books, CellName::None), u32::MAX),
                 CellRange::windows(&key(CellKind::Sdks, CellName::None), u32::MAX),
             ];
-            let usage = |flag: &String| key(CellKind::Usage, CellName::Key(flag.clone().into_bytes().into()));
-            ranges.extend(flags.iter().map(|flag| CellRange::windows(&usage(flag), u32::MAX)));
+            ranges.extend(names.into_iter().map(|name| CellRange::windows(&key(CellKind::Usage, name), u32::MAX)));
             for range in ranges {
-                let page = patiently(store, range).await;
-                assert_eq!(page.next, None);
-                for (key, stored) in page.cells {
-                    tell(&mut facts, &key, &Cell::decode(key.kind, &stored.value).unwrap());
-                }
+                cells.extend(patiently(store, range).await);
+            }
+            for (key, stored) in cells {
+                tell(&mut facts, &key, &Cell::decode(key.kind, &stored.value).unwrap());
             }
         }
     }
@@ -173,11 +176,15 @@ pub(crate) async fn said_in(store: &dyn Store, partitions: u32, flags: &BTreeSet
 }
 
 /// Faults that a test has ordered and nobody has met yet are met here.
-async fn patiently(store: &dyn Store, range: CellRange) -> Page {
+async fn patiently(store: &dyn Store, range: CellRange) -> Vec<(CellKey, StoredCell)> {
     loop {
         match store.range(range.clone(), 100_000).await {
             Err(error) if error.is_retryable() => {}
-            page => return page.unwrap(),
+            page => {
+                let page = page.unwrap();
+                assert_eq!(page.next, None);
+                return page.cells;
+            }
         }
     }
 }
