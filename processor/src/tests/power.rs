@@ -125,7 +125,8 @@ impl Machine {
 
     pub(crate) async fn open(&self) -> Result<Open, String> {
         let mut options = LogOptions::new(self.generation.partitions, 1, Arc::new(|| START)).with_spare_inline();
-        // Small, so that segments come and go; no marker by the clock, so that a seed decides all but the moment when released segments go.
+        // Small, so that segments come and go; no marker by the clock, so that a seed decides all but the moment when
+        // released segments go.
         (options.segment_bytes, options.reserve_bytes, options.retain_bytes) = (8 << 10, 0, 16 << 10);
         options.idle_marker_ms = 3_600_000;
         if let Some(rule) = self.broken.log {
