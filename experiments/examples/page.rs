@@ -24,14 +24,14 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
 const PARTITIONS: u32 = 4;
 /// Flag, values of its variations, SDK, evaluations a minute.
-const FLAGS: [(&str, &[&str], &str, u64); 7] = [
-    ("checkout.new-flow", &["true", "false"], "NodeJSClient/9.13.7", 420),
-    ("search.ranking-model", &["\"baseline\"", "\"bm25-v2\"", "\"neural\""], "PythonClient/9.6.0", 1900),
-    ("homepage.banner", &["{\"text\":\"Spring sale\",\"colour\":\"#0a7\"}", "null"], "JSClient/4.3.0", 75),
-    ("payments.provider", &["\"adyen\"", "\"stripe\""], "NodeJSClient/9.13.7", 36),
-    ("rate-limit.per-minute", &["60", "120", "600"], "GoClient/7.10.1", 8200),
-    ("admin.audit-log", &["true", "false"], "PythonClient/9.6.0", 2),
-    ("unicode \u{202e}gnirts <b>key</b>", &["true", "false"], "JSClient/4.3.0", 12),
+const FLAGS: [(&str, &[&str], (&str, &str), u64); 7] = [
+    ("checkout.new-flow", &["true", "false"], ("NodeJSClient", "9.13.7"), 420),
+    ("search.ranking-model", &["\"baseline\"", "\"bm25-v2\"", "\"neural\""], ("PythonClient", "9.6.0"), 1900),
+    ("homepage.banner", &["{\"text\":\"Spring sale\",\"colour\":\"#0a7\"}", "null"], ("JSClient", "4.3.0"), 75),
+    ("payments.provider", &["\"adyen\"", "\"stripe\""], ("NodeJSClient", "9.13.7"), 36),
+    ("rate-limit.per-minute", &["60", "120", "600"], ("GoClient", "7.10.1"), 8200),
+    ("admin.audit-log", &["true", "false"], ("PythonClient", "9.6.0"), 2),
+    ("unicode \u{202e}gnirts <b>key</b>", &["true", "false"], ("JSClient", "4.3.0"), 12),
 ];
 
 type Cells = BTreeMap<CellKey, Cell>;
@@ -101,7 +101,8 @@ fn traffic(cells: &mut Cells, environment: &Environment, now_ms: i64) {
                 let count = rate * (120 + swing) / 480 / u64::from(index * 2 + 1) + u64::from(index);
                 let window = at_ms / HOUR_MS;
                 let variation = StoredVariation::Index(index);
-                let (application, sdk) = (b"web".as_slice(), sdk.as_bytes());
+                let (application, (sdk, sdk_version)) = (b"web".as_slice(), sdk);
+                let (sdk, sdk_version) = (sdk.as_bytes(), sdk_version.as_bytes());
                 let usage = UsageChange {
                     variation,
                     version: Some(7),
@@ -110,6 +111,7 @@ fn traffic(cells: &mut Cells, environment: &Environment, now_ms: i64) {
                     estimated: false,
                     application,
                     sdk,
+                    sdk_version,
                 };
                 apply(cells, environment, (CellKind::Usage, name.clone(), window), &Change::Usage(usage));
                 let value = Bytes::from_static(value.as_bytes());
@@ -123,6 +125,7 @@ fn traffic(cells: &mut Cells, environment: &Environment, now_ms: i64) {
                     application,
                     application_version: b"2026.1",
                     sdk,
+                    sdk_version,
                 };
                 apply(cells, environment, (CellKind::LastSeen, name.clone(), 0), &Change::LastSeen(seen));
             }

@@ -46,6 +46,11 @@ pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
+/// An SDK as it is shown, name/version: only for the eye, since either part may hold the separator.
+pub(crate) fn sdk_shown(name: &str, version: &str) -> String {
+    if version.is_empty() { name.to_owned() } else { format!("{name}/{version}") }
+}
+
 fn told<T>(cell: Result<T, CellError>) -> Result<T, Refusal> {
     cell.map_err(|error| Refusal::damaged(&error))
 }

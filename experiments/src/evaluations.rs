@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::Serve;
-use crate::cells::{Served, text};
+use crate::cells::{Served, sdk_shown, text};
 use crate::interval::{DAY_MS, Interval, MINUTE_MS, Step, hour_ms};
 use crate::parameters::Parameters;
 use crate::reading::Reader;
@@ -217,7 +217,8 @@ impl Question {
             let served = group.served.clone()?;
             minutes.get(&(flag.name.clone(), seen?.1, served)).copied()
         };
-        let by = |wanted: bool, name: &Option<String>| wanted.then(|| name.clone().filter(|name| !name.is_empty()));
+        let by = |wanted: bool, name: Option<String>| wanted.then(|| name.filter(|name| !name.is_empty()));
+        let sdk = group.sdk.as_ref().map(|(name, version)| sdk_shown(name, version));
         let value = group.served.as_ref().and_then(|served| flag.value(served));
         Item {
             flag: flag_key(&flag.name),
@@ -225,8 +226,8 @@ impl Question {
             default: self.grouping.variation.then_some(group.served == Some(Served::Default)),
             value: value.and_then(|value| RawValue::from_string(value).ok()),
             version: self.grouping.version.then(|| group.version.flatten()),
-            application: by(self.grouping.application, &group.application),
-            sdk: by(self.grouping.sdk, &group.sdk),
+            application: by(self.grouping.application, group.application.clone()),
+            sdk: by(self.grouping.sdk, sdk),
             reason: group.reason.map(schemas::event::Reason::name),
             other: group.other || flag.name == CellName::Other,
             estimated: tally.estimated,

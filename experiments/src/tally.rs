@@ -36,7 +36,8 @@ pub(crate) struct Group {
     /// `Some(None)` = the SDK told no version.
     pub(crate) version: Option<Option<u64>>,
     pub(crate) application: Option<String>,
-    pub(crate) sdk: Option<String>,
+    /// Name and version.
+    pub(crate) sdk: Option<(String, String)>,
     pub(crate) reason: Option<Reason>,
 }
 
@@ -103,7 +104,7 @@ impl Grouping {
         Group {
             served: self.variation.then(|| row.variation.into()),
             application: self.application.then(|| cells::text(row.application).into_owned()),
-            sdk: self.sdk.then(|| cells::text(row.sdk).into_owned()),
+            sdk: self.sdk.then(|| (cells::text(row.sdk).into_owned(), cells::text(row.sdk_version).into_owned())),
             ..Group::default()
         }
     }
@@ -171,12 +172,12 @@ impl FlagTally {
         if group.version.is_some() || group.reason.is_some() {
             return None;
         }
-        let same = |wanted: &Option<String>, has: &[u8]| wanted.as_ref().is_none_or(|w| w.as_bytes() == has);
+        let is = |wanted: &String, has: &[u8]| wanted.as_bytes() == has;
         let rows = self.seen.rows().filter(|row| {
             row.other == group.other
                 && group.served.as_ref().is_none_or(|served| *served == Served::from(row.variation))
-                && same(&group.application, row.application)
-                && same(&group.sdk, row.sdk)
+                && group.application.as_ref().is_none_or(|wanted| is(wanted, row.application))
+                && group.sdk.as_ref().is_none_or(|(name, version)| is(name, row.sdk) && is(version, row.sdk_version))
         });
         rows.map(|row| (row.first, row.last)).reduce(|(f, l), (first, last)| (f.min(first), l.max(last)))
     }

@@ -1,4 +1,4 @@
-//! A flag, for ever: first and last sight by (variation, application and its version, SDK, error), to the hour; the values
+//! A flag, for ever: first and last sight by (variation, application, SDK, the versions of both, error), to the hour; the values
 //! told, by variation; versions and since when; days of use.
 //!
 //! Always true here: last sight never moves back and first never forward; at most one row is marked `other`; versions are
@@ -52,8 +52,10 @@ pub struct LastSeenChange<'a> {
     pub application: &'a [u8],
     /// Application version; empty = not told.
     pub application_version: &'a [u8],
-    /// SDK as name/version; empty = not told.
+    /// Name of the SDK; empty = not told.
     pub sdk: &'a [u8],
+    /// Version of the SDK; empty = not told.
+    pub sdk_version: &'a [u8],
 }
 
 /// A row, as readers see it.
@@ -67,8 +69,10 @@ pub struct LastSeenRow<'a> {
     pub application: &'a [u8],
     /// Application version; empty = not told.
     pub application_version: &'a [u8],
-    /// SDK as name/version; empty = not told.
+    /// Name of the SDK; empty = not told.
     pub sdk: &'a [u8],
+    /// Version of the SDK; empty = not told.
+    pub sdk_version: &'a [u8],
     /// The evaluations failed.
     pub error: bool,
     /// First sight, hours since 1970 (UTC).
@@ -101,6 +105,7 @@ impl LastSeen {
             texts.prove(KIND, "application", row.application)?;
             texts.prove(KIND, "application_version", row.application_version)?;
             texts.prove(KIND, "sdk", row.sdk)?;
+            texts.prove(KIND, "sdk_version", row.sdk_version)?;
         }
         for value in &cell.values {
             texts.prove_variation(KIND, value.variation)?;
@@ -131,7 +136,7 @@ impl LastSeen {
         cell.encode_to_vec()
     }
 
-    /// First and last sight by variation, application, its version, SDK and error.
+    /// First and last sight by variation, application, SDK, the versions of both, and error.
     pub fn rows(&self) -> impl Iterator<Item = LastSeenRow<'_>> {
         self.rows.iter().map(|row| LastSeenRow {
             other: row.other,
@@ -139,6 +144,7 @@ impl LastSeen {
             application: self.texts.get(row.application),
             application_version: self.texts.get(row.application_version),
             sdk: self.texts.get(row.sdk),
+            sdk_version: self.texts.get(row.sdk_version),
             error: row.error,
             first: row.first,
             last: row.last,
@@ -186,7 +192,8 @@ impl LastSeen {
     pub fn merge(&mut self, other: &Self) {
         for row in &other.rows {
             let variation = other.texts.variation(row.variation);
-            let texts = [row.application, row.application_version, row.sdk].map(|number| other.texts.get(number));
+            let texts = [row.application, row.application_version, row.sdk, row.sdk_version]
+                .map(|number| other.texts.get(number));
             let place = if row.other {
                 self.other_row(row.first)
             } else {
@@ -197,7 +204,7 @@ impl LastSeen {
         }
         for theirs in &other.values {
             let variation = other.texts.variation(theirs.variation);
-            self.texts.admit_with(&variation, [&[]; 3], UNBOUNDED);
+            self.texts.admit_with(&variation, [&[]; 4], UNBOUNDED);
             let stored = self.texts.find_variation(&variation).unwrap_or(0);
             match self.values.iter_mut().find(|mine| mine.variation == stored) {
                 Some(mine) if (theirs.hour, &theirs.value) > (mine.hour, &mine.value) => {
@@ -218,7 +225,7 @@ impl LastSeen {
     }
 
     pub(super) fn apply(&mut self, change: &LastSeenChange<'_>, limits: &FoldLimits) -> bool {
-        let texts = [change.application, change.application_version, change.sdk];
+        let texts = [change.application, change.application_version, change.sdk, change.sdk_version];
         let rows = self.rows.len();
         let bounds = (limits.last_seen_rows_max as usize, limits.texts_bytes_max as usize);
         let place = self.row(&change.variation, texts, change.error, change.hour, bounds);
@@ -240,7 +247,7 @@ impl LastSeen {
     fn row(
         &mut self,
         variation: &StoredVariation<'_>,
-        texts: [&[u8]; 3],
+        texts: [&[u8]; 4],
         error: bool,
         hour: u32,
         (rows_max, budget): (usize, usize),
@@ -252,12 +259,13 @@ impl LastSeen {
         if named >= rows_max || !self.texts.admit_with(variation, texts, budget) {
             return self.other_row(hour);
         }
-        let [application, application_version, sdk] = texts.map(|text| self.texts.find(text).unwrap_or(0));
+        let [application, application_version, sdk, sdk_version] = texts.map(|text| self.texts.find(text).unwrap_or(0));
         self.rows.push(wire::LastSeenRow {
             variation: self.texts.find_variation(variation).unwrap_or(0),
             application,
             application_version,
             sdk,
+            sdk_version,
             error,
             other: false,
             first: hour,
@@ -266,15 +274,17 @@ impl LastSeen {
         self.rows.len() - 1
     }
 
-    fn find_row(&self, variation: &StoredVariation<'_>, texts: [&[u8]; 3], error: bool) -> Option<usize> {
+    fn find_row(&self, variation: &StoredVariation<'_>, texts: [&[u8]; 4], error: bool) -> Option<usize> {
         let variation = self.texts.find_variation(variation)?;
-        let [application, application_version, sdk] = texts.map(|text| self.texts.find(text));
-        let (application, application_version, sdk) = (application?, application_version?, sdk?);
+        let [application, application_version, sdk, sdk_version] = texts.map(|text| self.texts.find(text));
+        let (application, application_version) = (application?, application_version?);
+        let (sdk, sdk_version) = (sdk?, sdk_version?);
         self.rows.iter().position(|row| {
             row.variation == variation
                 && row.application == application
                 && row.application_version == application_version
                 && row.sdk == sdk
+                && row.sdk_version == sdk_version
                 && row.error == error
                 && !row.other
         })
@@ -344,7 +354,7 @@ impl LastSeen {
 /// An upper bound of the encoding, in bytes.
 pub(super) fn bytes_max(limits: &FoldLimits) -> usize {
     use largest::{ROW, TEXT, U32, U64, VARIATION};
-    let row = ROW + (1 + VARIATION) + 3 * (1 + TEXT) + 2 * 2 + 2 * (1 + U32);
+    let row = ROW + (1 + VARIATION) + 4 * (1 + TEXT) + 2 * 2 + 2 * (1 + U32);
     let value = ROW + (1 + VARIATION) + (3 + VALUE_BYTES_MAX) + (1 + U32);
     let versions = 6 + VERSIONS_MAX * (U64 + U32);
     let days = (1 + U32) + 2 + DAYS_MAX as usize / 8 + 1;

@@ -44,13 +44,22 @@ impl Held {
         };
         let version = dice.pick(&[None, Some(3), Some(u64::MAX)]);
         let mut name = || dice.pick(&NAMES).as_bytes();
-        let (application, application_version, sdk) = (name(), name(), name());
+        let (application, application_version, sdk, sdk_version) = (name(), name(), name(), name());
         match kind {
             CellKind::Usage if dice.percent(20) => Change::Reason(dice.below(20) as u32, dice.below(5) as u64 + 1),
             CellKind::Usage => {
                 let (minute, count) = (dice.below(60) as u32, dice.pick(&[1, 2, 500, u64::MAX]));
                 let estimated = dice.percent(10);
-                Change::Usage(UsageChange { variation, version, minute, count, estimated, application, sdk })
+                Change::Usage(UsageChange {
+                    variation,
+                    version,
+                    minute,
+                    count,
+                    estimated,
+                    application,
+                    sdk,
+                    sdk_version,
+                })
             }
             CellKind::LastSeen => Change::LastSeen(LastSeenChange {
                 variation,
@@ -62,6 +71,7 @@ impl Held {
                 application,
                 application_version,
                 sdk,
+                sdk_version,
             }),
             CellKind::Events => Change::Event(EventChange {
                 sampling: dice.pick(&[1, 2, u64::MAX]),
@@ -85,7 +95,7 @@ impl Held {
             CellKind::Sdks => Change::Sdk(SdkChange {
                 application,
                 sdk,
-                sdk_version: application_version,
+                sdk_version,
                 hour: dice.below(24) as u32,
                 instance: dice.percent(80).then(|| dice.below(256) as u32),
                 diagnostics: dice.below(2) as u64,
@@ -191,7 +201,7 @@ fn largest_of(kind: CellKind, limits: &FoldLimits) -> Cell {
         for turn in 0..256 {
             let change = match kind {
                 CellKind::Usage if turn < 60 => {
-                    let (application, sdk) = (name(n), name(n + 1));
+                    let (application, sdk, sdk_version) = (name(n), name(n + 1), name(n + 2));
                     let count = u64::MAX;
                     Change::Usage(UsageChange {
                         variation,
@@ -201,6 +211,7 @@ fn largest_of(kind: CellKind, limits: &FoldLimits) -> Cell {
                         estimated: true,
                         application,
                         sdk,
+                        sdk_version,
                     })
                 }
                 CellKind::Usage => Change::Reason(turn % Reason::ALL.len() as u32, u64::MAX),
@@ -214,6 +225,7 @@ fn largest_of(kind: CellKind, limits: &FoldLimits) -> Cell {
                     application: name(n),
                     application_version: name(n + 1),
                     sdk: name(n + 2),
+                    sdk_version: name(n + 3),
                 }),
                 CellKind::Events => Change::Event(EventChange { sampling: u64::MAX, value: Some(i64::MIN) }),
                 CellKind::Books => {
@@ -271,8 +283,16 @@ fn what_is_beyond_a_limit_counts_in_a_row_that_no_name_can_be() {
     let limits = FoldLimits { usage_pairs_max: 1, usage_rows_max: 1, ..FoldLimits::default() };
     let mut usage = Usage::default();
     let mut evaluate = |variation, application: &'static [u8]| {
-        let change =
-            UsageChange { variation, version: None, minute: 5, count: 1, estimated: false, application, sdk: b"other" };
+        let change = UsageChange {
+            variation,
+            version: None,
+            minute: 5,
+            count: 1,
+            estimated: false,
+            application,
+            sdk: b"other",
+            sdk_version: b"",
+        };
         usage.apply(&change, &limits)
     };
     for _ in 0..3 {
@@ -285,6 +305,25 @@ fn what_is_beyond_a_limit_counts_in_a_row_that_no_name_can_be() {
     assert_eq!(counts, [(false, first, 3), (true, StoredVariation::Default, 6)]);
     let rows: Vec<_> = usage.rows().map(|row| (row.other, row.application, row.count)).collect();
     assert_eq!(rows, [(false, &b"other"[..], 3), (true, &b""[..], 6)]);
+}
+
+#[test]
+fn parts_of_a_name_are_never_joined() {
+    let limits = FoldLimits::default();
+    let (mut usage, mut seen) = (Usage::default(), LastSeen::default());
+    let sdks = [(&b"A/1"[..], &b"2"[..]), (b"A", b"1/2"), (b"A/1/2", b""), (b"", b"A/1/2")];
+    for (sdk, sdk_version) in sdks {
+        let sight = LastSeenChange { sdk, sdk_version, ..sight(500_000) };
+        seen.apply(&sight, &limits);
+        let LastSeenChange { variation, version, application, .. } = sight;
+        let (minute, count, estimated) = (0, 1, false);
+        let change = UsageChange { variation, version, minute, count, estimated, application, sdk, sdk_version };
+        usage.apply(&change, &limits);
+    }
+    let usage = Usage::decode(&usage.encode()).unwrap();
+    let seen = LastSeen::decode(&seen.encode()).unwrap();
+    assert_eq!(usage.rows().map(|row| (row.sdk, row.sdk_version)).collect::<Vec<_>>(), sdks);
+    assert_eq!(seen.rows().map(|row| (row.sdk, row.sdk_version)).collect::<Vec<_>>(), sdks);
 }
 
 #[test]
@@ -318,6 +357,7 @@ fn sight(hour: u32) -> LastSeenChange<'static> {
         application: b"",
         application_version: b"",
         sdk: b"",
+        sdk_version: b"",
     }
 }
 

@@ -71,9 +71,9 @@ impl Texts {
     }
 
     /// As [`Self::admit`], with a variation's name among them.
-    pub(super) fn admit_with(&mut self, variation: &StoredVariation<'_>, texts: [&[u8]; 3], budget: usize) -> bool {
-        let [first, second, third] = texts;
-        self.admit(&[variation_name(variation).unwrap_or_default(), first, second, third], budget)
+    pub(super) fn admit_with(&mut self, variation: &StoredVariation<'_>, texts: [&[u8]; 4], budget: usize) -> bool {
+        let [first, second, third, fourth] = texts;
+        self.admit(&[variation_name(variation).unwrap_or_default(), first, second, third, fourth], budget)
     }
 
     /// The text with this number; an unknown one is empty.

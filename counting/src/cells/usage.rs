@@ -1,5 +1,5 @@
-//! A flag in a UTC hour: counts per minute by (variation, version), for the hour by (variation, application, SDK), and
-//! full evaluations by reason.
+//! A flag in a UTC hour: counts per minute by (variation, version), for the hour by (variation, application, SDK and its
+//! version), and full evaluations by reason.
 //!
 //! Always true here: at most one pair and one row are marked `other`; a pair has as many counts as its bitmap of minutes
 //! has bits; reasons stand in order of number.
@@ -40,8 +40,10 @@ pub struct UsageChange<'a> {
     pub estimated: bool,
     /// Application id; empty = not told.
     pub application: &'a [u8],
-    /// SDK as name/version; empty = not told.
+    /// Name of the SDK; empty = not told.
     pub sdk: &'a [u8],
+    /// Version of the SDK; empty = not told.
+    pub sdk_version: &'a [u8],
 }
 
 /// Evaluations of a pair in a minute, as readers see them.
@@ -70,8 +72,10 @@ pub struct UsageRow<'a> {
     pub variation: StoredVariation<'a>,
     /// Application id; empty = not told.
     pub application: &'a [u8],
-    /// SDK as name/version; empty = not told.
+    /// Name of the SDK; empty = not told.
     pub sdk: &'a [u8],
+    /// Version of the SDK; empty = not told.
+    pub sdk_version: &'a [u8],
     /// How often.
     pub count: u64,
 }
@@ -95,6 +99,7 @@ impl Usage {
             texts.prove_variation(KIND, row.variation)?;
             texts.prove(KIND, "application", row.application)?;
             texts.prove(KIND, "sdk", row.sdk)?;
+            texts.prove(KIND, "sdk_version", row.sdk_version)?;
         }
         if cell.reason.len() != cell.reason_number.len() {
             return Err(wrong("reason_number", cell.reason_number.len() as u64));
@@ -130,13 +135,14 @@ impl Usage {
         })
     }
 
-    /// Counts of the hour by variation, application and SDK.
+    /// Counts of the hour by variation, application, SDK and its version.
     pub fn rows(&self) -> impl Iterator<Item = UsageRow<'_>> {
         self.rows.iter().map(|row| UsageRow {
             other: row.other,
             variation: self.texts.variation(row.variation),
             application: self.texts.get(row.application),
             sdk: self.texts.get(row.sdk),
+            sdk_version: self.texts.get(row.sdk_version),
             count: row.count,
         })
     }
@@ -171,8 +177,8 @@ impl Usage {
             let place = if row.other {
                 self.other_row()
             } else {
-                let (application, sdk) = (other.texts.get(row.application), other.texts.get(row.sdk));
-                self.row(&variation, application, sdk, UNBOUNDED, UNBOUNDED)
+                let texts = [row.application, row.sdk, row.sdk_version].map(|number| other.texts.get(number));
+                self.row(&variation, texts, UNBOUNDED, UNBOUNDED)
             };
             if let Some(mine) = self.rows.get_mut(place) {
                 add(&mut mine.count, row.count);
@@ -194,7 +200,8 @@ impl Usage {
             changed |= add_minute(pair, change.minute, change.count);
         }
         let rows_max = limits.usage_rows_max as usize;
-        let place = self.row(&change.variation, change.application, change.sdk, rows_max, budget);
+        let texts = [change.application, change.sdk, change.sdk_version];
+        let place = self.row(&change.variation, texts, rows_max, budget);
         if let Some(row) = self.rows.get_mut(place) {
             changed |= add(&mut row.count, change.count);
         }
@@ -223,7 +230,7 @@ impl Usage {
             }
         }
         let named = self.pairs.iter().filter(|pair| !pair.other).count();
-        if named >= pairs_max || !self.texts.admit_with(variation, [&[]; 3], budget) {
+        if named >= pairs_max || !self.texts.admit_with(variation, [&[]; 4], budget) {
             return self.other_pair();
         }
         let variation = self.texts.find_variation(variation).unwrap_or(0);
@@ -238,37 +245,38 @@ impl Usage {
         })
     }
 
-    /// Where the row stands that counts for this variation, application and SDK.
-    fn row(
-        &mut self,
-        variation: &StoredVariation<'_>,
-        application: &[u8],
-        sdk: &[u8],
-        rows_max: usize,
-        budget: usize,
-    ) -> usize {
-        if let Some(place) = self.find_row(variation, application, sdk) {
+    /// Where the row stands that counts for this variation and these texts.
+    fn row(&mut self, variation: &StoredVariation<'_>, texts: [&[u8]; 3], rows_max: usize, budget: usize) -> usize {
+        if let Some(place) = self.find_row(variation, texts) {
             return place;
         }
         let named = self.rows.iter().filter(|row| !row.other).count();
-        if named >= rows_max || !self.texts.admit_with(variation, [application, sdk, &[]], budget) {
+        let [application, sdk, sdk_version] = texts;
+        if named >= rows_max || !self.texts.admit_with(variation, [application, sdk, sdk_version, &[]], budget) {
             return self.other_row();
         }
+        let [application, sdk, sdk_version] = texts.map(|text| self.texts.find(text).unwrap_or(0));
         self.rows.push(wire::UsageRow {
             variation: self.texts.find_variation(variation).unwrap_or(0),
-            application: self.texts.find(application).unwrap_or(0),
-            sdk: self.texts.find(sdk).unwrap_or(0),
+            application,
+            sdk,
+            sdk_version,
             other: false,
             count: 0,
         });
         self.rows.len() - 1
     }
 
-    fn find_row(&self, variation: &StoredVariation<'_>, application: &[u8], sdk: &[u8]) -> Option<usize> {
+    fn find_row(&self, variation: &StoredVariation<'_>, texts: [&[u8]; 3]) -> Option<usize> {
         let variation = self.texts.find_variation(variation)?;
-        let (application, sdk) = (self.texts.find(application)?, self.texts.find(sdk)?);
+        let [application, sdk, sdk_version] = texts.map(|text| self.texts.find(text));
+        let (application, sdk, sdk_version) = (application?, sdk?, sdk_version?);
         self.rows.iter().position(|row| {
-            row.variation == variation && row.application == application && row.sdk == sdk && !row.other
+            row.variation == variation
+                && row.application == application
+                && row.sdk == sdk
+                && row.sdk_version == sdk_version
+                && !row.other
         })
     }
 
@@ -301,7 +309,7 @@ pub(super) fn bytes_max(limits: &FoldLimits) -> usize {
     use largest::{COUNTER, ROW, TEXT, U64, VARIATION};
     let counts = 3 + MINUTES as usize * COUNTER;
     let pair = ROW + (1 + VARIATION) + (1 + U64) + 2 + (1 + 9) + counts;
-    let row = ROW - 2 + (1 + VARIATION) + 2 * (1 + TEXT) + (1 + COUNTER);
+    let row = ROW - 2 + (1 + VARIATION) + 3 * (1 + TEXT) + (1 + COUNTER);
     let reasons = Reason::ALL.len() * (1 + COUNTER) + 6;
     (limits.usage_pairs_max as usize + 1) * pair
         + (limits.usage_rows_max as usize + 1) * row

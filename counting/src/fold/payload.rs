@@ -102,7 +102,7 @@ impl<'r, 's> Gatherer<'r, 's> {
         self.draft.books = books;
     }
 
-    pub(super) fn payload(&mut self, header: &'r Header, view: &'r PayloadView, sdk: &'r [u8]) -> Result<(), Refusal> {
+    pub(super) fn payload(&mut self, header: &'r Header, view: &'r PayloadView) -> Result<(), Refusal> {
         if !header.home {
             return Ok(());
         }
@@ -121,14 +121,15 @@ impl<'r, 's> Gatherer<'r, 's> {
             without_id: u64::from(header.id.is_none()),
             ..BooksChange::default()
         };
-        self.counts(view, sdk)?;
+        self.counts(view)?;
         self.reasons(view)?;
         self.events(view)?;
         self.sdks(header, view)
     }
 
-    fn counts(&mut self, view: &'r PayloadView, sdk: &'r [u8]) -> Result<(), Refusal> {
+    fn counts(&mut self, view: &'r PayloadView) -> Result<(), Refusal> {
         let (application, application_version) = (view.application(), view.application_version());
+        let (sdk, sdk_version) = (view.sdk(), view.sdk_version());
         let client_side = view.credential() != Credential::Server;
         let mut spot: Option<Spot> = None;
         for row in view.counts() {
@@ -136,7 +137,7 @@ impl<'r, 's> Gatherer<'r, 's> {
             spot = Some(here);
             let CountRow { variation, version, count, estimated, value, error, .. } = row;
             let minute = u32::try_from(row.minute.rem_euclid(MINUTES_AN_HOUR)).unwrap_or(0);
-            let usage = UsageChange { variation, version, minute, count, estimated, application, sdk };
+            let usage = UsageChange { variation, version, minute, count, estimated, application, sdk, sdk_version };
             self.draft.changes.push((here.usage, Change::Usage(usage)));
             let seen = LastSeenChange {
                 variation,
@@ -148,6 +149,7 @@ impl<'r, 's> Gatherer<'r, 's> {
                 application,
                 application_version,
                 sdk,
+                sdk_version,
             };
             self.draft.changes.push((here.last_seen, Change::LastSeen(seen)));
         }

@@ -26,8 +26,6 @@ pub struct Record {
     pub(crate) header: Option<Header>,
     pub(crate) id: Option<RecordId>,
     pub(crate) content: Content,
-    /// SDK as name/version; empty = not told.
-    pub(crate) sdk: Vec<u8>,
 }
 
 /// A record's body, read.
@@ -63,25 +61,21 @@ impl Rules {
 
     fn decode_one(&self, logged: Logged) -> Record {
         let unreadable = |said| Content::Unreadable(format!("reading it panicked: {said}"));
-        let read = guarded(|| self.read(&logged)).unwrap_or_else(|said| {
-            let header = guarded(|| Header::salvage(&logged.header)).unwrap_or_default();
-            (header, unreadable(said), Vec::new())
+        let read = guarded(|| {
+            self.breakage.panic_in(PanicIn::Reading, logged.offset);
+            read(&logged)
         });
-        let (header, mut content, sdk) = read;
+        let (header, mut content) = read.unwrap_or_else(|said| {
+            let header = guarded(|| Header::salvage(&logged.header)).unwrap_or_default();
+            (header, unreadable(said))
+        });
         // Without its id it could not be known again: it is poison, whatever else can be read.
         let id = header.as_ref().map(|header| guarded(|| self.id(&logged, header))).transpose();
         let id = id.unwrap_or_else(|said| {
             content = unreadable(said);
             None
         });
-        Record { logged, header, id: id.flatten(), content, sdk }
-    }
-
-    fn read(&self, logged: &Logged) -> (Option<Header>, Content, Vec<u8>) {
-        self.breakage.panic_in(PanicIn::Reading, logged.offset);
-        let (header, content) = read(logged);
-        let sdk = if let Content::Payload(view) = &content { sdk_name(view) } else { Vec::new() };
-        (header, content, sdk)
+        Record { logged, header, id: id.flatten(), content }
     }
 
     fn id(&self, logged: &Logged, header: &Header) -> Option<RecordId> {
@@ -108,17 +102,6 @@ fn read(logged: &Logged) -> (Option<Header>, Content) {
         RecordKind::Numbers => Ok(Content::Numbers),
     };
     (Some(header), content.unwrap_or_else(|error| Content::Unreadable(error.to_string())))
-}
-
-fn sdk_name(view: &PayloadView) -> Vec<u8> {
-    let (name, version) = (view.sdk(), view.sdk_version());
-    let mut both = Vec::with_capacity(name.len() + version.len() + 1);
-    both.extend_from_slice(name);
-    if !version.is_empty() {
-        both.push(b'/');
-        both.extend_from_slice(version);
-    }
-    both
 }
 
 /// Runs what a record may make panic; the error is what the panic said. What it was building is dropped then, and what

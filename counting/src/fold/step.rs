@@ -94,7 +94,7 @@ impl Rules {
         }
         self.breakage.panic_in(PanicIn::Rows, record.logged.offset);
         match &record.content {
-            Content::Payload(view) => gatherer.payload(header, view, &record.sdk)?,
+            Content::Payload(view) => gatherer.payload(header, view)?,
             Content::Definition(definition) => gatherer.definition(record.logged.offset, definition)?,
             Content::Numbers => {
                 gatherer.books(BooksChange { counted: header.accepted, ..arrived(header, all_rejected(header)) });

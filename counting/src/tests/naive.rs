@@ -129,10 +129,7 @@ impl Naive {
         }
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let (application, version) = (text(view.application()), text(view.application_version()));
-        let mut sdk = text(view.sdk());
-        if !view.sdk_version().is_empty() {
-            sdk = format!("{sdk}/{}", text(view.sdk_version()));
-        }
+        let sdk = format!("{:?}", (text(view.sdk()), text(view.sdk_version())));
         let limits = self.generation.fold;
         for row in view.counts() {
             let name = self.name(environment, true, row.flag);
@@ -296,7 +293,8 @@ fn tell_usage(facts: &mut Facts, usage: &crate::cells::Usage) {
         }
     }
     for row in usage.rows() {
-        let label = format!("{:?} by {} with {}", row.variation, text(row.application), text(row.sdk));
+        let sdk = (text(row.sdk), text(row.sdk_version));
+        let label = format!("{:?} by {} with {sdk:?}", row.variation, text(row.application));
         let label = named(facts, "row", label, row.other);
         add(facts, label, row.count);
     }
@@ -305,8 +303,9 @@ fn tell_usage(facts: &mut Facts, usage: &crate::cells::Usage) {
 
 fn tell_last_seen(facts: &mut Facts, seen: &crate::cells::LastSeen) {
     for row in seen.rows() {
-        let [application, version, sdk] = [row.application, row.application_version, row.sdk].map(text);
-        let label = format!("{:?} by {application} {version} with {sdk} error {}", row.variation, row.error);
+        let [application, version] = [row.application, row.application_version].map(text);
+        let sdk = (text(row.sdk), text(row.sdk_version));
+        let label = format!("{:?} by {application} {version} with {sdk:?} error {}", row.variation, row.error);
         let label = named(facts, "row", label, row.other);
         facts.insert(format!("{label} first"), row.first.into());
         facts.insert(format!("{label} last"), row.last.into());

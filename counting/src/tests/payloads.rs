@@ -178,8 +178,8 @@ fn origin(dice: &mut Dice) -> Origin<'static> {
         credential: dice.pick(&[Credential::Server, Credential::Server, Credential::Mobile]),
         application: dice.pick(&["", "shop", "other"]).into(),
         application_version: dice.pick(&["", "1"]).into(),
-        sdk: dice.pick(&["node", "python", ""]).into(),
-        sdk_version: dice.pick(&["1", ""]).into(),
+        sdk: dice.pick(&["node", "node/1", ""]).into(),
+        sdk_version: dice.pick(&["1", "1/1", ""]).into(),
         wrapper: "".into(),
         instance: Cow::Owned(format!("i{}", dice.below(5))),
     }

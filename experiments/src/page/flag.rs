@@ -152,7 +152,8 @@ fn askers(flag: &FlagTally, now_ms: i64) -> Markup {
                                 " " span.muted { (text::foreign(&cells::text(row.application_version))) }
                             }
                         }
-                        td { (named(row.sdk)) }
+                        @let sdk = cells::sdk_shown(&cells::text(row.sdk), &cells::text(row.sdk_version));
+                        td { (named(sdk.as_bytes())) }
                     }
                     td.num { (text::hours_ago(row.first, now_ms)) }
                     td.num { (text::hours_ago(row.last, now_ms)) }

@@ -113,7 +113,7 @@ async fn named(name: &str) -> World {
     let sight = Sight {
         served: StoredVariation::Name(name.as_bytes()),
         application: name,
-        sdk: name,
+        sdk: (name, name),
         ..Sight::of(name, 0, &value, NOW - MINUTE, 3)
     };
     world.see(&here, &sight);

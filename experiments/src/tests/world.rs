@@ -43,12 +43,13 @@ pub(super) struct Sight<'a> {
     pub(super) at_ms: i64,
     pub(super) count: u64,
     pub(super) application: &'a str,
-    pub(super) sdk: &'a str,
+    /// Name and version.
+    pub(super) sdk: (&'a str, &'a str),
 }
 
 impl<'a> Sight<'a> {
     pub(super) fn of(flag: &'a str, index: u32, value: &'a str, at_ms: i64, count: u64) -> Self {
-        let (application, sdk) = ("web", "NodeJSClient/9.13.7");
+        let (application, sdk) = ("web", ("NodeJSClient", "9.13.7"));
         Self { flag, served: StoredVariation::Index(index), version: Some(1), value, at_ms, count, application, sdk }
     }
 }
@@ -145,7 +146,8 @@ impl World {
             count: sight.count,
             estimated: false,
             application: sight.application.as_bytes(),
-            sdk: sight.sdk.as_bytes(),
+            sdk: sight.sdk.0.as_bytes(),
+            sdk_version: sight.sdk.1.as_bytes(),
         });
         self.change(environment, CellKind::Usage, name.clone(), hour, &usage);
         let value = Bytes::copy_from_slice(sight.value.as_bytes());
@@ -158,7 +160,8 @@ impl World {
             client_side: false,
             application: sight.application.as_bytes(),
             application_version: b"1.0",
-            sdk: sight.sdk.as_bytes(),
+            sdk: sight.sdk.0.as_bytes(),
+            sdk_version: sight.sdk.1.as_bytes(),
         });
         self.change(environment, CellKind::LastSeen, name, 0, &seen);
     }
@@ -267,7 +270,11 @@ pub(super) async fn fill(world: World) -> World {
     world.see(&here, &Sight { version: Some(2), ..Sight::of("checkout", 1, "false", NOW - 3 * MINUTE, 2) });
     world.see(
         &here,
-        &Sight { sdk: "PythonClient/9.6.0", application: "", ..Sight::of("checkout", 1, "false", NOW - 26 * HOUR, 11) },
+        &Sight {
+            sdk: ("PythonClient", "9.6.0"),
+            application: "",
+            ..Sight::of("checkout", 1, "false", NOW - 26 * HOUR, 11)
+        },
     );
     let default = Sight {
         served: StoredVariation::Default,

@@ -41,12 +41,15 @@ pub struct UsageRow {
     /// text
     #[prost(uint32, tag = "2")]
     pub application: u32,
-    /// text: name/version
+    /// text: name
     #[prost(uint32, tag = "3")]
     pub sdk: u32,
-    #[prost(bool, tag = "4")]
+    /// text
+    #[prost(uint32, tag = "4")]
+    pub sdk_version: u32,
+    #[prost(bool, tag = "5")]
     pub other: bool,
-    #[prost(uint64, tag = "5")]
+    #[prost(uint64, tag = "6")]
     pub count: u64,
 }
 /// A flag, for ever.
@@ -84,17 +87,20 @@ pub struct LastSeenRow {
     /// text
     #[prost(uint32, tag = "3")]
     pub application_version: u32,
-    /// text: name/version
+    /// text: name
     #[prost(uint32, tag = "4")]
     pub sdk: u32,
-    #[prost(bool, tag = "5")]
-    pub error: bool,
+    /// text
+    #[prost(uint32, tag = "5")]
+    pub sdk_version: u32,
     #[prost(bool, tag = "6")]
+    pub error: bool,
+    #[prost(bool, tag = "7")]
     pub other: bool,
     /// hours since 1970
-    #[prost(uint32, tag = "7")]
-    pub first: u32,
     #[prost(uint32, tag = "8")]
+    pub first: u32,
+    #[prost(uint32, tag = "9")]
     pub last: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
