@@ -70,7 +70,9 @@ impl Settings {
         );
         written.check()?;
         written.limits.check()?;
-        let generation = Generation::new(written.log.generation, TOPIC, written.log.partitions, counting::FOLD_VERSION);
+        let mut generation =
+            Generation::new(written.log.generation, TOPIC, written.log.partitions, counting::FOLD_VERSION);
+        generation.decode = written.limits.of_generation();
         Ok(Self {
             listen,
             data: written.data.clone(),
@@ -90,4 +92,17 @@ fn embedded(section: &str, kind: &str, others: &str) -> anyhow::Result<()> {
         bail!("{section} `{kind}` is not in this build (built with: embedded); set {section}.kind = \"embedded\"");
     }
     bail!("{section}.kind = {kind:?} is unknown; this build has: embedded");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_decide_the_parts_are_in_the_generation() {
+        let mut written = Written::default();
+        written.limits.events_max = 5;
+        let settings = Settings::understand(written).unwrap();
+        assert_eq!(settings.generation.decode.events_max, 5);
+    }
 }

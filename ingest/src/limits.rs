@@ -1,10 +1,12 @@
 //! The limits at the door: all of them, with their defaults, in one place.
 //!
 //! Always true here: these bound what one request, and all requests together, may make this process do; limits on which the
-//! numbers depend (lateness, rows of a cell) are of the generation instead, and lengths of keys of [`schemas::id`].
+//! numbers depend (lateness, rows of a cell) are of the generation instead, and lengths of keys of [`schemas::id`]. Those
+//! that decide which events of a payload become records are both: written here, fixed by [`Limits::of_generation`].
 
 use std::time::Duration;
 
+use schemas::generation::DecodeLimits;
 use serde::{Deserialize, Serialize};
 
 /// Limits of ingest; each is inclusive, its unit in its name.
@@ -146,6 +148,19 @@ impl Limits {
         }
     }
 
+    /// Those on which the parts of a payload depend: every process of a generation must have the same.
+    #[must_use]
+    pub fn of_generation(&self) -> DecodeLimits {
+        DecodeLimits {
+            events_max: self.events_max as u64,
+            event_bytes_max: self.event_bytes_max as u64,
+            depth_max: self.depth_max as u64,
+            count_max: self.count_max,
+            counters_max: self.counters_max as u64,
+            context_kinds_max: self.context_kinds_max as u64,
+        }
+    }
+
     /// How long a body may pause.
     pub(crate) fn body_idle(&self) -> Duration {
         Duration::from_secs(self.body_idle_seconds)
@@ -181,6 +196,28 @@ mod tests {
         assert_eq!((limits.header_bytes_max, limits.headers_max, limits.connections_max), (16_384, 64, 10_000));
         assert_eq!((limits.header_read_seconds, limits.body_idle_seconds, limits.request_seconds), (10, 10, 30));
         assert_eq!((limits.append_seconds, limits.count_max), (5, 1_000_000_000));
+    }
+
+    #[test]
+    fn what_decides_the_parts_is_the_generations() {
+        assert_eq!(Limits::default().of_generation(), DecodeLimits::default());
+        type Change = fn(&mut Limits);
+        let changes: [Change; 6] = [
+            |l| l.events_max += 1,
+            |l| l.event_bytes_max += 1,
+            |l| l.depth_max += 1,
+            |l| l.count_max -= 1,
+            |l| l.counters_max += 1,
+            |l| l.context_kinds_max += 1,
+        ];
+        let changed = changes.map(|change| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            limits.of_generation()
+        });
+        for (number, limits) in changed.iter().enumerate() {
+            assert!(*limits != DecodeLimits::default() && !changed[..number].contains(limits), "change {number}");
+        }
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl Reason {
         Self::Other,
     ];
 
-    /// The reason with this number; unknown numbers are [`Reason::Other`].
+    /// The reason with this number in a cell, where unknown ones are [`Reason::Other`]; a record with one is refused before.
     #[must_use]
     pub fn from_number(number: u32) -> Self {
         usize::try_from(number).ok().and_then(|n| Self::ALL.get(n)).copied().unwrap_or(Self::Other)

@@ -59,6 +59,37 @@ impl Default for ClockLimits {
     }
 }
 
+/// Limits of decoding: which events of a payload become its parts. Two processes that differ in one would cut the same
+/// payload, sent again, into other parts under the same ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Events of a payload: 10,000.
+    pub events_max: u64,
+    /// Bytes of JSON of an event: 64 KiB.
+    pub event_bytes_max: u64,
+    /// Nesting of a body: 32.
+    pub depth_max: u64,
+    /// Count of one counter: 10⁹.
+    pub count_max: u64,
+    /// Counters of a payload: 100,000.
+    pub counters_max: u64,
+    /// Kinds in one context: 64.
+    pub context_kinds_max: u64,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self {
+            events_max: 10_000,
+            event_bytes_max: 64 << 10,
+            depth_max: 32,
+            count_max: crate::event::COUNT_MAX,
+            counters_max: 100_000,
+            context_kinds_max: 64,
+        }
+    }
+}
+
 /// The row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
@@ -72,6 +103,8 @@ pub struct Generation {
     pub dedupe_records: u64,
     /// How times are judged.
     pub clock: ClockLimits,
+    /// What of a payload becomes its parts.
+    pub decode: DecodeLimits,
     /// How many rows a cell may have.
     pub fold: FoldLimits,
     /// Version of the fold; `counting` says which one it is.
@@ -113,6 +146,7 @@ impl Generation {
             partitions,
             dedupe_records: DEDUPE_RECORDS,
             clock: ClockLimits::default(),
+            decode: DecodeLimits::default(),
             fold: FoldLimits::default(),
             fold_version,
         }
@@ -142,13 +176,19 @@ impl Generation {
             last_seen_rows_max: self.fold.last_seen_rows_max,
             sdk_rows_max: self.fold.sdk_rows_max,
             texts_bytes_max: self.fold.texts_bytes_max,
+            events_max: self.decode.events_max,
+            event_bytes_max: self.decode.event_bytes_max,
+            depth_max: self.decode.depth_max,
+            count_max: self.decode.count_max,
+            counters_max: self.decode.counters_max,
+            context_kinds_max: self.decode.context_kinds_max,
         }
     }
 
     /// Compares this process's values with a stored row.
     ///
     /// # Errors
-    /// [`Disagreement`]: the bytes are no row, or the first value that differs, by name.
+    /// [`Disagreement`]: the bytes are no row, the first value that differs, by name, or values that this build cannot see.
     pub fn check(&self, row: &[u8]) -> Result<(), Disagreement> {
         let theirs = wire::Generation::decode(row).map_err(|e| NotAGeneration(e.to_string()))?;
         let named = |g: &wire::Generation| {
@@ -169,6 +209,12 @@ impl Generation {
                 ("last_seen_rows_max", g.last_seen_rows_max.to_string()),
                 ("sdk_rows_max", g.sdk_rows_max.to_string()),
                 ("texts_bytes_max", g.texts_bytes_max.to_string()),
+                ("events_max", g.events_max.to_string()),
+                ("event_bytes_max", g.event_bytes_max.to_string()),
+                ("depth_max", g.depth_max.to_string()),
+                ("count_max", g.count_max.to_string()),
+                ("counters_max", g.counters_max.to_string()),
+                ("context_kinds_max", g.context_kinds_max.to_string()),
             ]
         };
         for ((field, theirs), (_, ours)) in named(&theirs).into_iter().zip(named(&self.to_wire())) {
@@ -176,7 +222,8 @@ impl Generation {
                 return Err(Mismatch { number: self.number, field, theirs, ours }.into());
             }
         }
-        Ok(())
+        // Two rows that agree in all values have the same bytes, unless one has values that this build cannot see.
+        if *row == self.encode() { Ok(()) } else { Err(Disagreement::UnknownFields { number: self.number }) }
     }
 }
 
@@ -186,6 +233,12 @@ pub enum Disagreement {
     /// A value differs.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
+    /// The row has more than this build knows of.
+    #[error("generation {number} has fields this build does not know; use the build that made it, or a newer one")]
+    UnknownFields {
+        /// The generation.
+        number: u32,
+    },
     /// The row cannot be read.
     #[error(transparent)]
     Unreadable(#[from] NotAGeneration),
@@ -200,7 +253,7 @@ mod tests {
         let base = Generation::new(1, "flagstream.events", 4, 1);
         base.check(&base.encode()).unwrap();
         type Change = fn(&mut Generation);
-        let changes: [(&str, Change); 14] = [
+        let changes: [(&str, Change); 20] = [
             ("number", |g| g.number += 1),
             ("topic", |g| g.topic.push('x')),
             ("partitions", |g| g.partitions += 1),
@@ -215,6 +268,12 @@ mod tests {
             ("last_seen_rows_max", |g| g.fold.last_seen_rows_max += 1),
             ("sdk_rows_max", |g| g.fold.sdk_rows_max += 1),
             ("texts_bytes_max", |g| g.fold.texts_bytes_max += 1),
+            ("events_max", |g| g.decode.events_max += 1),
+            ("event_bytes_max", |g| g.decode.event_bytes_max += 1),
+            ("depth_max", |g| g.decode.depth_max += 1),
+            ("count_max", |g| g.decode.count_max += 1),
+            ("counters_max", |g| g.decode.counters_max += 1),
+            ("context_kinds_max", |g| g.decode.context_kinds_max += 1),
         ];
         for (field, change) in changes {
             let mut other = base.clone();
@@ -225,5 +284,15 @@ mod tests {
             }
         }
         assert!(matches!(base.check(b"\xff\xff"), Err(Disagreement::Unreadable(_))));
+    }
+
+    #[test]
+    fn a_value_that_only_newer_builds_know_is_not_overlooked() {
+        let base = Generation::new(1, "flagstream.events", 4, 1);
+        // Field 500, the number 1.
+        let newer = [&base.encode()[..], &[0xa0, 0x1f, 1]].concat();
+        let refused = base.check(&newer).unwrap_err();
+        assert_eq!(refused, Disagreement::UnknownFields { number: 1 });
+        assert!(refused.to_string().contains("fields this build does not know"), "{refused}");
     }
 }

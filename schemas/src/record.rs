@@ -89,7 +89,7 @@ impl Header {
     /// Reads a header.
     ///
     /// # Errors
-    /// [`RecordError`] when the bytes are no header of a version that this build knows.
+    /// [`RecordError`] when the bytes are no header of a version, a kind and reasons that this build knows.
     pub fn decode(bytes: &Bytes) -> Result<Self, RecordError> {
         let header = wire::Header::decode(bytes.clone()).map_err(|e| RecordError::Decode(e.to_string()))?;
         if header.version != VERSION {
@@ -109,13 +109,14 @@ impl Header {
             home: header.home,
             accepted: header.accepted,
             received_ms: header.received_ms,
-            rejected: read_numbers(&header.rejected),
-            carried: read_numbers(&header.carried),
+            rejected: read_numbers("rejected", &header.rejected)?,
+            carried: read_numbers("carried", &header.carried)?,
         })
     }
 
-    /// Reads what can be booked of a header whose version or kind this build does not know: field numbers never change
-    /// their meaning. `kind` of the answer means nothing; an id of an unknown kind is none.
+    /// Reads what can be booked of a header whose version, kind or reasons this build does not know: field numbers never
+    /// change their meaning. `kind` of the answer means nothing; an id of an unknown kind is none; numbers of unknown
+    /// reasons are left out, the record being a dead letter that holds them.
     #[must_use]
     pub fn salvage(bytes: &Bytes) -> Option<Self> {
         let header = wire::Header::decode(bytes.clone()).ok()?;
@@ -132,8 +133,8 @@ impl Header {
             home: header.home,
             accepted: header.accepted,
             received_ms: header.received_ms,
-            rejected: read_numbers(&header.rejected),
-            carried: read_numbers(&header.carried),
+            rejected: known_numbers(&header.rejected),
+            carried: known_numbers(&header.carried),
         })
     }
 
@@ -248,8 +249,16 @@ fn record_kind(number: u32) -> Result<RecordKind, RecordError> {
         .ok_or(RecordError::Value { field: "kind", value: number.into() })
 }
 
-/// Numbers of reasons that this build does not know are left out: they were counted by the build that knew them.
-fn read_numbers(numbers: &[wire::Number]) -> Rejections {
+/// A reason that this build does not know is refused: books without it would differ from those of a build that knows it.
+fn read_numbers(field: &'static str, numbers: &[wire::Number]) -> Result<Rejections, RecordError> {
+    match numbers.iter().find(|number| Rejection::from_number(number.reason).is_none()) {
+        Some(unknown) => Err(RecordError::Value { field, value: unknown.reason.into() }),
+        None => Ok(known_numbers(numbers)),
+    }
+}
+
+/// The numbers whose reasons this build knows.
+fn known_numbers(numbers: &[wire::Number]) -> Rejections {
     let mut rejections = Rejections::default();
     for number in numbers {
         if let Some(reason) = Rejection::from_number(number.reason) {

@@ -1,7 +1,9 @@
 //! From the columns of a record back to rows.
 //!
-//! Always true here: columns of a table have the same length and every text number points into `texts`, proved once in
-//! [`PayloadView::new`]; so reading rows cannot fail and builds nothing.
+//! Always true here: columns of a table have the same length, every text number points into `texts` and every number that
+//! stands for a meaning is one this build knows, proved once in [`PayloadView::new`]; so reading rows cannot fail and builds nothing.
+
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
@@ -328,6 +330,7 @@ impl PayloadView {
         let p = &self.payload;
         let top = [p.application, p.application_version, p.sdk, p.sdk_version, p.wrapper, p.instance];
         self.prove_texts("origin", &top)?;
+        prove_numbers("credential", &[p.credential], Credential::Server as u32..=Credential::ClientSide as u32)?;
         same("context_kind", p.context_kind.len(), &[p.context_number.len()])?;
         self.prove_keys("context_kind", &p.context_kind)?;
         for diagnostic in &p.diagnostics {
@@ -340,10 +343,12 @@ impl PayloadView {
             self.prove_keys("counts.flag", &t.flag)?;
             self.prove_texts("counts.value", &t.value)?;
             self.prove_variations("counts.variation", &t.variation)?;
+            prove_numbers("counts.marks", &t.marks, 0..=7)?;
         }
         if let Some(t) = &p.reasons {
             same("reasons", t.flag.len(), &[t.minute.len(), t.reason.len(), t.number.len()])?;
             self.prove_keys("reasons.flag", &t.flag)?;
+            prove_numbers("reasons.reason", &t.reason, 0..=Reason::Other as u32)?;
         }
         if let Some(t) = &p.exposures {
             same("exposures", t.flag.len(), &[t.variation.len(), t.version.len(), t.time.len(), t.contexts.len()])?;
@@ -356,6 +361,8 @@ impl PayloadView {
             same("conversions", t.key.len(), &columns)?;
             same("conversions", t.key.len(), &[t.contexts.len()])?;
             self.prove_keys("conversions.key", &t.key)?;
+            prove_numbers("conversions.kind", &t.kind, 1..=3)?;
+            prove_numbers("conversions.marks", &t.marks, 0..=3)?;
             self.prove_contexts("conversions", &t.contexts, &t.context_kind, &t.context_key)?;
         }
         if let Some(t) = &p.migrations {
@@ -364,6 +371,7 @@ impl PayloadView {
             same("migrations", t.flag.len(), &[t.latency_old_us.len(), t.latency_new_us.len()])?;
             self.prove_keys("migrations.flag", &t.flag)?;
             self.prove_variations("migrations.variation", &t.variation)?;
+            prove_numbers("migrations.marks", &t.marks, 0..=127)?;
         }
         Ok(())
     }
@@ -404,6 +412,14 @@ impl PayloadView {
         same(field, usize::try_from(total).unwrap_or(usize::MAX), &[kinds.len(), keys.len()])?;
         self.prove_keys(field, kinds)?;
         self.prove_texts(field, keys)
+    }
+}
+
+/// A number outside is of a newer build: folded as if it were another, it would give other cells than that build's.
+fn prove_numbers(field: &'static str, numbers: &[u32], known: RangeInclusive<u32>) -> Result<(), RecordError> {
+    match numbers.iter().find(|number| !known.contains(number)) {
+        Some(number) => Err(RecordError::Value { field, value: u64::from(*number) }),
+        None => Ok(()),
     }
 }
 

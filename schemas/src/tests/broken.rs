@@ -8,7 +8,7 @@ use super::describe;
 use super::payloads::{RECEIVED_MS, environment, full};
 use crate::log::{Append, Logged};
 use crate::record::{Header, PayloadView, RecordError, Stamp, decode_definition, decode_payload, encode};
-use crate::rejection::Rejections;
+use crate::rejection::{Rejection, Rejections};
 use crate::split::split;
 use crate::wire::record as wire;
 
@@ -74,7 +74,7 @@ fn indexes_outside_the_texts_and_uneven_columns_are_refused() {
     describe::payload(&view(Bytes::from(good.encode_to_vec())).unwrap());
     let beyond = u32::try_from(good.texts.len()).unwrap() + 1;
     type Break = fn(&mut wire::Payload, u32);
-    let breaks: [(&str, Break); 28] = [
+    let breaks: [(&str, Break); 35] = [
         ("origin", |p, beyond| p.sdk = beyond),
         ("origin", |p, beyond| p.wrapper = beyond),
         ("context_kind", |p, beyond| p.context_kind[0] = beyond),
@@ -90,6 +90,13 @@ fn indexes_outside_the_texts_and_uneven_columns_are_refused() {
         ("counts", |p, _| p.counts.as_mut().unwrap().element.clear()),
         ("counts", |p, _| p.counts.as_mut().unwrap().minute.clear()),
         ("reasons", |p, _| p.reasons.as_mut().unwrap().number.push(1)),
+        ("credential", |p, _| p.credential = 4),
+        ("credential", |p, _| p.credential = 0),
+        ("counts.marks", |p, _| p.counts.as_mut().unwrap().marks[0] |= 8),
+        ("reasons.reason", |p, _| p.reasons.as_mut().unwrap().reason[0] = 14),
+        ("conversions.kind", |p, _| p.conversions.as_mut().unwrap().kind[0] = 4),
+        ("conversions.marks", |p, _| p.conversions.as_mut().unwrap().marks[0] |= 4),
+        ("migrations.marks", |p, _| p.migrations.as_mut().unwrap().marks[0] |= 128),
         ("reasons.flag", |p, beyond| p.reasons.as_mut().unwrap().flag[0] = beyond),
         ("exposures", |p, _| p.exposures.as_mut().unwrap().contexts[0] = u32::MAX),
         ("exposures", |p, beyond| p.exposures.as_mut().unwrap().context_key[0] = beyond),
@@ -124,5 +131,12 @@ fn headers_of_other_builds_are_refused_by_name() {
     };
     assert_eq!(refused(|h| h.version = 2), RecordError::Version(2));
     assert_eq!(refused(|h| h.kind = 9), RecordError::Value { field: "kind", value: 9 });
+    const NOVEL: wire::Number = wire::Number { reason: 14, number: 1 };
+    assert_eq!(refused(|h| h.rejected = vec![NOVEL]), RecordError::Value { field: "rejected", value: 14 });
+    assert_eq!(refused(|h| h.carried = vec![NOVEL]), RecordError::Value { field: "carried", value: 14 });
+    let known = wire::Number { reason: 1, number: 2 };
+    let header = wire::Header { rejected: vec![known, NOVEL], ..header.clone() };
+    let salvaged = Header::salvage(&Bytes::from(header.encode_to_vec())).unwrap();
+    assert_eq!(salvaged.rejected.iter().collect::<Vec<_>>(), [(Rejection::UnknownKind, 2)]);
     assert_eq!(refused(|h| h.id_kind = 3), RecordError::Value { field: "id_kind", value: 3 });
 }

@@ -132,5 +132,11 @@ fn generation(row: &wire::Generation) -> Value {
         "last_seen_rows_max": row.last_seen_rows_max,
         "sdk_rows_max": row.sdk_rows_max,
         "texts_bytes_max": row.texts_bytes_max,
+        "events_max": row.events_max,
+        "event_bytes_max": row.event_bytes_max,
+        "depth_max": row.depth_max,
+        "count_max": row.count_max,
+        "counters_max": row.counters_max,
+        "context_kinds_max": row.context_kinds_max,
     })
 }

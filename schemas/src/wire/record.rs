@@ -275,4 +275,17 @@ pub struct Generation {
     pub sdk_rows_max: u32,
     #[prost(uint32, tag = "16")]
     pub texts_bytes_max: u32,
+    /// from here on: what of a payload becomes its parts
+    #[prost(uint64, tag = "17")]
+    pub events_max: u64,
+    #[prost(uint64, tag = "18")]
+    pub event_bytes_max: u64,
+    #[prost(uint64, tag = "19")]
+    pub depth_max: u64,
+    #[prost(uint64, tag = "20")]
+    pub count_max: u64,
+    #[prost(uint64, tag = "21")]
+    pub counters_max: u64,
+    #[prost(uint64, tag = "22")]
+    pub context_kinds_max: u64,
 }
