@@ -2,10 +2,25 @@
 //!
 //! Always true here: without the feature `testing` nothing can be switched.
 
-/// A rule of the fold or the worker that can be broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(any(test, feature = "testing")), allow(unreachable_pub, dead_code))]
-pub enum Break {
+/// The switches, and the list of them all: written once, so that no rule is left out of the tests that walk it.
+macro_rules! switches {
+    ($($(#[$doc:meta])+ $name:ident,)+) => {
+        /// A rule of the fold or the worker that can be broken.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[cfg_attr(not(any(test, feature = "testing")), allow(unreachable_pub, dead_code))]
+        pub enum Break {
+            $($(#[$doc])+ $name,)+
+        }
+
+        #[cfg(any(test, feature = "testing"))]
+        impl Break {
+            /// Every rule that can be broken.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+        }
+    };
+}
+
+switches! {
     /// Remembered ids are not saved.
     DedupeNotInState,
     /// Only copies that were counted renew the memory.

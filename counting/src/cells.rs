@@ -230,7 +230,7 @@ mod largest {
     pub(super) const ROW: usize = 4;
 }
 
-/// A variation whose name is owned by nobody here: for readers who keep it.
+/// The name of a variation, where that is what the SDK told of it.
 pub(crate) fn variation_name<'a>(variation: &StoredVariation<'a>) -> Option<&'a [u8]> {
     match variation {
         StoredVariation::Name(name) => Some(name),

@@ -9,6 +9,16 @@ pub(crate) mod world;
 
 use std::sync::Once;
 
+/// How many seeds a test tries: `FLAGSTREAM_SEEDS` where it is set, else as many as are quick. `--nocapture` shows it.
+pub(crate) fn seeds(quick: u64) -> u64 {
+    let seeds = match std::env::var("FLAGSTREAM_SEEDS") {
+        Ok(seeds) => seeds.parse().unwrap_or_else(|e| panic!("FLAGSTREAM_SEEDS = {seeds:?}: {e}; give a number")),
+        Err(_) => quick,
+    };
+    println!("{}: {seeds} seeds", std::thread::current().name().unwrap_or("a test"));
+    seeds
+}
+
 /// Panics that a test asked for say nothing; all others are told as ever.
 pub(crate) fn quiet_wanted_panics() {
     static ONCE: Once = Once::new();

@@ -172,6 +172,9 @@ impl<'r, 's> Gatherer<'r, 's> {
         Ok(Spot { flag: row.flag, hour, usage, last_seen })
     }
 
+    /// Reasons of full events. The flag is among the flags seen then, and its reasons stand in its usage cell; but last
+    /// seen is by evaluations counted: an event that its SDK kept out of the summaries is in no count, and moves neither
+    /// counts nor last seen. So a flag that has nothing but such events is found by its key, not in a list of flags.
     fn reasons(&mut self, view: &'r PayloadView) -> Result<(), Refusal> {
         for row in view.reasons() {
             let hour = hour_of(row.minute).ok_or_else(|| no_hour("a reason", row.minute))?;

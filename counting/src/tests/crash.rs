@@ -9,12 +9,13 @@ use schemas::cell::CellKey;
 use super::dice::Dice;
 use super::naive::{Counts, Facts, Naive, told};
 use super::payloads::{make_log, small_generation};
-use super::quiet_wanted_panics;
 use super::world::World;
+use super::{quiet_wanted_panics, seeds};
 use crate::Break;
 use crate::cells::Cell;
 use crate::worker::{Mode, Settings};
 
+/// How many logs are folded, unless the environment says otherwise.
 const SEEDS: u64 = 2_000;
 
 /// One seed: a log, workers that crash, and what must be true after every crash and at the end.
@@ -90,8 +91,9 @@ fn compare(world: &World, prefixes: &[Counts], compared: &mut Compared) -> Resul
 #[test]
 fn every_crash_leaves_exact_cells() {
     quiet_wanted_panics();
+    let seeds = seeds(SEEDS);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = |first: usize| (first as u64..SEEDS).step_by(threads);
+    let share = |first: usize| (first as u64..seeds).step_by(threads);
     let broken = std::thread::scope(|scope| {
         let shares: Vec<_> = (0..threads)
             .map(|first| {
@@ -108,26 +110,10 @@ fn every_crash_leaves_exact_cells() {
 #[test]
 fn every_broken_rule_is_noticed() {
     quiet_wanted_panics();
-    let rules = [
-        Break::DedupeNotInState,
-        Break::DedupeAgainstCounted,
-        Break::DedupeWithoutPart,
-        Break::NamesNotInState,
-        Break::LogTimeNotInState,
-        Break::CheckpointBeforeCells,
-        Break::StateBeforeCheckpoint,
-        Break::StateAsItIs,
-        Break::AdoptWithoutH,
-        Break::IgnoreH,
-        Break::FlushMidRecord,
-        Break::BeginAtCheckpoint,
-        Break::PoisonForgotten,
-    ];
-    for rule in rules {
-        let noticed = (0..SEEDS).find(|seed| run(*seed, Some(rule)).is_err());
-        if std::env::var_os("FLAGSTREAM_SEEDS").is_some() {
-            println!("{rule:?} is noticed at seed {noticed:?}");
-        }
-        assert!(noticed.is_some(), "{rule:?} breaks nothing in {SEEDS} seeds");
+    let seeds = seeds(SEEDS);
+    for &rule in Break::ALL {
+        let noticed = (0..seeds).find(|seed| run(*seed, Some(rule)).is_err());
+        println!("{rule:?} is noticed at seed {noticed:?}");
+        assert!(noticed.is_some(), "{rule:?} breaks nothing in {seeds} seeds");
     }
 }

@@ -7,8 +7,10 @@ use schemas::log::Logged;
 use schemas::stored::StoredCell;
 
 use super::dice::Dice;
+use super::naive::{Counts, Naive, told};
 use super::payloads::{Made, make_log, small_generation};
-use super::quiet_wanted_panics;
+use super::{quiet_wanted_panics, seeds};
+use crate::cells::Cell;
 use crate::held::Cells;
 use crate::state::State;
 use crate::worker::{Action, Assigned, Committed, Input, LogRange, Mode, Settings, Worker};
@@ -62,7 +64,7 @@ fn straight(made: &Made) -> Store {
 
 #[test]
 fn a_log_cut_anywhere_gives_the_same_bytes() {
-    for seed in 0..300 {
+    for seed in 0..seeds(300) {
         let made = made(seed);
         let dice = &mut Dice::new(seed + 1_000_000);
         let (mut worker, mut store) = (worker(&made), Store::new());
@@ -82,9 +84,34 @@ fn a_log_cut_anywhere_gives_the_same_bytes() {
     }
 }
 
+/// The naive fold of a log, under a budget of texts.
+fn naive(made: &Made, texts_bytes_max: u32) -> Counts {
+    let mut generation = small_generation();
+    generation.fold.texts_bytes_max = texts_bytes_max;
+    Naive::new(&generation, &made.panics_at).folded(&made.log).counts
+}
+
+#[test]
+fn the_naive_fold_agrees_also_where_the_budget_of_texts_decides() {
+    let (all, mut decided) = (seeds(200), 0);
+    let budget = small_generation().fold.texts_bytes_max;
+    for seed in 0..all {
+        let made = made(seed);
+        let expected = naive(&made, budget);
+        let store = straight(&made);
+        assert!(store.keys().eq(expected.keys()), "seed {seed}");
+        for (key, stored) in &store {
+            let facts = told(&Cell::decode(key.kind, &stored.value).unwrap());
+            assert_eq!(facts, *expected[key], "{key:?}, seed {seed}");
+        }
+        decided += u64::from(expected != naive(&made, 10_000));
+    }
+    assert!(decided > all / 2, "the budget decides in {decided} of {all} seeds");
+}
+
 #[test]
 fn the_same_log_again_changes_nothing() {
-    for seed in 0..100 {
+    for seed in 0..seeds(100) {
         let made = made(seed);
         let mut store = straight(&made);
         let before = store.clone();
@@ -102,7 +129,7 @@ fn the_same_log_again_changes_nothing() {
 #[test]
 fn applying_a_commit_is_total() {
     let generation = small_generation();
-    for seed in 0..200 {
+    for seed in 0..seeds(200) {
         let (made, dice) = (made(seed), &mut Dice::new(seed));
         let rules = crate::fold::Rules::new(generation.clone(), 0);
         let (mut state, mut cells) = (State::empty(1 + dice.below(9) as u64), Cells::default());

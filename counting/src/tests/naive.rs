@@ -1,6 +1,7 @@
 //! The naive fold: the rules said once more, as plainly as can be, with lists that are searched from the beginning.
 //!
-//! A cell is a list of facts (a text and a number). It shares no code with the fold but the reading of records.
+//! A cell is a list of facts (a text and a number), and beside it the names that have a place in its budget of texts. It
+//! shares no code with the fold but the reading of records.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use schemas::event::Credential;
 use schemas::generation::Generation;
 use schemas::id::Environment;
 use schemas::log::Logged;
-use schemas::record::{self, Header, PayloadView, RecordId, RecordKind};
+use schemas::record::{self, Header, PayloadView, RecordId, RecordKind, StoredVariation};
 use schemas::rejection::Rejections;
 
 use crate::cells::Cell;
@@ -24,7 +25,9 @@ pub(crate) type Counts = BTreeMap<CellKey, Rc<Facts>>;
 pub(crate) struct Naive {
     generation: Generation,
     panics_at: Vec<u64>,
-    counts: Counts,
+    pub(crate) counts: Counts,
+    /// The names that rows of a cell speak of.
+    texts: BTreeMap<CellKey, BTreeSet<Vec<u8>>>,
     ids: Vec<(u64, RecordId)>,
     names: BTreeMap<(Environment, bool), Vec<Vec<u8>>>,
     pub(crate) log_time_ms: i64,
@@ -38,6 +41,7 @@ impl Naive {
             generation: generation.clone(),
             panics_at: panics_at.to_vec(),
             counts: Counts::new(),
+            texts: BTreeMap::new(),
             ids: Vec::new(),
             names: BTreeMap::new(),
             log_time_ms: 0,
@@ -94,9 +98,15 @@ impl Naive {
     }
 
     fn facts(&mut self, kind: CellKind, environment: &Environment, name: CellName, window: i64) -> &mut Facts {
+        self.table(kind, environment, name, window).facts
+    }
+
+    fn table(&mut self, kind: CellKind, environment: &Environment, name: CellName, window: i64) -> Table<'_> {
         let window = u32::try_from(window).unwrap();
         let key = CellKey { generation: 1, partition: 0, kind, environment: environment.clone(), name, window };
-        Rc::make_mut(self.counts.entry(key).or_default())
+        let texts = self.texts.entry(key.clone()).or_default();
+        let budget = self.generation.fold.texts_bytes_max as usize;
+        Table { facts: Rc::make_mut(self.counts.entry(key).or_default()), texts, budget }
     }
 
     fn books(&mut self, header: &Header, what: &str, number: u64, rejected: &Rejections) {
@@ -134,18 +144,24 @@ impl Naive {
         for row in view.counts() {
             let name = self.name(environment, true, row.flag);
             let what = format!("{:?}", row.variation);
-            let usage = self.facts(CellKind::Usage, environment, name.clone(), row.minute.div_euclid(60));
-            let pair = first(usage, "pair", format!("{what} v{:?}", row.version), limits.usage_pairs_max);
+            let (variation, told) = (variation_name(row.variation), view.sdk_version());
+            let mut usage = self.table(CellKind::Usage, environment, name.clone(), row.minute.div_euclid(60));
+            let pair = usage.first("pair", format!("{what} v{:?}", row.version), &[variation], limits.usage_pairs_max);
+            let names = [variation, view.application(), view.sdk(), told];
+            let asked = format!("{what} by {application} with {sdk}");
+            let asked = usage.first("row", asked, &names, limits.usage_rows_max);
+            let usage = usage.facts;
             add(usage, format!("{pair} minute {}", row.minute.rem_euclid(60)), row.count);
             if row.estimated {
                 usage.insert(format!("{pair} estimated"), 1);
             }
-            let asked = first(usage, "row", format!("{what} by {application} with {sdk}"), limits.usage_rows_max);
             add(usage, asked, row.count);
             let hour = i128::from(row.minute.div_euclid(60));
-            let seen = self.facts(CellKind::LastSeen, environment, name, 0);
+            let mut seen = self.table(CellKind::LastSeen, environment, name, 0);
             let who = format!("{what} by {application} {version} with {sdk} error {}", row.error);
-            let who = first(seen, "row", who, limits.last_seen_rows_max);
+            let names = [variation, view.application(), view.application_version(), view.sdk(), told];
+            let who = seen.first("row", who, &names, limits.last_seen_rows_max);
+            let seen = seen.facts;
             let first = seen.entry(format!("{who} first")).or_insert(hour);
             *first = hour.min(*first);
             let last = seen.entry(format!("{who} last")).or_insert(hour);
@@ -183,8 +199,10 @@ impl Naive {
             reports.push((text(own.0), text(own.1), Some(dropped)));
         }
         for (sdk, version, dropped) in reports {
-            let sdks = self.facts(CellKind::Sdks, environment, CellName::None, day);
-            let row = first(sdks, "row", format!("{sdk} {version} in {application}"), limits.sdk_rows_max);
+            let mut sdks = self.table(CellKind::Sdks, environment, CellName::None, day);
+            let names = [&application, &sdk, &version].map(|name| name.as_bytes());
+            let row = sdks.first("row", format!("{sdk} {version} in {application}"), &names, limits.sdk_rows_max);
+            let sdks = sdks.facts;
             sdks.insert(format!("{row} hour {hour}"), 1);
             if let Some(dropped) = dropped {
                 add(sdks, format!("{row} diagnostics"), 1);
@@ -218,18 +236,47 @@ impl Naive {
     }
 }
 
-/// The row's own label for the first of them, the shared one for the rest.
-fn first(facts: &mut Facts, table: &str, label: String, most: u32) -> String {
-    let label = format!("{table} {label}");
-    let marker = format!("has {label}");
-    if !facts.contains_key(&marker) {
-        let of_table = format!("has {table} ");
-        if facts.range(of_table.clone()..).take_while(|(key, _)| key.starts_with(&of_table)).count() == most as usize {
-            return format!("the other {table}");
+/// A cell, with the names that it has paid for.
+struct Table<'a> {
+    facts: &'a mut Facts,
+    texts: &'a mut BTreeSet<Vec<u8>>,
+    budget: usize,
+}
+
+impl Table<'_> {
+    /// The row's own label for the first of them whose names fit the budget, the shared one for the rest.
+    fn first(&mut self, table: &str, label: String, names: &[&[u8]], most: u32) -> String {
+        let label = format!("{table} {label}");
+        let marker = format!("has {label}");
+        if !self.facts.contains_key(&marker) {
+            let of_table = format!("has {table} ");
+            let rows = self.facts.range(of_table.clone()..).take_while(|(key, _)| key.starts_with(&of_table)).count();
+            if rows == most as usize || !self.pays(names) {
+                return format!("the other {table}");
+            }
+            self.facts.insert(marker, 1);
         }
-        facts.insert(marker, 1);
+        label
     }
-    label
+
+    /// Takes in the names that are new, all or none: each costs its length and 4 bytes, the empty one nothing.
+    fn pays(&mut self, names: &[&[u8]]) -> bool {
+        let mut texts = self.texts.clone();
+        texts.extend(names.iter().filter(|name| !name.is_empty()).map(|name| name.to_vec()));
+        let fits = texts.iter().map(|text| text.len() + 4).sum::<usize>() <= self.budget;
+        if fits || texts == *self.texts {
+            *self.texts = texts;
+            return true;
+        }
+        false
+    }
+}
+
+fn variation_name(variation: StoredVariation<'_>) -> &[u8] {
+    match variation {
+        StoredVariation::Name(name) => name,
+        _ => b"",
+    }
 }
 
 fn add(facts: &mut Facts, label: String, number: u64) {

@@ -33,6 +33,7 @@ pub(crate) fn small_generation() -> Generation {
     generation.fold.usage_rows_max = 3;
     generation.fold.last_seen_rows_max = 3;
     generation.fold.sdk_rows_max = 2;
+    generation.fold.texts_bytes_max = 24;
     generation
 }
 
