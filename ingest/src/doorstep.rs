@@ -1,7 +1,7 @@
 //! What people should see at the door: first payloads, unknown keys, wrong paths, requests for flags, rejections.
 //!
 //! Always true here: every list is bounded and holds what came last; of a key that nobody knows no more is kept than its
-//! last four characters; what was seen again is counted and is no news. Strangers make at most one piece of news a second.
+//! last four characters, of a path no more than the words of SDKs' paths (the rest may be a key, or a person); what was seen again is counted and is no news. Strangers make at most one piece of news a second.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -17,8 +17,41 @@ use tokio::sync::watch;
 const STRANGERS_MAX: usize = 20;
 /// News remembered.
 const NEWS_MAX: usize = 100;
-/// Bytes of a path that are kept.
-const PATH_BYTES_MAX: usize = 120;
+/// Segments of a path that are shown.
+const SEGMENTS_MAX: usize = 8;
+/// The words of SDKs' paths. Whatever else stands in one may be a secret: `/bulk/<key>`, `/meval/<a user, in base64>`.
+const PATH_WORDS: [&str; 30] = [
+    "a",
+    "all",
+    "api",
+    "bulk",
+    "client",
+    "clientstream",
+    "context",
+    "contexts",
+    "delta",
+    "diagnostic",
+    "environment-document",
+    "eval",
+    "evalx",
+    "events",
+    "features",
+    "flags",
+    "frontend",
+    "goals",
+    "latest-all",
+    "meval",
+    "mobile",
+    "mping",
+    "msdk",
+    "ping",
+    "proxy",
+    "sdk",
+    "streaming",
+    "user",
+    "users",
+    "v1",
+];
 /// Strangers make news at most this often, in milliseconds.
 const STRANGERS_PACE_MS: i64 = 1_000;
 
@@ -295,7 +328,16 @@ fn last_four(credential: &[u8]) -> String {
 }
 
 fn shown_request(method: &str, path: &str) -> String {
-    format!("{} {}", &method[..method.floor_char_boundary(16)], &path[..path.floor_char_boundary(PATH_BYTES_MAX)])
+    let mut shown = format!("{} ", &method[..method.floor_char_boundary(16)]);
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    for segment in segments.by_ref().take(SEGMENTS_MAX) {
+        let is_known = PATH_WORDS.contains(&segment);
+        shown.extend(["/", if is_known { segment } else { "…" }]);
+    }
+    if segments.next().is_some() || path == "/" {
+        shown.push('/');
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -315,17 +357,33 @@ mod tests {
     }
 
     #[test]
+    fn of_a_path_only_words_of_sdks_are_kept() {
+        let shown = |path| shown_request("POST", path);
+        assert_eq!(shown("/meval/eyJrZXkiOiJib2IifQ=="), "POST /meval/…");
+        assert_eq!(shown("/sdk/evalx/5f01/contexts/eyJrZXkiOiJib2IifQ"), "POST /sdk/evalx/…/contexts/…");
+        assert_eq!(shown("/bulk/sdk-12345678-abcd"), "POST /bulk/…");
+        assert_eq!(shown("/proxied//bulk"), "POST /…/bulk");
+        assert_eq!((shown("/"), shown("/a/a/a/a/a/a/a/a/a")), ("POST /".into(), "POST /a/a/a/a/a/a/a/a/".into()));
+        let doorstep = Doorstep::default();
+        doorstep.wrong_path("POST", "/bulk/secret", "", 1);
+        doorstep.flag_delivery("GET", "/meval/secret", "", 5_000);
+        let all = format!("{doorstep:?} {:?}", doorstep.view());
+        assert!(all.contains("/meval/…") && !all.contains("secret"), "{all}");
+    }
+
+    #[test]
     fn lists_are_bounded_and_hold_the_last() {
         let doorstep = Doorstep::default();
         for number in 0..1_000_i64 {
             doorstep.unknown_key(Credential::Mobile, format!("mob-00000000-{number:04}").as_bytes(), "", number * 10);
-            doorstep.wrong_path("POST", &format!("/{number}/{}", "x".repeat(5_000)), &"y".repeat(999), number * 10);
+            let method = format!("POST{number}");
+            doorstep.wrong_path(&method, &"/environment-document".repeat(5_000), &"y".repeat(999), number * 10);
             doorstep.flag_delivery("GET", "/sdk/latest-all", "", number * 10);
         }
         let view = doorstep.view();
         assert_eq!((view.unknown_keys.len(), view.wrong_paths.len()), (STRANGERS_MAX, STRANGERS_MAX));
         assert_eq!(view.unknown_keys.last().unwrap().shown, "0999");
-        assert!(view.wrong_paths.iter().all(|path| path.shown.len() < 140 && path.agent.len() == 64));
+        assert!(view.wrong_paths.iter().all(|path| path.shown.len() < 200 && path.agent.len() == 64));
         assert_eq!(view.flag_delivery.len(), 1);
         assert_eq!(view.flag_delivery[0].times, 1_000);
         let (news, made) = doorstep.news_since(0);

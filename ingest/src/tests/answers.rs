@@ -99,7 +99,7 @@ async fn people_see_first_payloads_unknown_keys_and_wrong_paths() {
     bench.send(empty("POST", "/bulk/more").body("[]".into()).unwrap()).await;
     let (news, _) = tell(made);
     assert!(news[0].starts_with("unknown server key …wxyz;") && !news[0].contains("11-wxyz"), "{news:?}");
-    assert!(news[1].starts_with("no events are taken at POST /bulk/more;"), "{news:?}");
+    assert!(news[1].starts_with("no events are taken at POST /bulk/…;"), "{news:?}");
     assert_eq!(news.len(), 2);
     let metrics = bench.ingest.metrics();
     assert_eq!([202, 401, 400].map(|status| metrics.answers(status)), [2, 1, 1]);
