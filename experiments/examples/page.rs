@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use counting::cells::{BooksChange, Cell, Change, EventChange, LastSeenChange, SdkChange, UsageChange};
 use eventlog::memory::MemoryLog;
-use experiments::{Access, Arrivals, EnvironmentAccess, Serve, UnknownKey, router};
+use experiments::{Access, Arrivals, CaughtUp, EnvironmentAccess, Serve, UnknownKey, router};
 use schemas::cell::{CellKey, CellKind, CellName};
 use schemas::generation::FoldLimits;
 use schemas::id::Environment;
@@ -60,11 +60,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         access: Arc::new(move || Arc::clone(&access)),
         clock_ms: Arc::new(self::now_ms),
         arrivals: Arc::new(move || if empty { arrivals(now_ms) } else { Arrivals::default() }),
-        dead_letters: Arc::new(|| Box::pin(std::future::ready(Ok(Vec::new())))),
+        dead_letters: Arc::new(|_, _| Box::pin(std::future::ready(Ok((Vec::new(), 0))))),
+        caught_up: CaughtUp::default(),
         dedupe_age_ms: Arc::new(|_| None),
         metrics: Arc::new(String::new),
         ready: Arc::new(|| Ok(())),
         address,
+        data: "flagstream-data".to_owned(),
         keys_file: "flagstream-data/keys.toml".to_owned(),
         request_prefix: "page".to_owned(),
     };

@@ -1,23 +1,53 @@
 //! What has come to the door: what someone who waits for the first event needs to see.
 //!
 //! Always true here: plain values, which the binary fills from ingest (services never import each other); texts are
-//! foreign and are escaped where they are shown; a key appears by its last four characters only.
+//! foreign and are escaped where they are shown; a key appears by its last four characters only; who may read one
+//! environment is shown what came for that one, and nothing of what came for none.
 
+use std::collections::HashMap;
+
+use schemas::id::Environment;
 use schemas::rejection::Rejections;
+
+use crate::access::Grant;
 
 /// What ingest has seen since it started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Arrivals {
-    /// The first payload that was accepted.
-    pub first_payload: Option<FirstPayload>,
+    /// The first payload of each environment that was accepted.
+    pub first_payloads: HashMap<Environment, FirstPayload>,
+    /// What was refused of each environment, by reason.
+    pub rejections: HashMap<Environment, Rejections>,
     /// Keys that the key table does not know, newest first; ingest bounds the list.
     pub unknown_keys: Vec<UnknownKey>,
     /// Paths that no SDK sends events to, with how often each was asked for.
     pub wrong_paths: Vec<(String, u64)>,
     /// Requests for flags (`/all`, `/sdk/…`): path and how often. Flagstream takes events only.
     pub flag_delivery: Vec<(String, u64)>,
-    /// What was refused, by reason.
-    pub rejections: Rejections,
+}
+
+/// What one reader of an environment may see of it.
+#[derive(Debug, Default)]
+pub(crate) struct AtDoor {
+    pub(crate) first_payload: Option<FirstPayload>,
+    pub(crate) rejections: Rejections,
+    pub(crate) unknown_keys: Vec<UnknownKey>,
+    pub(crate) wrong_paths: Vec<(String, u64)>,
+    pub(crate) flag_delivery: Vec<(String, u64)>,
+}
+
+impl Arrivals {
+    /// What a holder of this grant sees at the page of this environment: keys and paths may be anybody's, so that they are
+    /// for those alone who may read everything.
+    pub(crate) fn at_door(self, environment: &Environment, grant: &Grant) -> AtDoor {
+        let first_payload = self.first_payloads.get(environment).cloned();
+        let rejections = self.rejections.get(environment).cloned().unwrap_or_default();
+        let Self { unknown_keys, wrong_paths, flag_delivery, .. } = self;
+        match grant {
+            Grant::All => AtDoor { first_payload, rejections, unknown_keys, wrong_paths, flag_delivery },
+            Grant::Some(_) => AtDoor { first_payload, rejections, ..AtDoor::default() },
+        }
+    }
 }
 
 /// The first payload.

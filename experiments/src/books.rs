@@ -1,6 +1,7 @@
 //! `GET …/books?day=YYYY-MM-DD`: where every event of a day went.
 //!
-//! Always true here: `accepted = counted + duplicate + late + poison` in every answer, because it is so in every cell;
+//! Always true here: `accepted = counted + duplicate + late + poison` in every answer, because it is so in every cell
+//! (unless a counter has stopped, which `saturated` tells);
 //! the day is the UTC day of receipt.
 
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ struct Answer {
     rejected: BTreeMap<&'static str, u64>,
     clamped: u64,
     without_id: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    saturated: bool,
 }
 
 pub(crate) async fn books(
@@ -71,6 +74,7 @@ pub(crate) async fn books(
         rejected: numbers.rejected.iter().map(|(reason, number)| (reason.code(), number)).collect(),
         clamped: numbers.clamped,
         without_id: numbers.without_id,
+        saturated: books.saturated(),
     })
 }
 

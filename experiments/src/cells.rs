@@ -8,13 +8,14 @@ use std::borrow::Cow;
 
 use counting::cells::{Books, CellError, Events, LastSeen, Sdks, Usage};
 use schemas::record::StoredVariation;
-use serde::Serialize;
-use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
 
 use crate::refusal::Refusal;
 
-/// What was served. The order is the order of answers: indices, names, then the caller's own default.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What was served. The order is the order of answers: indices, names, then the caller's own default. In answers a number,
+/// a text or null.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
 pub(crate) enum Served {
     Index(u32),
     Name(String),
@@ -27,16 +28,6 @@ impl From<StoredVariation<'_>> for Served {
             StoredVariation::Index(index) => Self::Index(index),
             StoredVariation::Name(name) => Self::Name(text(name).into_owned()),
             StoredVariation::Default => Self::Default,
-        }
-    }
-}
-
-impl Serialize for Served {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Index(index) => serializer.serialize_u32(*index),
-            Self::Name(name) => serializer.serialize_str(name),
-            Self::Default => serializer.serialize_none(),
         }
     }
 }

@@ -4,31 +4,29 @@
 //! group; an item has a count above 0; a page's token holds the first page's interval, so that all pages tell of the
 //! same time.
 
-use std::collections::HashMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use schemas::cell::CellName;
+use schemas::event::Reason;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::Serve;
 use crate::cells::{Served, sdk_shown, text};
-use crate::interval::{DAY_MS, Interval, MINUTE_MS, Step, hour_ms};
+use crate::interval::{DAY_MS, Interval, Step};
+use crate::paging::{self, List};
 use crate::parameters::Parameters;
 use crate::reading::Reader;
 use crate::refusal::Refusal;
-use crate::request::{Caller, Segments, json, link};
-use crate::tally::{FlagTally, Group, Grouping, Span, Tally, last_minutes, tallies};
+use crate::request::{Caller, Segments, json};
+use crate::tally::{FlagTally, Group, Grouping, LastMinutes, Span, Tally, last_minutes, tallies};
 
-/// Rows (points of series, or items without one) of one answer.
+/// Rows (points of series, or items without one) of one answer: a page ends where they are full.
 pub(crate) const ROWS_MAX: usize = 10_000;
-/// Items of one answer.
-pub(crate) const ITEMS_MAX: usize = 1_000;
 const KNOWN: [&str; 7] = ["flag", "from", "to", "granularity", "groupBy", "limit", "continuationToken"];
 const GROUPS: &str = "variation, version, application, sdk or reason, or several with commas";
 
@@ -40,31 +38,30 @@ struct Question {
     /// The words of `groupBy`.
     words: Vec<String>,
     limit: usize,
-    start: Option<Token>,
+    behind: Option<Token>,
     /// Parameters to be repeated in the link to the next page.
     repeated: String,
 }
 
-/// Where a page begins: the interval of the first page, the flag (`None` = those beyond the limit), and how many of its
-/// items the pages before it had.
+/// Behind what a page begins: the interval of the first page, and the last item's flag (`None` = those beyond the limit)
+/// and group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
-struct Token(i64, i64, Option<String>, usize);
+struct Token(i64, i64, Option<String>, Place);
+
+/// A group, as a token has it: other, variation, version, application, SDK, number of the reason. What the grouping does not
+/// ask for means nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+struct Place(bool, Served, Option<u64>, Option<String>, Option<(String, String)>, Option<u8>);
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
-    as_of: i64,
-    complete: bool,
+struct Head<'a> {
     from: i64,
     to: i64,
     granularity: &'a str,
     group_by: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     basis: Option<&'a str>,
-    items: Vec<Item>,
-    total_count: usize,
-    #[serde(rename = "_links")]
-    links: serde_json::Value,
 }
 
 #[derive(Serialize)]
@@ -89,9 +86,13 @@ struct Item {
     other: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     estimated: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    saturated: bool,
     count: u64,
     first_seen: Option<i64>,
     last_seen: Option<i64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    seen_bound: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     series: Option<Vec<(i64, u64)>>,
 }
@@ -106,29 +107,19 @@ pub(crate) async fn evaluations(
     let reader = Reader::open(&serve, environment, caller.now_ms).await?;
     let flags = tallies(&reader, question.flag.as_ref(), question.span, question.grouping).await?;
     let total_count = flags.iter().map(|flag| flag.groups.len()).sum();
-    let (page, next) = question.page(&flags);
+    let (page, next) = question.page(&flags)?;
     let minutes = question.last_minutes(&reader, &page).await?;
     let items: Vec<Item> = page.iter().map(|row| question.item(row, &minutes)).collect();
-    let rows: usize = items.iter().map(|item| item.series.as_ref().map_or(1, |series| series.len().max(1))).sum();
-    if rows > ROWS_MAX {
-        return Err(Refusal::too_much(format!(
-            "the answer would have {rows} rows, at most {ROWS_MAX} are given; take a shorter interval, a coarser \
-             `granularity` or a lower `limit`"
-        )));
-    }
     let Interval { from_ms: from, to_ms: to } = question.span.interval;
-    json(&Answer {
-        as_of: reader.progress.as_of_ms,
-        complete: reader.progress.complete,
+    let head = Head {
         from,
         to,
         granularity: question.granularity(),
         group_by: &question.words,
         basis: question.grouping.reason.then_some("full events only"),
-        items,
-        total_count,
-        links: link(next.map(|token| question.href(caller.uri.path(), &token)).as_deref()),
-    })
+    };
+    let next = next.map(|token| paging::next(caller.uri.path(), &question.repeated, &token));
+    json(&List::new(reader.progress, head, items, total_count, next))
 }
 
 /// A flag, one of its groups and what was counted of it.
@@ -143,22 +134,21 @@ impl Question {
             let allowed = "total, hour or day by application, sdk or reason: minutes are not kept by these";
             return Err(Refusal::parameter("granularity", "minute", allowed));
         }
-        let limit = given.number("limit", 100, ITEMS_MAX)?;
+        let limit = paging::limit(&mut given)?;
         let (from, to) = (given.time("from")?, given.time("to")?);
-        let start = given.text("continuationToken").map(|text| Token::read(&text)).transpose()?;
+        let behind: Option<Token> = paging::token(&mut given)?;
         given.end(&KNOWN)?;
-        let (from, to) = match &start {
-            Some(Token(from, to, ..)) => (Some(*from), Some(*to)),
-            None => (from, to),
+        let interval = match &behind {
+            Some(Token(from, to, ..)) => Interval::of_token(*from, *to)?,
+            None => Interval::ask(from, to, now_ms, DAY_MS, grouping.unit_ms())?,
         };
-        let interval = Interval::ask(from, to, now_ms, DAY_MS, grouping.unit_ms())?;
         let mut question = Self {
             flag: flag.clone().map(|flag| CellName::Key(flag.into())),
             span: Span { interval, step },
             grouping,
             words,
             limit,
-            start,
+            behind,
             repeated: String::new(),
         };
         question.repeated =
@@ -173,37 +163,53 @@ impl Question {
         Step::WORDS.iter().find(|(_, step)| *step == self.span.step).map_or("total", |(word, _)| word)
     }
 
-    fn href(&self, path: &str, token: &Token) -> String {
-        format!("{path}?{}&continuationToken={}", self.repeated, token.write())
-    }
-
-    /// The rows of this page, and where the next begins.
-    fn page<'a>(&self, flags: &'a [FlagTally]) -> (Vec<Row<'a>>, Option<Token>) {
-        let (first, given) = match &self.start {
-            Some(Token(_, _, name, given)) => (Some(cell_name(name.as_deref())), *given),
-            None => (None, 0),
-        };
-        let skipped = |flag: &FlagTally| first.as_ref().filter(|first| **first == flag.name).map_or(0, |_| given);
-        let flags = flags.iter().filter(|flag| first.as_ref().is_none_or(|first| in_order(first, &flag.name)));
-        let rows = flags.flat_map(|flag| {
-            let rows = flag.groups.iter().enumerate().skip(skipped(flag));
-            rows.map(move |(place, (group, tally))| (place, (flag, group, tally)))
+    /// The rows of this page, and the token of its last when there are more: it ends at the limit of items, or where one
+    /// more would be beyond [`ROWS_MAX`].
+    fn page<'a>(&self, flags: &'a [FlagTally]) -> Result<(Vec<Row<'a>>, Option<Token>), Refusal> {
+        let behind = self
+            .behind
+            .as_ref()
+            .map(|Token(_, _, flag, place)| (cell_name(flag.as_deref()), place.group(self.grouping)));
+        let rows = flags.iter().flat_map(|flag| {
+            let from = match &behind {
+                Some((name, group)) if *name == flag.name => Bound::Excluded(group),
+                _ => Bound::Unbounded,
+            };
+            let passed = behind.as_ref().is_some_and(|(name, _)| !in_order(name, &flag.name));
+            let rows = flag.groups.range((from, Bound::Unbounded));
+            rows.filter(move |_| !passed).map(move |(group, tally)| (flag, group, tally))
         });
         let mut rows = rows.peekable();
-        let page: Vec<Row<'a>> = rows.by_ref().take(self.limit).map(|(_, row)| row).collect();
+        let mut page: Vec<Row<'a>> = Vec::new();
+        let mut full = 0;
+        while let Some(row) = rows.next_if(|row| page.len() < self.limit && full + self.points(row) <= ROWS_MAX) {
+            full += self.points(&row);
+            page.push(row);
+        }
         let Interval { from_ms, to_ms } = self.span.interval;
-        let next = rows.peek().map(|(place, (flag, ..))| Token(from_ms, to_ms, flag_key(&flag.name), *place));
-        (page, next)
+        let next = match (rows.peek(), page.last()) {
+            (None, _) => None,
+            (Some(_), Some((flag, group, _))) => Some(Token(from_ms, to_ms, flag_key(&flag.name), Place::of(group))),
+            (Some(row), None) => {
+                return Err(Refusal::too_much(format!(
+                    "one series would have {} points, at most {ROWS_MAX} are given; take a shorter interval or a coarser \
+                     `granularity`",
+                    self.points(row)
+                )));
+            }
+        };
+        Ok((page, next))
+    }
+
+    /// What a row takes of [`ROWS_MAX`].
+    fn points(&self, (_, _, tally): &Row<'_>) -> usize {
+        if self.span.step == Step::Total { 1 } else { tally.series.len().max(1) }
     }
 
     /// Last minutes of the page's variations; empty where they are not asked for or not kept.
-    async fn last_minutes(
-        &self,
-        reader: &Reader<'_>,
-        page: &[Row<'_>],
-    ) -> Result<HashMap<(CellName, u32, Served), i64>, Refusal> {
+    async fn last_minutes(&self, reader: &Reader<'_>, page: &[Row<'_>]) -> Result<LastMinutes, Refusal> {
         if self.grouping != Grouping::BY_VARIATION {
-            return Ok(HashMap::new());
+            return Ok(LastMinutes::new());
         }
         let mut hours: Vec<(CellName, u32)> =
             page.iter().filter_map(|(flag, group, _)| Some((flag.name.clone(), flag.seen(group)?.1))).collect();
@@ -211,12 +217,8 @@ impl Question {
         last_minutes(reader, &hours).await
     }
 
-    fn item(&self, (flag, group, tally): &Row<'_>, minutes: &HashMap<(CellName, u32, Served), i64>) -> Item {
-        let seen = flag.seen(group);
-        let minute = || {
-            let served = group.served.clone()?;
-            minutes.get(&(flag.name.clone(), seen?.1, served)).copied()
-        };
+    fn item(&self, (flag, group, tally): &Row<'_>, minutes: &LastMinutes) -> Item {
+        let sight = flag.sight(group, minutes);
         let by = |wanted: bool, name: Option<String>| wanted.then(|| name.filter(|name| !name.is_empty()));
         let sdk = group.sdk.as_ref().map(|(name, version)| sdk_shown(name, version));
         let value = group.served.as_ref().and_then(|served| flag.value(served));
@@ -228,12 +230,14 @@ impl Question {
             version: self.grouping.version.then(|| group.version.flatten()),
             application: by(self.grouping.application, group.application.clone()),
             sdk: by(self.grouping.sdk, sdk),
-            reason: group.reason.map(schemas::event::Reason::name),
+            reason: group.reason.map(Reason::name),
             other: group.other || flag.name == CellName::Other,
             estimated: tally.estimated,
             count: tally.count,
-            first_seen: seen.map(|(first, _)| hour_ms(first)),
-            last_seen: minute().or(seen.map(|(_, last)| hour_ms(last))),
+            saturated: tally.saturated,
+            first_seen: sight.map(|sight| sight.first_ms),
+            last_seen: sight.map(|sight| sight.last_ms),
+            seen_bound: sight.is_some_and(|sight| sight.bound),
             series: (self.span.step != Step::Total).then(|| tally.series.iter().map(|(ms, n)| (*ms, *n)).collect()),
         }
     }
@@ -272,21 +276,26 @@ fn group_by(text: Option<String>) -> Result<(Grouping, Vec<String>), Refusal> {
     Ok((grouping, words))
 }
 
-impl Token {
-    fn read(text: &str) -> Result<Self, Refusal> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-        let token = bytes.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
-        let sound = |token: &Self| {
-            let times = 0..=crate::parameters::TIME_MS_MAX + MINUTE_MS * 60;
-            times.contains(&token.0) && times.contains(&token.1)
-        };
-        token.filter(sound).ok_or_else(|| {
-            Refusal::parameter("continuationToken", text, "what `_links.next.href` of the page before had")
-        })
+impl Place {
+    fn of(group: &Group) -> Self {
+        let Group { other, served, version, application, sdk, reason } = group.clone();
+        let served = served.unwrap_or(Served::Default);
+        Self(other, served, version.flatten(), application, sdk, reason.map(|reason| reason as u8))
     }
 
-    fn write(&self) -> String {
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+    fn group(&self, grouping: Grouping) -> Group {
+        let Self(other, served, version, application, sdk, reason) = self.clone();
+        if other {
+            return Group { other, ..Group::default() };
+        }
+        Group {
+            other,
+            served: grouping.variation.then_some(served),
+            version: grouping.version.then_some(version),
+            application,
+            sdk,
+            reason: reason.map(|number| Reason::from_number(number.into())),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use crate::parameters::TIME_MS_MAX;
 use crate::refusal::Refusal;
 
 pub(crate) const MINUTE_MS: i64 = 60_000;
@@ -54,6 +55,19 @@ impl Interval {
             return Err(Refusal::parameter("from", &from.to_string(), &allowed));
         }
         Ok(Self { from_ms: from, to_ms }.rounded(unit_ms))
+    }
+
+    /// The interval that a page's token holds, as it is: it was rounded, and so may be longer than may be asked for. A token
+    /// that no page can have had is refused.
+    pub(crate) fn of_token(from_ms: i64, to_ms: i64) -> Result<Self, Refusal> {
+        let longest_ms = DAYS_MAX * DAY_MS + AHEAD_MS + 2 * HOUR_MS;
+        let times = 0..=TIME_MS_MAX + HOUR_MS;
+        let sound = times.contains(&from_ms) && times.contains(&to_ms) && from_ms < to_ms;
+        if sound && to_ms - from_ms <= longest_ms {
+            return Ok(Self { from_ms, to_ms });
+        }
+        let held = format!("one of [{from_ms}, {to_ms})");
+        Err(Refusal::parameter("continuationToken", &held, "what `_links.next.href` of the page before had"))
     }
 
     fn rounded(self, unit_ms: i64) -> Self {

@@ -60,6 +60,10 @@ struct VariationMetadata {
     default: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     other: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    estimated: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    saturated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Box<RawValue>>,
 }
@@ -96,6 +100,8 @@ pub(crate) async fn evaluations(
             variation: group.served.clone(),
             default: group.served == Some(Served::Default),
             other: group.other,
+            estimated: counts.estimated,
+            saturated: counts.saturated,
             value: value.and_then(|value| RawValue::from_string(value).ok()),
         });
         columns.push(in_buckets(&counts.series, &buckets));

@@ -21,6 +21,7 @@ mod interval;
 mod launchdarkly;
 mod openapi;
 mod page;
+mod paging;
 mod parameters;
 mod pipeline;
 mod probes;
@@ -34,11 +35,16 @@ mod tests;
 
 pub use access::{Access, EnvironmentAccess, KeyHash, hash_key};
 pub use arrivals::{Arrivals, FirstPayload, UnknownKey};
-pub use pipeline::DeadLetter;
+pub use pipeline::{DeadLetter, Place};
+pub use reading::CaughtUp;
 pub use routes::router;
 
 /// Something asked of the binary at each request.
 pub type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
+
+/// Asks for dead letters: at most so many, behind this place (`None` = from the newest on).
+pub type AskDeadLetters =
+    Arc<dyn Fn(usize, Option<Place>) -> BoxFuture<'static, Result<(Vec<DeadLetter>, usize), String>> + Send + Sync>;
 
 /// What the service reads from, and what the binary tells it.
 pub struct Serve {
@@ -56,8 +62,11 @@ pub struct Serve {
     pub clock_ms: Ask<i64>,
     /// What has come to the door.
     pub arrivals: Ask<Arrivals>,
-    /// Dead letters, newest first.
-    pub dead_letters: Ask<BoxFuture<'static, Result<Vec<DeadLetter>, String>>>,
+    /// Dead letters, newest first ([`DeadLetter::place`] falling): so many at most, of those behind this place, and how many
+    /// there are in all.
+    pub dead_letters: AskDeadLetters,
+    /// When each partition was last seen without lag; begins empty.
+    pub caught_up: CaughtUp,
     /// How far back, in milliseconds, a partition remembers payload ids; `None` = it remembers all it ever had, or it is
     /// not folded here.
     pub dedupe_age_ms: Arc<dyn Fn(u32) -> Option<u64> + Send + Sync>,
@@ -67,6 +76,8 @@ pub struct Serve {
     pub ready: Ask<Result<(), String>>,
     /// Where SDKs and people reach this server: `http://127.0.0.1:8080`.
     pub address: String,
+    /// The data directory, for the command that admits a key; empty = the command's own default.
+    pub data: String,
     /// Where the SDK keys lie, for people: `flagstream-data/keys.toml`; empty = not told.
     pub keys_file: String,
     /// What request ids begin with: something of this process alone.

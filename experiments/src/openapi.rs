@@ -82,9 +82,11 @@ const STEP: Parameter = ("granularity", "string", "minute, hour or day; default 
 const GROUP_BY: Parameter = (
     "groupBy",
     "string",
-    "variation (default), version, application, sdk, with commas, or reason; the last three by whole hours",
+    "variation (default), version, application, sdk, with commas, or reason; the last three by whole hours. A flag that \
+     had full events only has counts by reason alone, and is found by `flag` alone",
 );
-const LIMIT: Parameter = ("limit", "integer", "items of one answer: default 100, at most 1000");
+const LIMIT: Parameter =
+    ("limit", "integer", "items of one answer: default 100, at most 1000; fewer come where its 10,000 points are full");
 const TOKEN: Parameter = ("continuationToken", "string", "from `_links.next.href` of the page before");
 const DAY: Parameter = ("day", "string", "a UTC day as YYYY-MM-DD; default today");
 const TZ: Parameter = ("tz", "string", "IANA time zone for breaks between days; default UTC");
@@ -149,8 +151,16 @@ fn schemas() -> Value {
             "value": { "description": "newest value of the variation" }, "version": { "type": ["integer", "null"] },
             "application": maybe_text, "sdk": maybe_text, "reason": text,
             "other": { "type": "boolean", "description": "what is beyond a limit of rows (or of flags: flag is null)" },
-            "estimated": { "type": "boolean", "description": "some of it was sampled by the SDK" },
-            "count": count, "firstSeen": maybe_time, "lastSeen": maybe_time,
+            "estimated": { "type": "boolean", "description": "some of it was sampled by the SDK; by application and SDK: may have \
+                been, since the hours that are kept do not tell which row was; not known by reason" },
+            "saturated": { "type": "boolean", "description": "a counter has stopped: the count is a lower bound" },
+            "count": count,
+            "firstSeen": { "type": ["integer", "null"], "format": "int64",
+                "description": "to the hour; null where it is not kept: by version and reason" },
+            "lastSeen": { "type": ["integer", "null"], "format": "int64",
+                "description": "to the minute where that is known; null where it is not kept: by version and reason" },
+            "seenBound": { "type": "boolean", "description": "the flag's rows of last seen are full: firstSeen is the \
+                latest that it can be, lastSeen the earliest" },
             "series": { "type": "array", "description": "[start of bucket, count]; empty buckets are left out",
                 "items": { "type": "array", "items": { "type": "integer" }, "minItems": 2, "maxItems": 2 } }
         }),
@@ -165,24 +175,28 @@ fn schemas() -> Value {
         }),
     );
     let event = object(
-        json!({ "key": maybe_text, "other": flag, "count": count, "metricCount": count,
+        json!({ "key": maybe_text, "other": flag, "saturated": flag, "count": count, "metricCount": count,
             "metricSum": { "type": "number", "description": "exact, in up to 6 decimals" } }),
         &["key", "count", "metricCount", "metricSum"],
     );
-    let letter = json!({ "partition": count, "offset": count, "environment": maybe_text, "reason": text,
+    let letter = json!({ "generation": count, "partition": count, "offset": count, "environment": maybe_text, "reason": text,
         "receivedMs": time, "bytes": count });
     let partition = json!({ "partition": count, "first": count, "end": count, "position": count, "lag": count,
         "logTime": maybe_time, "dedupeAgeMs": { "type": ["integer", "null"] } });
-    let lag = json!({ "records": count, "seconds": { "type": "number" } });
+    let lag = json!({ "records": count, "seconds": { "type": "number",
+        "description": "for how long the oldest of them has waited at most; 0 without lag. The bound is the nearer the more \
+            often health or a page is asked for: idle time before the first ask may be in it" } });
     json!({
         "Evaluations": list(evaluation, evaluations),
         "Events": list(event, interval),
-        "Books": all(json!({
+        "Books": object(json!({
             "asOf": time, "complete": flag, "day": text, "from": time, "to": time,
             "accepted": { "type": "integer", "description": "counted + duplicate + late + poison, exactly" },
             "counted": count, "duplicate": count, "late": count, "poison": count,
-            "rejected": { "type": "object", "additionalProperties": count }, "clamped": count, "withoutId": count
-        })),
+            "rejected": { "type": "object", "additionalProperties": count }, "clamped": count, "withoutId": count,
+            "saturated": { "type": "boolean", "description": "a counter has stopped: its number is a lower bound" }
+        }), &["asOf", "complete", "day", "from", "to", "accepted", "counted", "duplicate", "late", "poison", "rejected",
+            "clamped", "withoutId"]),
         "Health": object(
             json!({
                 "asOf": time, "complete": flag, "lag": all(lag),

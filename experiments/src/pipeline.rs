@@ -1,7 +1,9 @@
 //! `GET /v1/pipeline/health` and `/dead-letters`: how far the numbers lag, and what could not be folded. Admin keys only.
 //!
 //! Always true here: lag is the number of records between the log's end and what is durable in the store; once it is 0,
-//! reads include everything answered 2xx before.
+//! reads include everything answered 2xx before. For how long the oldest of them has waited is not known without reading
+//! the log: `lag.seconds` is the least time that it cannot exceed. Idle time counts in it only until somebody asks: each
+//! answer and each refresh of a page that finds a partition without lag sets its time anew.
 
 use std::sync::Arc;
 
@@ -12,18 +14,24 @@ use serde::Serialize;
 
 use crate::Serve;
 use crate::interval::MINUTE_MS;
+use crate::paging::{self, List};
 use crate::parameters::Parameters;
-use crate::reading::{Progress, Standing, standings};
+use crate::reading::{CaughtUp, Progress, Standing, standings};
 use crate::refusal::Refusal;
-use crate::request::{Caller, json, link};
+use crate::request::{Caller, json};
 
 /// Below this age of the dedupe window a re-send may be counted twice.
 pub(crate) const DEDUPE_AGE_MS_MIN: u64 = 2 * MINUTE_MS.unsigned_abs();
+
+/// Where a dead letter's record stands: generation, partition, offset.
+pub type Place = (u32, u32, u64);
 
 /// A record that could not be folded; its bytes are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
+    /// Number of its generation.
+    pub generation: u32,
     /// Its partition.
     pub partition: u32,
     /// Its offset there.
@@ -36,6 +44,14 @@ pub struct DeadLetter {
     pub received_ms: i64,
     /// Its size in bytes.
     pub bytes: u64,
+}
+
+impl DeadLetter {
+    /// Where its record stands; no two dead letters have the same.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        (self.generation, self.partition, self.offset)
+    }
 }
 
 #[derive(Serialize)]
@@ -88,7 +104,7 @@ pub(crate) async fn health(State(serve): State<Arc<Serve>>, caller: Caller) -> R
     json(&Health {
         as_of: progress.as_of_ms,
         complete: progress.complete,
-        lag: lag(&standings, caller.now_ms),
+        lag: lag(&standings, &serve.caught_up, caller.now_ms),
         warnings: partitions.iter().filter_map(warning).collect(),
         partitions,
     })
@@ -110,52 +126,37 @@ pub(crate) fn progress(standings: &[Standing], now_ms: i64) -> Progress {
     standings.iter().map(|standing| standing.progress(now_ms)).fold(all, Progress::least)
 }
 
-/// Records between the log's end and what is durable, and for how long the oldest of them may have waited.
-pub(crate) fn lag(standings: &[Standing], now_ms: i64) -> Lag {
+/// Records between the log's end and what is durable, and for how long the oldest of them may have waited at most: they
+/// came after the checkpoint's record, and after the partition was last seen without lag.
+pub(crate) fn lag(standings: &[Standing], caught_up: &CaughtUp, now_ms: i64) -> Lag {
     let behind = standings.iter().filter(|standing| standing.lag() > 0);
-    let waited_ms = behind.clone().filter(|s| s.log_time_ms > 0).map(|s| now_ms - s.log_time_ms).max().unwrap_or(0);
+    let since = |s: &Standing| Some(s.log_time_ms).filter(|ms| *ms > 0).max(caught_up.last_ms(s.partition));
+    let waited_ms = behind.clone().filter_map(since).map(|since_ms| now_ms - since_ms).max().unwrap_or(0);
     // A display value: seconds to the millisecond, far below 2^53.
     #[allow(clippy::cast_precision_loss)]
     Lag { records: behind.map(Standing::lag).sum(), seconds: waited_ms.max(0) as f64 / 1000.0 }
 }
 
+/// Nothing stands before the items.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DeadLetters {
-    as_of: i64,
-    complete: bool,
-    items: Vec<DeadLetter>,
-    total_count: usize,
-    #[serde(rename = "_links")]
-    links: serde_json::Value,
-}
+struct Head {}
 
 pub(crate) async fn dead_letters(State(serve): State<Arc<Serve>>, caller: Caller) -> Result<Response, Refusal> {
     caller.admin()?;
     let mut given = Parameters::read(&caller.uri)?;
-    let limit = given.number("limit", 100, 1_000)?;
-    let skip = match given.text("continuationToken") {
-        None => 0,
-        Some(text) => text.parse::<usize>().map_err(|_| {
-            Refusal::parameter("continuationToken", &text, "what `_links.next.href` of the page before had")
-        })?,
-    };
+    let limit = paging::limit(&mut given)?;
+    let behind: Option<Place> = paging::token(&mut given)?;
     given.end(&["limit", "continuationToken"])?;
     let standings = standings(&serve, 0..serve.partitions).await?;
     let progress = progress(&standings, caller.now_ms);
-    let letters = (serve.dead_letters)().await.map_err(|error| {
+    // One more than is shown tells whether there is a next page.
+    let (mut items, total_count) = (serve.dead_letters)(limit + 1, behind).await.map_err(|error| {
         tracing::warn!(%error, "dead letters cannot be read");
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the dead letters cannot be read now")
     })?;
-    let total_count = letters.len();
-    let items: Vec<DeadLetter> = letters.into_iter().skip(skip).take(limit).collect();
-    let end = skip.saturating_add(items.len());
-    let next = (end < total_count).then(|| format!("{}?limit={limit}&continuationToken={end}", caller.uri.path()));
-    json(&DeadLetters {
-        as_of: progress.as_of_ms,
-        complete: progress.complete,
-        items,
-        total_count,
-        links: link(next.as_deref()),
-    })
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let last = items.last().filter(|_| more).map(DeadLetter::place);
+    let next = last.map(|place| paging::next(caller.uri.path(), &format!("limit={limit}"), &place));
+    json(&List::new(progress, Head {}, items, total_count, next))
 }

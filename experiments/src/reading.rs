@@ -3,7 +3,9 @@
 //! Always true here: [`Progress`] is taken before any cell is read, so that what is read reaches at least that far; a
 //! range is read page by page and nothing of it is kept but what the caller keeps.
 
-use std::ops::Range;
+use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use schemas::cell::{CellKey, CellKind, CellName, CellRange};
@@ -15,6 +17,8 @@ use crate::refusal::Refusal;
 
 /// Cells of one page of a range.
 const PAGE_CELLS: usize = 1000;
+/// Names of one page: their cells may be large.
+const PAGE_NAMES: usize = 256;
 
 /// How far the answer reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +62,27 @@ impl Standing {
     }
 }
 
+/// When each partition was last seen with everything durable. All clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct CaughtUp(Arc<Mutex<BTreeMap<u32, i64>>>);
+
+impl CaughtUp {
+    /// Notes that at this time nothing of the partition was waiting.
+    fn note(&self, partition: u32, now_ms: i64) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = seen.entry(partition).or_insert(now_ms);
+        *slot = now_ms.max(*slot);
+    }
+
+    /// When nothing of the partition was waiting, as far as this process knows; Unix milliseconds.
+    pub(crate) fn last_ms(&self, partition: u32) -> Option<i64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&partition).copied()
+    }
+}
+
 /// Where these partitions stand. The log's ends are taken first.
 pub(crate) async fn standings(serve: &Serve, partitions: Range<u32>) -> Result<Vec<Standing>, Refusal> {
+    let now_ms = (serve.clock_ms)();
     let held = serve.log.held().map_err(|error| {
         tracing::warn!(%error, "log does not tell its end");
         Refusal::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the log does not answer")
@@ -68,15 +91,29 @@ pub(crate) async fn standings(serve: &Serve, partitions: Range<u32>) -> Result<V
     for partition in partitions {
         let checkpoint = serve.store.checkpoint(serve.generation, partition).await?;
         let held = held.get(partition as usize);
-        standings.push(Standing {
+        let standing = Standing {
             partition,
             first: held.map_or(0, |held| held.first),
             end: held.map_or(0, |held| held.end),
             position: checkpoint.map_or(0, |checkpoint| checkpoint.position),
             log_time_ms: checkpoint.map_or(0, |checkpoint| checkpoint.log_time_ms),
-        });
+        };
+        // What was appended before the log's end was asked for is durable now.
+        if standing.lag() == 0 {
+            serve.caught_up.note(partition, now_ms);
+        }
+        standings.push(standing);
     }
     Ok(standings)
+}
+
+/// What of a kind's names was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Looked {
+    /// How many, in the interval or not.
+    pub(crate) names: usize,
+    /// There are no others.
+    pub(crate) all: bool,
 }
 
 /// Reads one environment's cells.
@@ -121,39 +158,50 @@ impl<'a> Reader<'a> {
         self.range(CellRange::windows(&first, windows.end), |key, value| take(key.window, value)).await
     }
 
-    /// Calls `take` with each name of a kind that sorts by name, from `from` on, in order.
+    /// Calls `take` with each name of a kind that sorts by name, from `from` on, in order, until it breaks off.
     pub(crate) async fn names(
         &self,
         kind: CellKind,
         from: Option<&CellName>,
-        mut take: impl FnMut(CellName, Bytes) -> Result<(), Refusal>,
-    ) -> Result<usize, Refusal> {
+        mut take: impl FnMut(CellName, Bytes) -> Result<ControlFlow<()>, Refusal>,
+    ) -> Result<(), Refusal> {
         let all = CellRange::names(self.serve.generation, self.partition, kind, &self.environment);
-        let range = match from {
+        let mut range = match from {
             Some(name) => all.names_from(name),
             None => all,
         };
-        self.range(range, |key, value| take(key.name, value)).await
+        loop {
+            let page = self.serve.store.range(range.clone(), PAGE_NAMES).await?;
+            for (key, cell) in page.cells {
+                if take(key.name, cell.value)?.is_break() {
+                    return Ok(());
+                }
+            }
+            match page.next {
+                Some(next) => range.from = next,
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Calls `take` with each name that has windows in `[from, to)` and with these, for a kind whose rows hold all names.
-    /// At most `names_max` names are looked at, each two reads, whether it lies in the interval or not; answers whether
-    /// that was all.
+    /// At most `names_max` names are looked at, each two reads, whether it lies in the interval or not.
     pub(crate) async fn names_and_windows(
         &self,
         kind: CellKind,
         windows: Range<u32>,
         names_max: usize,
         mut take: impl FnMut(&CellName, Bytes) -> Result<(), Refusal>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Looked, Refusal> {
         let mut range = CellRange::names(self.serve.generation, self.partition, kind, &self.environment);
-        for _ in 0..names_max {
+        for names in 0..names_max {
             let page = self.serve.store.range(range.clone(), 1).await?;
-            let Some((key, _)) = page.cells.into_iter().next() else { return Ok(true) };
+            let Some((key, _)) = page.cells.into_iter().next() else { return Ok(Looked { names, all: true }) };
             self.windows(kind, &key.name, windows.clone(), |_, value| take(&key.name, value)).await?;
             range = range.seek(&self.key(kind, &key.name, u32::MAX));
         }
-        Ok(self.serve.store.range(range, 1).await?.cells.is_empty())
+        let all = self.serve.store.range(range, 1).await?.cells.is_empty();
+        Ok(Looked { names: names_max, all })
     }
 
     /// One cell each of these (name, window) pairs, in order.

@@ -2,10 +2,14 @@
 //!
 //! Always true here: whole numbers only; the groups of a flag come in one fixed order; what lies outside the interval by
 //! a minute is not in it (by an hour, where only hours are kept: see [`Grouping::unit_ms`]).
+//!
+//! What cannot be known: which rows of an hour by application or SDK were sampled (all that may be are marked), whether
+//! counts by reason were, and exact sights once a flag's last-seen rows are full ([`Sight::bound`]).
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 
-use counting::cells::{LastSeen, Usage, UsageCount, UsageRow};
+use counting::cells::{COUNTER_MAX, LastSeen, Usage, UsageCount, UsageRow};
 use schemas::cell::{CellKind, CellName};
 use schemas::event::Reason;
 
@@ -52,11 +56,30 @@ pub(crate) struct Span {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) count: u64,
-    /// Some of it was sampled by the SDK.
+    /// Some of it was sampled by the SDK, or may have been (by application and SDK, see the module).
     pub(crate) estimated: bool,
+    /// A counter in it has stopped: the count is a lower bound.
+    pub(crate) saturated: bool,
+    /// Start of the first and of the last minute (or hour, where only hours are kept) with counts, Unix milliseconds.
+    pub(crate) within: Option<(i64, i64)>,
     /// Count by start of the bucket; only buckets in which there was any.
     pub(crate) series: BTreeMap<i64, u64>,
 }
+
+/// When a group was seen, Unix milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sight {
+    /// First sight, to the hour.
+    pub(crate) first_ms: i64,
+    /// Last sight, to the minute where that is known.
+    pub(crate) last_ms: i64,
+    /// The flag's last-seen rows are full and later or earlier sights went to the row of all others: `first_ms` is then
+    /// the latest that first sight can be, `last_ms` the earliest that last sight can be.
+    pub(crate) bound: bool,
+}
+
+/// Last minutes of variations: (flag, hour, variation) → Unix milliseconds.
+pub(crate) type LastMinutes = HashMap<(CellName, u32, Served), i64>;
 
 /// A flag with what was counted of it.
 #[derive(Debug, Clone)]
@@ -85,12 +108,15 @@ impl Grouping {
         if self.reason {
             for (reason, count) in usage.reasons() {
                 let group = Group { reason: Some(reason), ..Group::default() };
-                groups.entry(group).or_default().add(count, span.step.bucket(hour_ms(hour)));
+                groups.entry(group).or_default().add(count, hour_ms(hour), span.step);
             }
         } else if self.by_hour() {
+            let sampled: Vec<UsageCount<'_>> = usage.counts().filter(|count| count.estimated).collect();
             for row in usage.rows() {
                 let tally = groups.entry(self.of_row(&row)).or_default();
-                tally.add(row.count, span.step.bucket(hour_ms(hour)));
+                tally.add(row.count, hour_ms(hour), span.step);
+                // Sampling is kept by variation and version: any row that may hold such a count is marked.
+                tally.estimated |= sampled.iter().any(|s| s.other || row.other || s.variation == row.variation);
             }
         } else {
             self.add_counts(groups, usage, hour_ms(hour), span);
@@ -129,7 +155,7 @@ impl Grouping {
             while let Some(count) = next {
                 let ms = start_ms + i64::from(count.minute) * MINUTE_MS;
                 if span.interval.contains(ms) && count.count > 0 {
-                    mine.add(count.count, span.step.bucket(ms));
+                    mine.add(count.count, ms, span.step);
                 }
                 next = counts.next_if(|next| {
                     (next.other, next.variation, next.version) == (first.other, first.variation, first.version)
@@ -143,17 +169,36 @@ impl Grouping {
 }
 
 impl Tally {
-    fn add(&mut self, count: u64, bucket: Option<i64>) {
-        self.count = self.count.saturating_add(count);
-        if let Some(bucket) = bucket {
+    /// Adds a counter's number at a minute or hour.
+    fn add(&mut self, count: u64, at_ms: i64, step: Step) {
+        self.saturated |= count >= COUNTER_MAX;
+        self.add_count(count);
+        if count > 0 {
+            self.widen((at_ms, at_ms));
+        }
+        if let Some(bucket) = step.bucket(at_ms) {
             let slot = self.series.entry(bucket).or_default();
             *slot = slot.saturating_add(count);
         }
     }
 
+    fn add_count(&mut self, count: u64) {
+        let (sum, over) = self.count.overflowing_add(count);
+        self.saturated |= over;
+        self.count = if over { u64::MAX } else { sum };
+    }
+
+    fn widen(&mut self, (first, last): (i64, i64)) {
+        self.within = Some(self.within.map_or((first, last), |(f, l)| (f.min(first), l.max(last))));
+    }
+
     fn merge(&mut self, other: Self) {
         self.estimated |= other.estimated;
-        self.count = self.count.saturating_add(other.count);
+        self.saturated |= other.saturated;
+        self.add_count(other.count);
+        if let Some(within) = other.within {
+            self.widen(within);
+        }
         for (bucket, count) in other.series {
             let slot = self.series.entry(bucket).or_default();
             *slot = slot.saturating_add(count);
@@ -167,7 +212,35 @@ impl FlagTally {
         self.groups.values().fold(0, |sum, tally| sum.saturating_add(tally.count))
     }
 
-    /// First and last hour in which this group was seen, since 1970.
+    /// Whether a counter of any group has stopped.
+    pub(crate) fn saturated(&self) -> bool {
+        self.groups.values().any(|tally| tally.saturated)
+    }
+
+    /// When this group was seen: by its last-seen rows, and by the counts read, which go on when the rows are full.
+    /// `None` by version and reason, which last seen is not kept by.
+    pub(crate) fn sight(&self, group: &Group, minutes: &LastMinutes) -> Option<Sight> {
+        if group.version.is_some() || group.reason.is_some() {
+            return None;
+        }
+        let kept = self.seen(group);
+        let minute = kept.zip(group.served.clone()).and_then(|((_, last), served)| {
+            minutes.get(&(self.name.clone(), last, served)).map(|ms| (hour_ms(last), *ms))
+        });
+        let kept_ms = kept.map(|(first, last)| (hour_ms(first), hour_ms(last)));
+        let counted = self.groups.get(group).and_then(|tally| tally.within);
+        let counted = counted.map(|(first, last)| (first - first.rem_euclid(HOUR_MS), last));
+        let all = [kept_ms, minute, counted].into_iter().flatten();
+        let (first_ms, last_ms) = all.reduce(|(f, l), (first, last)| (f.min(first), l.max(last)))?;
+        // Sights of this group may stand in the row of all others.
+        let other = self.seen.rows().find(|row| row.other);
+        let bound = other.is_some_and(|row| {
+            group.other || hour_ms(row.first) < first_ms || hour_ms(row.last) > last_ms - last_ms.rem_euclid(HOUR_MS)
+        });
+        Some(Sight { first_ms, last_ms, bound })
+    }
+
+    /// First and last hour in which this group was seen, since 1970, as far as last seen has a row of it.
     pub(crate) fn seen(&self, group: &Group) -> Option<(u32, u32)> {
         if group.version.is_some() || group.reason.is_some() {
             return None;
@@ -197,6 +270,11 @@ pub(crate) async fn tallies(
     grouping: Grouping,
 ) -> Result<Vec<FlagTally>, Refusal> {
     let mut flags = flags(reader, flag).await?;
+    if let (true, Some(name), true) = (flags.is_empty(), flag, grouping.reason) {
+        // Full events alone leave no last-seen cell. Named, the flag is found even so; in the list of all it cannot be,
+        // since only last seen lists flags.
+        flags.push(FlagTally { name: name.clone(), seen: LastSeen::default(), groups: BTreeMap::new() });
+    }
     count_flags(reader, &mut flags, span, grouping).await?;
     Ok(flags)
 }
@@ -211,9 +289,13 @@ pub(crate) async fn count_flags(
     let hours = span.interval.hours();
     let mut cells_read = 0;
     for flag in flags {
-        // A flag seen at no time of the interval has no cells in it.
-        let (Some(first), Some(last)) = (flag.seen.first(), flag.seen.last()) else { continue };
-        let within = hours.start.max(first)..hours.end.min(last.saturating_add(1));
+        // A flag seen at no time of the interval has no counts in it. Reasons come from other events, and may lie in hours
+        // that have no counts: nothing tells when they begin or end.
+        let within = match (flag.seen.first(), flag.seen.last()) {
+            _ if grouping.reason => hours.clone(),
+            (Some(first), Some(last)) => hours.start.max(first)..hours.end.min(last.saturating_add(1)),
+            _ => continue,
+        };
         if within.is_empty() {
             continue;
         }
@@ -251,7 +333,7 @@ pub(crate) async fn flags(reader: &Reader<'_>, flag: Option<&CellName>) -> Resul
                 .names(CellKind::LastSeen, None, |name, value| {
                     let seen = cells::last_seen(&value)?;
                     flags.push(FlagTally { name, seen, groups: BTreeMap::new() });
-                    Ok(())
+                    Ok(ControlFlow::Continue(()))
                 })
                 .await?;
         }
@@ -259,13 +341,37 @@ pub(crate) async fn flags(reader: &Reader<'_>, flag: Option<&CellName>) -> Resul
     Ok(flags)
 }
 
+/// The first `flags_max` flags behind `after` that are `wanted`, and whether there are more; nothing is counted of them yet.
+/// No more is read than that takes.
+pub(crate) async fn some_flags(
+    reader: &Reader<'_>,
+    after: Option<&CellName>,
+    flags_max: usize,
+    wanted: impl Fn(&CellName) -> bool,
+) -> Result<(Vec<FlagTally>, bool), Refusal> {
+    let mut flags = Vec::new();
+    let mut more = false;
+    reader
+        .names(CellKind::LastSeen, after, |name, value| {
+            if Some(&name) == after || !wanted(&name) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if flags.len() == flags_max {
+                more = true;
+                return Ok(ControlFlow::Break(()));
+            }
+            let seen = cells::last_seen(&value)?;
+            flags.push(FlagTally { name, seen, groups: BTreeMap::new() });
+            Ok(ControlFlow::Continue(()))
+        })
+        .await?;
+    Ok((flags, more))
+}
+
 /// The last minute in which each variation was served in an hour: (flag, hour, variation) → Unix milliseconds. Last seen
 /// is kept to the hour; the minute is in that hour's usage cell.
-pub(crate) async fn last_minutes(
-    reader: &Reader<'_>,
-    hours: &[(CellName, u32)],
-) -> Result<HashMap<(CellName, u32, Served), i64>, Refusal> {
-    let mut last = HashMap::new();
+pub(crate) async fn last_minutes(reader: &Reader<'_>, hours: &[(CellName, u32)]) -> Result<LastMinutes, Refusal> {
+    let mut last = LastMinutes::new();
     let values = reader.cells(CellKind::Usage, hours).await?;
     for ((name, hour), value) in hours.iter().zip(values) {
         let Some(value) = value else { continue };

@@ -6,14 +6,14 @@ use maud::{Markup, html};
 use schemas::id::Environment;
 
 use crate::Serve;
-use crate::arrivals::Arrivals;
+use crate::arrivals::AtDoor;
 use crate::page::text;
 
 /// How to send the first event, and what has been seen so far.
-pub(crate) fn first_event(serve: &Serve, environment: &Environment, arrivals: &Arrivals, now_ms: i64) -> Markup {
+pub(crate) fn first_event(serve: &Serve, environment: &Environment, door: &AtDoor, now_ms: i64) -> Markup {
     html! {
         h1 { "Waiting for the first event" span.pulse aria-hidden="true" {} }
-        @match &arrivals.first_payload {
+        @match &door.first_payload {
             Some(first) => p.lead {
                 "A payload has come"
                 @if !first.sdk.is_empty() { " from " strong { (text::foreign(&first.sdk)) } }
@@ -26,7 +26,7 @@ pub(crate) fn first_event(serve: &Serve, environment: &Environment, arrivals: &A
                 This page refreshes by itself."
             },
         }
-        (seen(environment, arrivals, now_ms))
+        (seen(serve, environment, door, now_ms))
         section.card {
             h2 { "One event by hand" }
             pre { code { (curl(&serve.address, now_ms)) } }
@@ -40,35 +40,33 @@ pub(crate) fn first_event(serve: &Serve, environment: &Environment, arrivals: &A
         }
         p.muted {
             "Only the events address changes; flags keep coming from the vendor. An SDK uses one key for both, so admit \
-            the vendor's key here: " code { (command(environment)) } " (key from standard input)."
+            the vendor's key here: " code { (command(serve, environment)) } " (key from standard input)."
         }
     }
 }
 
 /// What came and could not be taken; nothing when there is nothing.
-pub(crate) fn seen(environment: &Environment, arrivals: &Arrivals, now_ms: i64) -> Markup {
-    let refused = arrivals.rejections.iter().next().is_some();
-    let quiet = arrivals.unknown_keys.is_empty()
-        && arrivals.wrong_paths.is_empty()
-        && arrivals.flag_delivery.is_empty()
-        && !refused;
+pub(crate) fn seen(serve: &Serve, environment: &Environment, door: &AtDoor, now_ms: i64) -> Markup {
+    let refused = door.rejections.iter().next().is_some();
+    let quiet =
+        door.unknown_keys.is_empty() && door.wrong_paths.is_empty() && door.flag_delivery.is_empty() && !refused;
     html! {
         @if !quiet {
             section.card.attention {
                 h2 { "At the door" }
-                @if !arrivals.unknown_keys.is_empty() { (unknown_keys(environment, arrivals, now_ms)) }
-                @if !arrivals.wrong_paths.is_empty() {
+                @if !door.unknown_keys.is_empty() { (unknown_keys(serve, environment, door, now_ms)) }
+                @if !door.wrong_paths.is_empty() {
                     p { "Paths that no SDK sends events to (is the events address right? it has no path of its own):" }
-                    (times(&arrivals.wrong_paths))
+                    (times(&door.wrong_paths))
                 }
-                @if !arrivals.flag_delivery.is_empty() {
+                @if !door.flag_delivery.is_empty() {
                     p { "Requests for flags. Flagstream takes events only; set the events address alone:" }
-                    (times(&arrivals.flag_delivery))
+                    (times(&door.flag_delivery))
                 }
                 @if refused {
                     p { "Refused since this process started, by reason:" }
                     dl.pairs {
-                        @for (reason, number) in arrivals.rejections.iter() {
+                        @for (reason, number) in door.rejections.iter() {
                             dt { code { (reason.code()) } } dd.num { (text::number(number)) }
                         }
                     }
@@ -78,11 +76,11 @@ pub(crate) fn seen(environment: &Environment, arrivals: &Arrivals, now_ms: i64) 
     }
 }
 
-fn unknown_keys(environment: &Environment, arrivals: &Arrivals, now_ms: i64) -> Markup {
+fn unknown_keys(serve: &Serve, environment: &Environment, door: &AtDoor, now_ms: i64) -> Markup {
     html! {
         p { "Keys that are not known here:" }
         dl.pairs {
-            @for key in &arrivals.unknown_keys {
+            @for key in &door.unknown_keys {
                 dt {
                     code { "…" (text::foreign(&key.last_four)) }
                     @if !key.sdk.is_empty() { " " span.muted { (text::cut(&key.sdk, 64)) } }
@@ -90,7 +88,7 @@ fn unknown_keys(environment: &Environment, arrivals: &Arrivals, now_ms: i64) -> 
                 dd { (text::counted(key.times, "time")) ", " (text::ago(key.last_ms, now_ms)) }
             }
         }
-        p { "To admit one: " code { (command(environment)) } " (key from standard input), then restart the app: the \
+        p { "To admit one: " code { (command(serve, environment)) } " (key from standard input), then restart the app: the \
             answer 401 has silenced its SDK." }
     }
 }
@@ -103,17 +101,23 @@ fn times(list: &[(String, u64)]) -> Markup {
     }
 }
 
-/// The command that admits a key.
-fn command(environment: &Environment) -> String {
-    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    let quoted = |text: &str| {
-        if plain(text) { text.to_owned() } else { format!("'{}'", text::visible(text).replace('\'', r"'\''")) }
-    };
+/// The command that admits a key, whole: pasted into any shell of this machine it finds the data directory.
+fn command(serve: &Serve, environment: &Environment) -> String {
     let project = match environment.project_str() {
         "default" => String::new(),
         project => format!(" --project {}", quoted(project)),
     };
-    format!("flagstream keys add{project} --environment {}", quoted(environment.key_str()))
+    let data = if serve.data.is_empty() { String::new() } else { format!(" --data {}", quoted(&serve.data)) };
+    format!("flagstream keys add{project} --environment {}{data}", quoted(environment.key_str()))
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |word: &str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+    match word {
+        word if !word.is_empty() && plain(word) && !word.starts_with('-') => word.to_owned(),
+        word => format!("'{}'", text::visible(word).replace('\'', r"'\''")),
+    }
 }
 
 fn curl(address: &str, now_ms: i64) -> String {

@@ -1,9 +1,9 @@
 //! `/`: the flags of an environment, who reports, the books of today; before the first event, how to send one.
 //!
-//! Always true here: usage is read for the flags that are shown and no others, so that an environment of many flags
-//! costs a page no more than [`FLAGS_MAX`] ranges.
+//! Always true here: flags come in order of name, [`FLAGS_MAX`] a page; last seen and usage are read of those alone (and
+//! last seen of what a search passes over), so that an environment of many flags costs a page no more than one of few.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -19,10 +19,10 @@ use crate::interval::DAY_MS;
 use crate::page::range::{Range, buckets, tabs};
 use crate::page::{Page, Place, chart, chosen, door, flag, palette, text, whole};
 use crate::parameters::Parameters;
-use crate::reading::Reader;
+use crate::reading::{Looked, Reader};
 use crate::refusal::Refusal;
 use crate::request::Caller;
-use crate::tally::{FlagTally, Grouping, Span, count_flags, flags, last_minutes};
+use crate::tally::{FlagTally, Grouping, Span, count_flags, last_minutes, some_flags};
 use crate::{books, cells, events};
 
 /// Flags on one page.
@@ -44,32 +44,28 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
     let environment = chosen(&caller, given.text("project"), given.text("environment"))?;
     let range = Range::read(&mut given)?;
     let wanted = given.text("q").unwrap_or_default();
-    given.end(&["project", "environment", "range", "q"])?;
+    let after = given.text("after").map(|key| CellName::Key(key.into()));
+    given.end(&["project", "environment", "range", "q", "after"])?;
     let now_ms = caller.now_ms;
     let reader = Reader::open(&serve, environment.clone(), now_ms).await?;
-    let all = flags(&reader, None).await?;
+    let matching = |name: &CellName| wanted.is_empty() || flag_key(name).is_some_and(|key| key.contains(&wanted));
+    let (mut shown, more) = some_flags(&reader, after.as_ref(), FLAGS_MAX, matching).await?;
     let place = Place { caller: &caller, environment: Some(&environment), progress: Some(reader.progress), now_ms };
-    let arrivals = (serve.arrivals)();
+    let door = (serve.arrivals)().at_door(&environment, &caller.grant);
     let today = u32::try_from(now_ms / DAY_MS).unwrap_or(0);
     let aside = Aside::read(&reader, range.span(now_ms)?, today).await?;
     let title = format!("{}/{}", environment.project_str(), environment.key_str());
-    if all.is_empty() {
+    if shown.is_empty() && wanted.is_empty() && after.is_none() {
         let body = html! {
-            (door::first_event(&serve, &environment, &arrivals, now_ms))
+            (door::first_event(&serve, &environment, &door, now_ms))
             @if aside.books != Books::default() { div.columns { (aside.books_card(now_ms)) (aside.sdks_card()) } }
         };
         return Ok(whole(&title, Some(&place), true, &body));
     }
-    let known = all.len();
-    let matching =
-        |flag: &FlagTally| wanted.is_empty() || flag_key(&flag.name).is_some_and(|key| key.contains(&wanted));
-    let mut shown: Vec<FlagTally> = all.into_iter().filter(matching).collect();
-    let found = shown.len();
-    shown.truncate(FLAGS_MAX);
     let span = range.span(now_ms)?;
     count_flags(&reader, &mut shown, span, Grouping::BY_VARIATION).await?;
     let seen = last_seen(&reader, &shown).await?;
-    let list = List { environment: &environment, range, span, now_ms, known, found, wanted: &wanted };
+    let list = List { environment: &environment, range, span, now_ms, first: after.is_none(), more, wanted: &wanted };
     let body = html! {
         div.head {
             h1 { (text::foreign(environment.project_str())) span.slash { " / " } (text::foreign(environment.key_str())) }
@@ -77,8 +73,8 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
         }
         (list.tiles(&shown, &aside))
         (list.table(&shown, &seen))
-        div.columns { (aside.books_card(now_ms)) (aside.sdks_card()) (aside.events_card(range)) }
-        (door::seen(&environment, &arrivals, now_ms))
+        div.columns.broad { (aside.books_card(now_ms)) (aside.sdks_card()) (aside.events_card(range)) }
+        (door::seen(&serve, &environment, &door, now_ms))
     };
     Ok(whole(&title, Some(&place), true, &body))
 }
@@ -101,9 +97,11 @@ struct List<'a> {
     range: Range,
     span: Span,
     now_ms: i64,
-    /// Flags of the environment, and those whose key was asked for.
-    known: usize,
-    found: usize,
+    /// There are no flags before those shown.
+    first: bool,
+    /// There are flags behind those shown.
+    more: bool,
+    /// The part of their keys that was asked for; empty = all.
     wanted: &'a str,
 }
 
@@ -111,12 +109,17 @@ impl List<'_> {
     fn tiles(&self, shown: &[FlagTally], aside: &Aside) -> Markup {
         let total = shown.iter().fold(0_u64, |sum, flag| sum.saturating_add(flag.total()));
         let used = shown.iter().filter(|flag| flag.total() > 0).count() as u64;
-        let whose = if shown.len() < self.known { " of the flags shown" } else { "" };
+        let all = self.first && !self.more && self.wanted.is_empty();
+        let whose = if all { "" } else { " of the flags shown" };
+        let flags = text::counted(shown.len() as u64, if all { "known flag" } else { "flag" });
+        let flags = if all { flags } else { flags + " shown" };
+        let sdks: BTreeSet<&[u8]> = aside.sdks.rows().filter(|row| !row.other).map(|row| row.sdk).collect();
+        let others = if aside.sdks.rows().any(|row| row.other) { ", and others" } else { "" };
         html! {
             div.tiles {
                 (tile("Evaluations", &text::number(total), &format!("in {}{whose}", self.range.title())))
-                (tile("Flags in use", &text::number(used), &format!("of {}", text::counted(self.known as u64, "known flag"))))
-                (tile("SDKs", &text::number(aside.sdks.rows().count() as u64), "reported today"))
+                (tile("Flags in use", &text::number(used), &format!("of {flags}")))
+                (tile("SDKs", &text::number(sdks.len() as u64), &format!("reported today{others}")))
                 (tile("Events", &text::number(aside.books.numbers().accepted), "accepted today"))
             }
         }
@@ -146,12 +149,25 @@ impl List<'_> {
                         tbody { @for flag in shown { (self.row(flag, &buckets, seen.get(&flag.name).copied())) } }
                     }
                 }
-                @if self.found == 0 { p.muted { "No flag's key contains “" (text::foreign(self.wanted)) "”." } }
-                @if self.found > shown.len() {
-                    p.muted {
-                        "The first " (shown.len()) " of " (text::counted(self.found as u64, "flag"))
-                        "; find others by a part of their key."
-                    }
+                @if shown.is_empty() && self.first { p.muted { "No flag's key contains “" (text::foreign(self.wanted)) "”." } }
+                @if shown.is_empty() && !self.first { p.muted { "No further flags." } }
+                (self.turn(shown))
+            }
+        }
+    }
+
+    /// Where the other pages of the list are.
+    fn turn(&self, shown: &[FlagTally]) -> Markup {
+        let part = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let base = href(self.environment, Some(self.range));
+        let base = if self.wanted.is_empty() { base } else { format!("{base}&q={}", part(self.wanted)) };
+        let last = shown.last().and_then(|flag| flag_key(&flag.name)).filter(|_| self.more);
+        html! {
+            @if !self.first || last.is_some() {
+                p.muted {
+                    (text::counted(shown.len() as u64, "flag")) " on this page, in order of key. "
+                    @if !self.first { a href=(base) { "First page" } " " }
+                    @if let Some(last) = last { a rel="next" href={ (base) "&after=" (part(&last)) } { "Next page" } }
                 }
             }
         }
@@ -186,7 +202,7 @@ impl List<'_> {
                         }
                     }
                 }
-                td.num.total { (text::number(flag.total())) }
+                td.num.total { (text::number(flag.total())) @if flag.saturated() { " " (text::saturated()) } }
                 td.num { @match seen { Some(ms) => (text::ago(ms, self.now_ms)), None => "never" } }
             }
         }
@@ -202,19 +218,19 @@ struct Aside {
     books: Books,
     sdks: Sdks,
     events: events::Totals,
-    /// Whether `events` has every key.
-    all_events: bool,
+    /// The keys that were looked at for `events`.
+    keys: Looked,
 }
 
 impl Aside {
     async fn read(reader: &Reader<'_>, span: Span, today: u32) -> Result<Self, Refusal> {
-        let (events, all_events) = events::totals(reader, span.interval, EVENTS_MAX).await?;
+        let (events, keys) = events::totals(reader, span.interval, EVENTS_MAX).await?;
         let sdks = reader.cells(CellKind::Sdks, &[(CellName::None, today)]).await?;
         Ok(Self {
             books: books::of_day(reader, today).await?,
             sdks: sdks.into_iter().flatten().next().map_or(Ok(Sdks::default()), |value| cells::sdks(&value))?,
             events,
-            all_events,
+            keys,
         })
     }
 
@@ -228,6 +244,7 @@ impl Aside {
                     " accepted = " strong { (text::number(numbers.counted)) } " counted + "
                     (text::number(numbers.duplicate)) " duplicate + " (text::number(numbers.late)) " late + "
                     (text::number(numbers.poison)) " poison."
+                    @if self.books.saturated() { " " (text::saturated()) }
                 }
                 @if numbers.rejected.is_empty() { p.muted { "Nothing was refused at the door." } } @else {
                     p { "Refused at the door, by reason:" }
@@ -272,23 +289,25 @@ impl Aside {
 
     fn events_card(&self, range: Range) -> Markup {
         html! {
-            @if !self.events.is_empty() {
+            @if self.keys.names > 0 {
                 section.card {
                     h2 { "Custom events" }
-                    div.scroll { table {
+                    @if self.events.is_empty() {
+                        p { @if self.keys.all { "None counted." } @else { "None of the first " (self.keys.names) " keys counted." } }
+                    } @else { div.scroll { table {
                         thead { tr {
                             th scope="col" { "Event" } th.num scope="col" { "Count" }
                             th.num scope="col" { "With value" } th.num scope="col" { "Sum" }
                         } }
                         tbody { @for ((_, key), total) in &self.events { tr {
                             td { @match key { Some(key) => (text::foreign(key)), None => span.muted { "others" } } }
-                            td.num { (text::number(total.count())) }
+                            td.num { (text::number(total.count())) @if total.saturated() { " " (text::saturated()) } }
                             td.num { (text::number(total.metric_count())) }
                             td.num { (events::decimal(total.metric_sum())) }
                         } } }
-                    } }
+                    } } }
                     p.muted { "In " (range.title()) ", by whole hours."
-                        @if !self.all_events { " There are more keys than shown here; the API has them all." }
+                        @if !self.keys.all { " There are more keys than shown here; the API has them all." }
                     }
                 }
             }

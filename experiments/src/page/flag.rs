@@ -20,7 +20,7 @@ use crate::parameters::Parameters;
 use crate::reading::Reader;
 use crate::refusal::Refusal;
 use crate::request::Caller;
-use crate::tally::{FlagTally, Group, Grouping, Tally, last_minutes, tallies};
+use crate::tally::{FlagTally, Group, Grouping, LastMinutes, Sight, Tally, last_minutes, tallies};
 
 /// Series with a colour of their own; the rest is drawn as one.
 const SERIES_MAX: usize = 8;
@@ -50,11 +50,6 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
     let hours: Vec<(CellName, u32)> =
         flag.groups.keys().filter_map(|group| Some((name.clone(), flag.seen(group)?.1))).collect();
     let minutes = last_minutes(&reader, &hours).await?;
-    let last = |group: &Group| {
-        let hour = flag.seen(group)?.1;
-        let minute = group.served.clone().and_then(|served| minutes.get(&(name.clone(), hour, served)));
-        Some(minute.copied().unwrap_or(hour_ms(hour)))
-    };
     let last_count = flag.groups.values().filter_map(|tally| tally.series.keys().next_back()).max().copied();
     let buckets = buckets(span, now_ms, last_count);
     let place = Place { caller: &caller, environment: Some(&environment), progress: Some(reader.progress), now_ms };
@@ -69,7 +64,7 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
             h2 { "Evaluations in " (range.title()) ": " span.num { (text::number(flag.total())) } }
             @if flag.groups.is_empty() { p.muted { "None in this time." } } @else {
                 (chart(&flag, &buckets))
-                (legend(&flag, now_ms, last))
+                (legend(&flag, now_ms, &minutes))
             }
         }
         div.columns { (askers(&flag, now_ms)) (facts(&flag)) }
@@ -102,7 +97,7 @@ fn chart(flag: &FlagTally, buckets: &[i64]) -> Markup {
     bars("Evaluations by variation over time", buckets, &series)
 }
 
-fn legend(flag: &FlagTally, now_ms: i64, last: impl Fn(&Group) -> Option<i64>) -> Markup {
+fn legend(flag: &FlagTally, now_ms: i64, minutes: &LastMinutes) -> Markup {
     let total = u128::from(flag.total().max(1));
     html! {
         div.scroll { table.legend {
@@ -114,13 +109,22 @@ fn legend(flag: &FlagTally, now_ms: i64, last: impl Fn(&Group) -> Option<i64>) -
                 th scope="row" {
                     (palette::label(flag, group))
                     @if tally.estimated { " " span.tag title="some of it was sampled by the SDK" { "estimated" } }
+                    @if tally.saturated { " " (text::saturated()) }
                 }
                 td.num { (text::number(tally.count)) }
                 td.num { (share(u128::from(tally.count) * 1000 / total)) }
-                td.num { @if let Some((first, _)) = flag.seen(group) { (text::hours_ago(first, now_ms)) } }
-                td.num { @if let Some(ms) = last(group) { (text::ago(ms, now_ms)) } }
+                @let sight = flag.sight(group, minutes);
+                td.num { @if let Some(sight) = sight { (text::hours_ago(sight.first_ms, now_ms)) (bound(sight, "or before")) } }
+                td.num { @if let Some(sight) = sight { (text::ago(sight.last_ms, now_ms)) (bound(sight, "or since")) } }
             } } }
         } }
+    }
+}
+
+/// The mark of a sight that is known as a bound only.
+fn bound(sight: Sight, words: &str) -> Markup {
+    html! {
+        @if sight.bound { " " span.tag title="the flag's rows of last seen are full; other sights are told together" { (words) } }
     }
 }
 
@@ -155,8 +159,8 @@ fn askers(flag: &FlagTally, now_ms: i64) -> Markup {
                         @let sdk = cells::sdk_shown(&cells::text(row.sdk), &cells::text(row.sdk_version));
                         td { (named(sdk.as_bytes())) }
                     }
-                    td.num { (text::hours_ago(row.first, now_ms)) }
-                    td.num { (text::hours_ago(row.last, now_ms)) }
+                    td.num { (text::hours_ago(hour_ms(row.first), now_ms)) }
+                    td.num { (text::hours_ago(hour_ms(row.last), now_ms)) }
                 } } }
             } }
             p.muted { "Kept by the hour." @if rows.len() > ROWS_MAX { " The newest " (ROWS_MAX) " of " (rows.len()) "." } }

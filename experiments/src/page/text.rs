@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use crate::interval::{DAY_MS, HOUR_MS, MINUTE_MS, hour_ms};
+use crate::interval::{DAY_MS, HOUR_MS, MINUTE_MS};
 
 /// Characters that would not show, or would change how others show.
 fn hidden(c: char) -> bool {
@@ -96,6 +96,11 @@ pub(crate) fn short(number: u64) -> String {
     }
 }
 
+/// The mark of numbers that are lower bounds.
+pub(crate) fn saturated() -> Markup {
+    html! { span.tag.bad title="a counter has reached its end; the number is a lower bound" { "at least" } }
+}
+
 /// A count and its noun: `1 flag`, `2 flags`.
 pub(crate) fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", number(count), if count == 1 { "" } else { "s" })
@@ -133,8 +138,7 @@ pub(crate) fn ago(ms: i64, now_ms: i64) -> Markup {
 }
 
 /// How long ago, of a time that is kept by the hour only.
-pub(crate) fn hours_ago(hour: u32, now_ms: i64) -> Markup {
-    let ms = hour_ms(hour);
+pub(crate) fn hours_ago(ms: i64, now_ms: i64) -> Markup {
     let words = match (now_ms - now_ms.rem_euclid(HOUR_MS) - ms) / HOUR_MS {
         ..1 => "this hour".to_owned(),
         age @ 1..48 => format!("{age} h ago"),

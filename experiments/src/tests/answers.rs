@@ -44,6 +44,7 @@ async fn every_answer_is_its_golden() {
     world.dedupe_age_ms = Some(90_500);
     world.dead = [1, 2]
         .map(|offset| DeadLetter {
+            generation: 1,
             partition: 3,
             offset,
             environment: Some("default/development".to_owned()),

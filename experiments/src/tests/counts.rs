@@ -8,6 +8,7 @@ use schemas::partition::home;
 use serde_json::{Value, json};
 
 use super::world::{DAY, HOUR, LOG_TIME, MINUTE, NOW, PARTITIONS, Reply, Sight, World, development, full, path_of};
+use crate::DeadLetter;
 use crate::events::decimal;
 use crate::page::text;
 
@@ -150,6 +151,7 @@ async fn an_answer_is_complete_when_the_checkpoint_has_reached_the_logs_end_in_i
     }
     let health = world.get("/v1/pipeline/health").await.json();
     assert_eq!(health["lag"], json!({ "records": 6, "seconds": 5.0 }));
+    assert_eq!(world.get("/v1/pipeline/health").await.json()["lag"]["seconds"], 5.0);
     assert_eq!(health["complete"], false);
     world.stand(mine, 11, 11).await;
     assert_eq!(complete(ask(&world, "evaluations").await), (json!(true), json!(NOW)));
@@ -222,8 +224,129 @@ async fn a_request_may_ask_for_92_days_and_10_000_rows() {
     let long = ask(&world, &days(93, "day")).await;
     assert_eq!((long.status.as_u16(), &long.json()["code"]), (400, &json!("invalid_parameter")));
     assert!(long.json()["message"].as_str().unwrap().contains("92 days"), "{}", long.body);
-    let much = ask(&world, &days(5, "minute")).await;
+    // The rows of a page are full before its items are: it ends there, and the next goes on.
+    let first = ask(&world, &days(5, "minute")).await.json();
+    let second = world.get(first["_links"]["next"]["href"].as_str().unwrap()).await.json();
+    for (page, variation) in [(&first, 0), (&second, 1)] {
+        let items = page["items"].as_array().unwrap();
+        assert_eq!((items.len(), &items[0]["variation"], &page["totalCount"]), (1, &json!(variation), &json!(2)));
+        assert_eq!(items[0]["series"].as_array().unwrap().len(), 6_000);
+    }
+    assert_eq!(second["_links"], json!({}));
+    // One series that no page can hold is refused.
+    for minute in 0..10_001 {
+        world.see(&development(), &Sight::of("g", 0, "true", NOW - minute * MINUTE, 1));
+    }
+    world.flush().await;
+    let much = ask(&world, &format!("{}&flag=g", days(8, "minute"))).await;
     assert_eq!((much.status.as_u16(), &much.json()["code"]), (400, &json!("too_much")));
-    assert!(much.json()["message"].as_str().unwrap().contains("12000 rows, at most 10000"), "{}", much.body);
-    assert_eq!(ask(&world, &format!("{}&limit=1", days(5, "minute"))).await.status, 200);
+    assert!(much.json()["message"].as_str().unwrap().contains("10001 points, at most 10000"), "{}", much.body);
+}
+
+#[tokio::test]
+async fn the_second_page_of_the_longest_interval_is_answered() {
+    let world = full().await;
+    // An odd second at both ends: rounded outwards, it is longer than may be asked for.
+    let to = NOW - MINUTE;
+    let from = to - 92 * DAY - 5 * MINUTE;
+    for rest in ["evaluations?limit=2", "evaluations?limit=2&groupBy=sdk", "events?limit=2"] {
+        let first = ask(&world, &format!("{rest}&from={from}&to={to}")).await;
+        assert_eq!(first.status, 200, "{}", first.body);
+        let next = first.json()["_links"]["next"]["href"].as_str().unwrap().to_owned();
+        let second = world.get(&next).await;
+        assert_eq!(second.status, 200, "{rest}: {}", second.body);
+        assert_eq!((&second.json()["from"], &second.json()["to"]), (&first.json()["from"], &first.json()["to"]));
+        let longer = ask(&world, &format!("{rest}&from={}&to={to}", from - 1)).await;
+        assert_eq!(longer.status, 400, "{rest}: asked for, it is too long: {}", longer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_no_page_had_is_refused() {
+    let world = full().await;
+    let token = |json: &str| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, json);
+    for (rest, sound, forged) in [
+        ("events", "[0,3600000,[false,\"a\"]]", "[0,9000000000000,[false,\"a\"]]"),
+        ("events", "[0,3600000,[true,null]]", "[3600000,0,[true,null]]"),
+        (
+            "evaluations",
+            "[0,60000,\"a\",[false,0,null,null,null,null]]",
+            "[-1,60000,\"a\",[false,0,null,null,null,null]]",
+        ),
+        ("evaluations", "[0,60000,null,[true,null,null,null,null,null]]", "[0,60000,null,3]"),
+    ] {
+        let ask = async |json: &str| ask(&world, &format!("{rest}?continuationToken={}", token(json))).await;
+        assert_eq!(ask(sound).await.status, 200, "{sound}");
+        let reply = ask(forged).await;
+        assert_eq!((reply.status.as_u16(), &reply.json()["code"]), (400, &json!("invalid_parameter")), "{forged}");
+    }
+}
+
+/// The rest of a list of one item a page, of which one more item was written after each page.
+async fn walk(
+    world: &mut World,
+    first: &str,
+    items: &str,
+    mut write: impl AsyncFnMut(&mut World, usize),
+) -> Vec<Value> {
+    let (mut path, mut seen) = (first.to_owned(), Vec::new());
+    for round in 0.. {
+        let page = world.get(&path).await.json();
+        seen.extend(page["items"].as_array().unwrap().iter().map(|item| item[items].clone()));
+        assert!(seen.len() <= 20, "a page comes again: {seen:?}");
+        let Some(next) = page["_links"]["next"]["href"].as_str() else { break };
+        path = next.to_owned();
+        write(world, round).await;
+    }
+    seen
+}
+
+#[tokio::test]
+async fn what_appears_before_a_page_neither_doubles_nor_loses_what_comes_after() {
+    let here = path_of(&development());
+    let mut world = full().await;
+    let first = format!("{here}/events?limit=1&from={}", NOW - 60 * DAY);
+    let keys = walk(&mut world, &first, "key", async |world, round| {
+        world.event(&development(), CellName::Key(format!("{round}").into()), NOW, None);
+        world.flush().await;
+    });
+    assert_eq!(keys.await, [json!("click"), json!("long ago"), json!("purchase"), Value::Null]);
+
+    for group in ["variation", "variation,version", "variation,application,sdk"] {
+        let mut world = World::empty();
+        for index in 5..9 {
+            world.see(&development(), &Sight::of("f", index, "true", NOW - MINUTE, 1));
+        }
+        world.see(&development(), &Sight::of("f", 5, "true", NOW - 20 * HOUR, 1));
+        world.flush().await;
+        let first = format!("{here}/evaluations?limit=1&groupBy={group}");
+        let variations = walk(&mut world, &first, "variation", async |world, round| {
+            let index = u32::try_from(round).unwrap();
+            // A cell of its own: the store's cells are not written again.
+            let hour = 1 + i64::from(index);
+            world.see(&development(), &Sight::of("f", index, "true", NOW - hour * HOUR, 1));
+            world.flush().await;
+        });
+        assert_eq!(variations.await, [json!(5), json!(6), json!(7), json!(8)], "{group}");
+        let written = ask(&world, &format!("evaluations?groupBy={group}")).await.json();
+        assert_eq!(written["totalCount"], 7, "{group}: the lower ones are there");
+    }
+
+    let mut world = World::empty();
+    let letter = |partition, offset| DeadLetter {
+        generation: 1,
+        partition,
+        offset,
+        environment: None,
+        reason: "test".to_owned(),
+        received_ms: NOW,
+        bytes: 1,
+    };
+    world.dead = (1..=3).map(|offset| letter(1, offset)).collect();
+    let offsets = walk(&mut world, "/v1/pipeline/dead-letters?limit=1", "offset", async |world, round| {
+        // Newer ones stand before all others.
+        world.dead.push(letter(2, 100 + round as u64));
+    });
+    assert_eq!(offsets.await, [json!(3), json!(2), json!(1)]);
+    assert_eq!(world.get("/v1/pipeline/dead-letters?limit=1").await.json()["totalCount"], 5);
 }

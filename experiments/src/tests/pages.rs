@@ -131,11 +131,11 @@ async fn named(name: &str) -> World {
     world.report(&here, NOW, report);
     world.flush().await;
     world.arrivals = Arrivals {
-        first_payload: Some(FirstPayload { time_ms: NOW, sdk: name.to_owned(), flags: 1 }),
+        first_payloads: [(here, FirstPayload { time_ms: NOW, sdk: name.to_owned(), flags: 1 })].into(),
         unknown_keys: vec![UnknownKey { last_four: name.to_owned(), times: 1, last_ms: NOW, sdk: name.to_owned() }],
         wrong_paths: vec![(name.to_owned(), 1)],
         flag_delivery: vec![(name.to_owned(), 1)],
-        rejections: Rejections::default(),
+        ..Arrivals::default()
     };
     world
 }
@@ -279,7 +279,7 @@ async fn many_flags_and_events_cost_a_page_a_bounded_number_of_reads() {
     let (few, _) = calls(200, 100).await;
     let (many, page) = calls(3000, 500).await;
     assert!(many <= few + 5, "{few} reads for a few, {many} for many");
-    assert!(page.contains("The first 200 of 3,000 flags") && page.contains("There are more keys than shown here"));
+    assert!(page.contains("of 200 flags shown") && page.contains("There are more keys than shown here"));
 }
 
 #[tokio::test]
@@ -310,12 +310,13 @@ async fn before_the_first_event_the_page_tells_how_to_send_one() {
     assert!(!page.contains("At the door"));
     let mut rejections = Rejections::default();
     rejections.add(Rejection::BadCompression, 2);
+    let first = FirstPayload { time_ms: NOW - MINUTE, sdk: "NodeJSClient/9.13.7".to_owned(), flags: 3 };
     world.arrivals = Arrivals {
-        first_payload: Some(FirstPayload { time_ms: NOW - MINUTE, sdk: "NodeJSClient/9.13.7".to_owned(), flags: 3 }),
+        first_payloads: [(development(), first)].into(),
         unknown_keys: vec![UnknownKey { last_four: "beef".to_owned(), times: 4, last_ms: NOW, sdk: String::new() }],
         wrong_paths: vec![("/bulk/bulk".to_owned(), 5)],
         flag_delivery: vec![("/all".to_owned(), 6)],
-        rejections,
+        rejections: [(development(), rejections)].into(),
     };
     let page = world.page("/").await.body;
     for shown in [
@@ -323,7 +324,7 @@ async fn before_the_first_event_the_page_tells_how_to_send_one() {
         "3 flags",
         "…<bdi>beef</bdi>",
         "4 times",
-        "flagstream keys add --environment development",
+        "flagstream keys add --environment development --data '/var/lib/flag stream'",
         "then restart the app",
         "/bulk/bulk",
         "/all",
@@ -332,7 +333,12 @@ async fn before_the_first_event_the_page_tells_how_to_send_one() {
         assert!(page.contains(shown), "{shown:?} is not on the page: {page}");
     }
     let other = world.page("/?project=shop%2Feu&environment=prod+%26+%252F").await.body;
-    assert!(other.contains("flagstream keys add --project 'shop/eu' --environment 'prod &amp; %2F'"), "{other}");
+    assert!(
+        other.contains(
+            "flagstream keys add --project shop/eu --environment 'prod &amp; %2F' --data '/var/lib/flag stream'"
+        ),
+        "{other}"
+    );
 }
 
 #[tokio::test]

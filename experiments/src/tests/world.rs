@@ -22,7 +22,7 @@ use stores::memory::MemoryStore;
 use stores::{CellWrite, Checkpoint, Store as _, StoredCell};
 use tower::ServiceExt as _;
 
-use crate::{Access, Arrivals, DeadLetter, EnvironmentAccess, Serve, hash_key, router};
+use crate::{Access, Arrivals, CaughtUp, DeadLetter, EnvironmentAccess, Serve, hash_key, router};
 
 pub(super) const MINUTE: i64 = 60_000;
 pub(super) const HOUR: i64 = 60 * MINUTE;
@@ -62,6 +62,7 @@ pub(super) struct World {
     pub(super) arrivals: Arrivals,
     pub(super) dead: Vec<DeadLetter>,
     pub(super) dedupe_age_ms: Option<u64>,
+    pub(super) caught_up: CaughtUp,
     cells: Mutex<BTreeMap<CellKey, Cell>>,
 }
 
@@ -112,6 +113,7 @@ impl World {
             arrivals: Arrivals::default(),
             dead: Vec::new(),
             dedupe_age_ms: None,
+            caught_up: CaughtUp::default(),
             cells: Mutex::default(),
         }
     }
@@ -208,6 +210,13 @@ impl World {
     pub(super) fn router(&self) -> Router {
         let (access, clock, arrivals) = (Arc::new(self.access.clone()), Arc::clone(&self.clock), self.arrivals.clone());
         let (dead, age) = (self.dead.clone(), self.dedupe_age_ms);
+        let letters = move |limit: usize, behind: Option<crate::Place>| {
+            let mut all = dead.clone();
+            all.sort_by_key(|letter| std::cmp::Reverse(letter.place()));
+            let total = all.len();
+            let page = all.into_iter().filter(|letter| behind.is_none_or(|behind| letter.place() < behind)).take(limit);
+            std::future::ready(Ok((page.collect(), total)))
+        };
         router(Serve {
             store: self.store.clone(),
             log: Arc::new(self.log.clone()),
@@ -216,11 +225,13 @@ impl World {
             access: Arc::new(move || Arc::clone(&access)),
             clock_ms: Arc::new(move || clock.load(Ordering::Relaxed)),
             arrivals: Arc::new(move || arrivals.clone()),
-            dead_letters: Arc::new(move || Box::pin(std::future::ready(Ok(dead.clone())))),
+            dead_letters: Arc::new(move |limit, behind| Box::pin(letters(limit, behind))),
+            caught_up: self.caught_up.clone(),
             dedupe_age_ms: Arc::new(move |_| age),
             metrics: Arc::new(|| "# EOF\n".to_owned()),
             ready: Arc::new(|| Ok(())),
             address: "http://127.0.0.1:8080".to_owned(),
+            data: "/var/lib/flag stream".to_owned(),
             keys_file: "flagstream-data/keys.toml".to_owned(),
             request_prefix: "test".to_owned(),
         })

@@ -35,7 +35,9 @@ pub fn print(settings: &Settings, address: SocketAddr, environments: &[Environme
         }
     }
     println!("  keys lie in:       {}", keys::path(&settings.data).display());
-    println!("  admit another:     echo \"$KEY\" | flagstream keys add --environment ENVIRONMENT");
+    let data = std::path::absolute(&settings.data).unwrap_or_else(|_| settings.data.clone());
+    let data = data.display();
+    println!("  admit another:     echo \"$KEY\" | flagstream keys add --environment ENVIRONMENT --data '{data}'");
     println!();
     let first = environments.iter().find_map(|entry| entry.server_keys.first()).filter(|_| clear);
     let key = first.map_or("$KEY", |secret| &secret.0);

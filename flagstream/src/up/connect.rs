@@ -4,11 +4,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use experiments::{Arrivals, FirstPayload, Serve, UnknownKey};
+use experiments::{Arrivals, CaughtUp, FirstPayload, Place, Serve, UnknownKey};
 use ingest::Ingest;
 use ingest::doorstep::Stranger;
 use processor::Processor;
-use schemas::rejection::Rejections;
 
 use super::admission::Keys;
 use super::opening::{Disk, now_ms};
@@ -34,11 +33,13 @@ pub fn serve(
         access: keys.access(),
         clock_ms: Arc::new(now_ms),
         arrivals: Arc::new(move || arrivals(&at_door)),
-        dead_letters: Arc::new(move || Box::pin(dead_letters(letters.clone()))),
+        dead_letters: Arc::new(move |limit, behind| Box::pin(dead_letters(letters.clone(), limit, behind))),
+        caught_up: CaughtUp::default(),
         dedupe_age_ms: Arc::new(move |partition| ages.dedupe_age_ms(partition)),
         metrics: Arc::new(move || counted.metrics_text()),
         ready: Arc::new(move || health.ready()),
         address: format!("http://{address}"),
+        data: std::path::absolute(&settings.data).unwrap_or_else(|_| settings.data.clone()).display().to_string(),
         keys_file: keys::path(&settings.data).display().to_string(),
         request_prefix: format!("{:x}", now_ms()),
     }
@@ -46,10 +47,9 @@ pub fn serve(
 
 fn arrivals(ingest: &Ingest) -> Arrivals {
     let view = ingest.doorstep().view();
-    let first_payload = view.first_payloads.first().map(|first| FirstPayload {
-        time_ms: first.time_ms,
-        sdk: first.sdk.clone(),
-        flags: first.flags as u64,
+    let first_payloads = view.first_payloads.iter().map(|first| {
+        let shown = FirstPayload { time_ms: first.time_ms, sdk: first.sdk.clone(), flags: first.flags as u64 };
+        (first.environment.clone(), shown)
     });
     let unknown_keys = view.unknown_keys.iter().rev().map(|key| UnknownKey {
         last_four: key.shown.clone(),
@@ -58,28 +58,33 @@ fn arrivals(ingest: &Ingest) -> Arrivals {
         sdk: key.agent.clone(),
     });
     let paths = |strangers: &[Stranger]| strangers.iter().rev().map(|s| (s.shown.clone(), s.times)).collect();
-    let mut rejections = Rejections::default();
-    view.rejections.values().for_each(|numbers| rejections.merge(numbers));
     Arrivals {
-        first_payload,
+        first_payloads: first_payloads.collect(),
         unknown_keys: unknown_keys.collect(),
         wrong_paths: paths(&view.wrong_paths),
         flag_delivery: paths(&view.flag_delivery),
-        rejections,
+        rejections: view.rejections,
     }
 }
 
-async fn dead_letters(letters: processor::DeadLetters) -> Result<Vec<experiments::DeadLetter>, String> {
-    let read = tokio::task::spawn_blocking(move || letters.newest(DEAD_LETTERS_SHOWN)).await;
-    let (letters, _) = read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    Ok(letters.into_iter().map(shown).collect())
+/// At most `limit` of the dead letters behind this place, newest first, and how many there are in all. The folder is bounded,
+/// and so is what is read here.
+async fn dead_letters(
+    letters: processor::DeadLetters,
+    limit: usize,
+    behind: Option<Place>,
+) -> Result<(Vec<experiments::DeadLetter>, usize), String> {
+    let wanted = if behind.is_none() { limit } else { processor::KEPT_MAX };
+    let read = tokio::task::spawn_blocking(move || letters.newest(wanted)).await;
+    let (letters, total) = read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    let letters = letters.into_iter().map(shown);
+    let letters = letters.filter(|letter| behind.is_none_or(|behind| letter.place() < behind)).take(limit);
+    Ok((letters.collect(), total))
 }
-
-/// As many as one answer shows.
-const DEAD_LETTERS_SHOWN: usize = 100;
 
 fn shown(letter: processor::DeadLetter) -> experiments::DeadLetter {
     experiments::DeadLetter {
+        generation: letter.generation,
         partition: letter.partition,
         offset: letter.offset,
         bytes: letter.bytes() as u64,
