@@ -2,7 +2,10 @@
 //!
 //! Always true here: a cell's h is the offset of the last record that changed it; a record at or below h is not applied
 //! again; a dirty cell (changed since it was last durable, or on its way to the store) is never let go; which clean cells
-//! are let go follows from offsets alone. Nothing here can panic: applying is total.
+//! are let go follows from offsets and sizes alone. Nothing here can panic: applying is total.
+//!
+//! Clean cells are weighed by what they took when they were last encoded, by a flush or by the store they came from: a
+//! cell cannot be clean and have changed since, so nothing is counted while records are folded.
 
 use bytes::Bytes;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -14,6 +17,9 @@ use std::hash::BuildHasher;
 
 use crate::cells::{Cell, CellError, Change};
 use crate::state::copy_environment;
+
+#[cfg(test)]
+mod tests;
 
 /// A name that is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,6 +74,28 @@ struct Held {
     changing: bool,
     /// Offset of the last record that asked for it.
     touched: u64,
+    /// What it takes in memory, about, as of its last encoding.
+    bytes: usize,
+    /// How much of that is in the sum over clean cells: all or nothing.
+    counted: usize,
+}
+
+impl Held {
+    fn is_clean(&self) -> bool {
+        !self.dirty && !self.flushing
+    }
+
+    /// Keeps the sum over clean cells in step with this one.
+    fn recount(&mut self, clean_bytes: &mut usize) {
+        let counts = if self.is_clean() { self.bytes } else { 0 };
+        *clean_bytes = clean_bytes.saturating_sub(self.counted).saturating_add(counts);
+        self.counted = counts;
+    }
+}
+
+/// What a cell takes in memory, about: row structs and counters of eight bytes take a few times what they take encoded.
+fn bytes_in_memory(encoded: usize) -> usize {
+    encoded.saturating_mul(4).saturating_add(256)
 }
 
 /// Cells in memory.
@@ -78,6 +106,8 @@ pub struct Cells {
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
     dirty: usize,
+    /// What all clean cells take, about.
+    clean_bytes: usize,
     changing: Vec<u32>,
 }
 
@@ -115,15 +145,17 @@ impl Cells {
         if self.find(&CellRef::of(&key)).is_some() {
             return Ok(());
         }
-        let (cell, h) = match stored {
-            Some(stored) => (Cell::decode(key.kind, &stored.value)?, Some(stored.h)),
-            None => (Cell::empty(key.kind), None),
+        let (cell, h, encoded) = match stored {
+            Some(stored) => (Cell::decode(key.kind, &stored.value)?, Some(stored.h), stored.value.len()),
+            None => (Cell::empty(key.kind), None, 0),
         };
         let dirty = h.is_some_and(|h| h >= dirty_from);
         self.dirty += usize::from(dirty);
         let hash = self.hasher.hash_one(CellRef::of(&key));
         let touched = h.unwrap_or(0);
-        let held = Held { key, cell, h, dirty, flushing: false, changing: false, touched };
+        let bytes = bytes_in_memory(encoded);
+        let mut held = Held { key, cell, h, dirty, flushing: false, changing: false, touched, bytes, counted: 0 };
+        held.recount(&mut self.clean_bytes);
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -163,6 +195,7 @@ impl Cells {
                 held.h = Some(offset);
                 self.dirty += usize::from(!held.dirty);
                 held.dirty = true;
+                held.recount(&mut self.clean_bytes);
             }
         }
     }
@@ -173,9 +206,10 @@ impl Cells {
         for held in self.slots.iter_mut().flatten().filter(|held| held.dirty) {
             let Some(h) = held.h else { continue };
             let cell = StoredCell { h, value: held.cell.encode().into() };
-            writes.push(CellWrite { key: held.key.clone(), cell });
+            held.bytes = bytes_in_memory(cell.value.len());
             held.dirty = false;
             held.flushing = true;
+            writes.push(CellWrite { key: held.key.clone(), cell });
         }
         self.dirty = 0;
         writes
@@ -183,8 +217,9 @@ impl Cells {
 
     /// The store has the cell as it was flushed.
     pub(crate) fn stored(&mut self, key: &CellKey) {
-        if let Some(held) = self.held_mut(key) {
+        if let Some((held, clean_bytes)) = self.held_mut(key) {
             held.flushing = false;
+            held.recount(clean_bytes);
         }
     }
 
@@ -193,8 +228,9 @@ impl Cells {
     /// # Errors
     /// [`CellError`] when the store's bytes are no cell.
     pub(crate) fn refused(&mut self, key: &CellKey, theirs: &StoredCell, keep_h: bool) -> Result<(), CellError> {
-        let Some(held) = self.held_mut(key) else { return Ok(()) };
+        let Some((held, clean_bytes)) = self.held_mut(key) else { return Ok(()) };
         held.flushing = false;
+        held.recount(clean_bytes);
         if held.h.is_some_and(|h| h >= theirs.h) {
             return Ok(());
         }
@@ -202,49 +238,61 @@ impl Cells {
         if !keep_h {
             held.h = Some(theirs.h);
         }
+        held.bytes = bytes_in_memory(theirs.value.len());
         let was_dirty = std::mem::replace(&mut held.dirty, false);
+        held.recount(clean_bytes);
         self.dirty = self.dirty.saturating_sub(usize::from(was_dirty));
         Ok(())
     }
 
-    /// Lets clean cells go, least recently touched first, until at most `cells_max` are held (or none is clean).
-    pub(crate) fn evict(&mut self, cells_max: usize) {
-        let over = self.len().saturating_sub(cells_max);
-        if over == 0 {
+    /// Lets clean cells go, least recently touched first, until at most `cells_max` cells are held and the clean ones take
+    /// about `bytes_max` bytes at most (or none is clean).
+    pub(crate) fn evict(&mut self, cells_max: usize, bytes_max: usize) {
+        let cells_over = self.len().saturating_sub(cells_max);
+        let bytes_over = self.clean_bytes.saturating_sub(bytes_max);
+        if cells_over == 0 && bytes_over == 0 {
             return;
         }
         let mut clean: Vec<(u64, u32)> = (0..=u32::MAX)
             .zip(&self.slots)
             .filter_map(|(slot, held)| held.as_ref().map(|held| (slot, held)))
-            .filter(|(_, held)| !held.dirty && !held.flushing)
+            .filter(|(_, held)| held.is_clean())
             .map(|(slot, held)| (held.touched, slot))
             .collect();
-        // A quarter more than asked, so that this walk is rare.
-        let many = (over + cells_max / 4).min(clean.len());
         clean.sort_unstable();
-        for (_, slot) in clean.into_iter().take(many) {
-            self.remove(slot);
+        // A quarter more than asked, so that this walk is rare.
+        let more = |over: usize, max: usize| if over == 0 { 0 } else { over.saturating_add(max / 4) };
+        let (mut cells, mut bytes) = (more(cells_over, cells_max), more(bytes_over, bytes_max));
+        for (_, slot) in clean {
+            if cells == 0 && bytes == 0 {
+                break;
+            }
+            cells = cells.saturating_sub(1);
+            bytes = bytes.saturating_sub(self.remove(slot));
         }
     }
 
-    fn remove(&mut self, slot: u32) {
-        let Some(hash) = self.held(slot).map(|held| self.hasher.hash_one(CellRef::of(&held.key))) else { return };
+    /// Lets a clean cell go; answers what it took, about.
+    fn remove(&mut self, slot: u32) -> usize {
+        let Some(hash) = self.held(slot).map(|held| self.hasher.hash_one(CellRef::of(&held.key))) else { return 0 };
         if let Ok(entry) = self.index.find_entry(hash, |held| *held == slot) {
             entry.remove();
         }
-        if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place = None;
-            self.free.push(slot);
-        }
+        let Some(gone) = self.slots.get_mut(slot as usize).and_then(Option::take) else { return 0 };
+        self.free.push(slot);
+        self.clean_bytes = self.clean_bytes.saturating_sub(gone.counted);
+        gone.counted
     }
 
     fn held(&self, slot: u32) -> Option<&Held> {
         self.slots.get(slot as usize).and_then(Option::as_ref)
     }
 
-    fn held_mut(&mut self, key: &CellKey) -> Option<&mut Held> {
+    /// A cell, and the sum over clean ones that must be kept in step with it.
+    fn held_mut(&mut self, key: &CellKey) -> Option<(&mut Held, &mut usize)> {
         let slot = self.find(&CellRef::of(key))?;
-        self.slots.get_mut(slot as usize).and_then(Option::as_mut)
+        let held = self.slots.get_mut(slot as usize).and_then(Option::as_mut)?;
+        Some((held, &mut self.clean_bytes))
     }
 }
 

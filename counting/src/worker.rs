@@ -237,7 +237,7 @@ impl Worker {
             self.waiting_records = self.waiting_records.saturating_sub(batch.records.len());
             (self.cursor, self.asked) = (0, false);
             self.last = batch.records.into_iter().next_back().map(|record| record.logged).or(self.last.take());
-            self.cells.evict(self.settings.cells_max);
+            self.cells.evict(self.settings.cells_max, self.settings.clean_cells_bytes_max);
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ fn run(seed: u64, broken: Option<Break>) -> Result<(), String> {
     let mode = if dice.percent(60) { Mode::Apart } else { Mode::Together };
     let mut settings = Settings::new(generation.clone(), 0, mode).panicking_at(made.panics_at.clone());
     settings.cells_max = 1 + dice.below(12);
+    settings.clean_cells_bytes_max = 1_000 * dice.below(12);
     settings.dirty_cells_max = 2 + dice.below(30);
     settings.waiting_records_max = 1 + dice.below(12);
     settings.last_write_wins = dice.percent(20);

@@ -82,10 +82,7 @@ impl World {
             return self.start(which, dice);
         }
         match dice.below(40) {
-            0 => {
-                self.kill(which, dice);
-                Ok(())
-            }
+            0 => self.kill(which, dice),
             1..=6 => {
                 self.held = (self.held + 1 + dice.below(4)).min(self.log.len());
                 Ok(())
@@ -165,16 +162,17 @@ impl World {
     }
 
     /// The worker dies; of a write under way a part may have come through.
-    fn kill(&mut self, which: usize, dice: &mut Dice) {
-        let Some(mut node) = self.nodes[which].take() else { return };
+    fn kill(&mut self, which: usize, dice: &mut Dice) -> Result<(), String> {
+        let Some(mut node) = self.nodes[which].take() else { return Ok(()) };
         while dice.percent(60) {
             let Some(action) = node.take(dice) else { break };
             let part = if dice.percent(50) { dice.below(4) } else { usize::MAX };
-            self.effect(which, &action, part);
+            self.effect(which, &action, part)?;
             if part != usize::MAX {
                 break;
             }
         }
+        Ok(())
     }
 
     /// An action fails, or is done and nobody hears of it; it comes out again.
@@ -187,22 +185,22 @@ impl World {
         };
         if dice.percent(50) {
             let part = if dice.percent(50) { dice.below(4) } else { usize::MAX };
-            self.effect(which, &action, part);
+            self.effect(which, &action, part)?;
         }
         self.give(which, Input::Failed { work, reason: "no answer".into(), retry: true })
     }
 
     fn carry_out(&mut self, which: usize, dice: &mut Dice) -> Result<(), String> {
         let Some(action) = self.nodes[which].as_mut().and_then(|node| node.take(dice)) else { return Ok(()) };
-        match self.effect(which, &action, usize::MAX) {
+        match self.effect(which, &action, usize::MAX)? {
             Some(input) => self.give(which, input),
             None => Ok(()),
         }
     }
 
     /// What an action does to what is durable; of a `Write` only the first `part` cells.
-    fn effect(&mut self, which: usize, action: &Action, part: usize) -> Option<Input> {
-        match action {
+    fn effect(&mut self, which: usize, action: &Action, part: usize) -> Result<Option<Input>, String> {
+        Ok(match action {
             Action::Load(keys) => Some(Input::Loaded(keys.iter().map(|key| self.store.get(key).cloned()).collect())),
             Action::Write(cells) => {
                 Some(Input::Wrote(cells.iter().take(part).map(|write| self.write(write)).collect()))
@@ -223,12 +221,14 @@ impl World {
             Action::Commit(flush) => Some(Input::Committed(self.commit(which, flush, part == usize::MAX))),
             Action::Snapshot { position } => {
                 let disk = self.disks[which].clone().unwrap_or_default();
-                assert!(disk.position >= *position, "a snapshot of a state that is not saved");
+                if disk.position < *position {
+                    return Err(format!("a snapshot of {position}, the saved state is of {}", disk.position));
+                }
                 self.snapshots.push(disk);
                 None
             }
             _ => None,
-        }
+        })
     }
 
     /// All of a flush or, where the store is ahead of it or dies meanwhile, nothing.

@@ -32,6 +32,8 @@ pub struct Settings {
     pub last_write_wins: bool,
     /// Cells held in memory, at most (more while they are dirty or one batch needs them).
     pub cells_max: usize,
+    /// Bytes that clean cells held in memory may take, about: a cell encodes to 100 bytes or to 64 KiB.
+    pub clean_cells_bytes_max: usize,
     /// Dirty cells that begin a flush before it is due, and hold up folding while one is under way.
     pub dirty_cells_max: usize,
     /// Records waiting to be folded above which no further batch is wanted.
@@ -51,7 +53,8 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// The defaults for a partition of a generation: 20,000 cells held, 5,000 of them dirty, 10,000 records waiting.
+    /// The defaults for a partition of a generation: 20,000 cells held, 5,000 of them dirty and 64 MiB of
+    /// them clean, 10,000 records waiting.
     #[must_use]
     pub fn new(generation: Generation, partition: u32, mode: Mode) -> Self {
         Self {
@@ -60,6 +63,7 @@ impl Settings {
             mode,
             last_write_wins: false,
             cells_max: 20_000,
+            clean_cells_bytes_max: 64 << 20,
             dirty_cells_max: 5_000,
             waiting_records_max: 10_000,
             breakage: Breakage::default(),
