@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventlog::EventLog;
+use futures_util::future::join_all;
 use schemas::generation::ClockLimits;
 use schemas::record::numbers_record;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::budget::Budget;
 use crate::carry::{Carry, PACE, WAIT};
@@ -18,6 +19,7 @@ use crate::doorstep::Doorstep;
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::standing::{Standing, Trouble};
 
 /// Where the time comes from: Unix milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -35,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Keys,
     pub(crate) budget: Budget,
     pub(crate) door: Door,
+    pub(crate) standing: Standing,
     pub(crate) carry: Carry,
     pub(crate) doorstep: Doorstep,
     pub(crate) metrics: Metrics,
@@ -60,6 +63,7 @@ impl Ingest {
             clock,
             keys: Keys::new(),
             door: Door::default(),
+            standing: Standing::default(),
             carry: Carry::default(),
             doorstep: Doorstep::default(),
             metrics: Metrics::default(),
@@ -121,18 +125,27 @@ impl Ingest {
         self.append_numbers(Duration::ZERO).await;
     }
 
+    /// All at once: a log that says nothing holds up a stop no longer for many environments than for one.
     async fn append_numbers(&self, wait: Duration) {
         let shared = &*self.0;
-        for (environment, numbers) in shared.carry.take_waited(wait) {
-            let now_ms = (shared.clock)();
-            let record = numbers_record(&environment, shared.log.partitions(), &numbers, now_ms);
-            match timeout(shared.limits.append(), shared.log.append(vec![record])).await {
-                Ok(Ok(_)) => shared.metrics.add(|m| &m.records, 1),
-                // Nothing was kept, so they may wait for better days; else they may be in the log, and are not told twice.
-                Ok(Err(error)) if error.is_retryable() => shared.carry.add(&environment, &numbers),
-                Ok(Err(error)) => tracing::warn!(%environment, %error, "cannot write numbers of rejections"),
-                Err(_) => tracing::warn!(%environment, "writing numbers of rejections took too long"),
+        let by = Instant::now() + shared.limits.append();
+        let appends = shared.carry.take_waited(wait).into_iter().map(async |(environment, numbers)| {
+            let record = numbers_record(&environment, shared.log.partitions(), &numbers, (shared.clock)());
+            let trouble = shared.append(vec![record], by).await.err();
+            match trouble {
+                None => {
+                    shared.metrics.add(|m| &m.records;
+                }
+                Some(Trouble::Busy | Trouble::NothingKept) => shared.carry.add(&environment, &numbers),
+                // They may be in the log, and are not told twice.
+                Some(Trouble::Unknown) => {}
             }
+            trouble
+        });
+        let troubles = join_all(appends).await;
+        let unknown = troubles.iter().filter(|trouble| **trouble == Some(Trouble::Unknown)).count();
+        if unknown > 0 {
+            tracing::warn!(environments = unknown, "numbers of rejections may not be in the log");
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod metrics;
 mod records;
 mod service;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod way;

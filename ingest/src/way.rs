@@ -8,17 +8,17 @@
 //! [`append`] whether the log, the old store or both must have the payload before the answer.
 
 use axum::body::Body;
-use eventlog::Error;
 use http::request::Parts;
 use protocols::{Carries, Outcome, Refusal, Reply, Request, Route, RouteMiss, answer, answer_miss};
 use schemas::event::Credential;
 use schemas::rejection::{Rejection, Rejections};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::body::{self, BodyError};
 use crate::ingest::Shared;
 use crate::keys::{Answer, Owner};
 use crate::records::{Records, records};
+use crate::standing::Trouble;
 
 /// Where a way ends.
 enum End {
@@ -82,6 +82,10 @@ async fn walk_route(shared: &Shared, route: &Route<'_>, request: Request<'_>, bo
             return End::UnknownKey;
         }
     };
+    // A revoked key's payload is thrown away, whatever the log says.
+    if matches!(whose, Answer::Known(_)) && !shared.standing.lets_in() {
+        return End::Unavailable;
+    }
     let Some(mut held) = body::room_for(&body, &shared.budget, &shared.limits) else { return overloaded(shared) };
     let by = arrived + shared.limits.request();
     let wire = match body::read(body, &mut held, &shared.limits, by).await {
@@ -117,23 +121,15 @@ async fn append(shared: &Shared, owner: &Owner, mut made: Records, record_bytes:
     if number == 0 {
         shared.carry.add(&owner.environment, &made.rejected);
     } else {
-        match timeout(shared.limits.append(), shared.log.append(appends)).await {
-            Ok(Ok(_offsets)) => {}
-            Ok(Err(Error::Busy(_))) => {
-                shared.carry.add(&owner.environment, &made.carried);
-                return overloaded(shared);
-            }
-            Ok(Err(error)) => {
-                // Only where nothing was kept may the numbers travel again.
-                if error.is_retryable() {
-                    shared.carry.add(&owner.environment, &made.carried);
-                }
-                tracing::warn!(%error, environment = %owner.environment, "cannot append a payload");
-                shared.metrics.add(|m| &m.appends_failed, 1);
-                return End::Unavailable;
-            }
-            Err(_) => {
-                tracing::warn!(environment = %owner.environment, "the log did not acknowledge a payload in time");
+        let trouble = shared.append(appends, Instant::now() + shared.limits.append()).await.err();
+        // Only where nothing was kept may the numbers travel again.
+        if matches!(trouble, Some(Trouble::Busy | Trouble::NothingKept)) {
+            shared.carry.add(&owner.environment, &made.carried);
+        }
+        match trouble {
+            None => {}
+            Some(Trouble::Busy) => return overloaded(shared),
+            Some(Trouble::NothingKept | Trouble::Unknown) => {
                 shared.metrics.add(|m| &m.appends_failed, 1);
                 return End::Unavailable;
             }

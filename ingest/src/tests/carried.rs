@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use schemas::id::Environment;
 use schemas::record::{Header, RecordKind};
+use schemas::rejection::{Rejection, Rejections};
 
 use super::bench::{Bench, NOW_MS, SERVER_KEY, Says, by_code, post, summary};
 
@@ -86,6 +88,21 @@ async fn a_stop_brings_the_last_of_them_into_the_log() {
     bench.post("nonsense").await;
     let (accepted, rejected, payloads) = bench.books().await;
     assert_eq!((accepted, rejected.into_iter().collect(), payloads), (0, numbers(&[("malformed_payload", 1)]), 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_says_nothing_holds_up_a_stop_once() {
+    let bench = Bench::new();
+    let mut refused = Rejections::default();
+    refused.add(Rejection::MalformedPayload, 1);
+    for key in ["a", "b", "c"] {
+        bench.ingest.0.carry.add(&Environment::new("default", key).unwrap(), &refused);
+    }
+    bench.log_says(Says::Nothing);
+    bench.ingest.stop().await;
+    let start = tokio::time::Instant::now();
+    bench.ingest.clone().carry_numbers().await;
+    assert_eq!(start.elapsed(), Duration::from_secs(5));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 
-use super::bench::{Bench, NOW_MS, SERVER_KEY, chunked, gzipped, post, summary};
+use super::bench::{Bench, NOW_MS, SERVER_KEY, Says, chunked, gzipped, post, summary};
 use crate::limits::Limits;
 
 type Piece = Result<Bytes, std::convert::Infallible>;
@@ -35,6 +35,24 @@ async fn beyond_the_budget_nobody_is_read() {
     assert_eq!(bench.post(summary(NOW_MS)).await.status, 202, "a small one still has room");
     drop(first);
     assert_eq!(bench.ingest.in_flight_bytes(), 0, "a sender that goes away gives all back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_refuses_costs_one_body_each_100_ms() {
+    let bench = Bench::new();
+    bench.log_says(Says::Full);
+    for _ in 0..3 {
+        assert_eq!(bench.post(summary(NOW_MS)).await.status, 503);
+        for _ in 0..3 {
+            let refused = bench.post(untouched()).await;
+            assert_eq!((refused.status, refused.code()), (503, "unavailable".into()));
+        }
+        tokio::time::advance(Duration::from_millis(100)).await;
+    }
+    bench.log_says(Says::Done);
+    for _ in 0..3 {
+        assert_eq!(bench.post(summary(NOW_MS)).await.status, 202);
+    }
 }
 
 /// Strangers cost no reading either.
