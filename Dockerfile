@@ -8,11 +8,11 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/target \
     CARGO_TARGET_DIR=/target cargo build --release --locked --package flagstream \
     && cp /target/release/flagstream /flagstream \
-    && mkdir /data
+    && mkdir --mode=0700 /data
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /flagstream /usr/local/bin/flagstream
-# The volume's owner must be the user that runs (65532), or the first start cannot write.
+# The volume's owner must be the user that runs (65532), or the first start cannot write; nobody else may read it.
 COPY --from=build --chown=65532:65532 /data /data
 VOLUME ["/data"]
 EXPOSE 8080

@@ -4,6 +4,7 @@
 //! Always true here: a value that this build cannot honour is refused by name, never ignored.
 
 pub mod written;
+pub mod wrong;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use comfy_table::{Table, presets};
+use eventlog::files::create_private_durably;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{KeyKind, Keys, KeysAdd};
 use crate::config::written::{EnvironmentKeys, Secret};
+use crate::config::wrong::parse;
 use crate::config::{Settings, Written};
 
 /// The project that `up` makes without a configuration.
@@ -97,6 +99,18 @@ pub fn prepare(data: &Path, written: &Written, given: &[String]) -> anyhow::Resu
     if changed { save(data, &file) } else { Ok(()) }
 }
 
+/// What to type to admit a key to the server that works in `data`: it runs from any directory.
+#[must_use]
+pub fn admit_command(config: Option<&Path>, data: &Path) -> String {
+    let absolute = |path: &Path| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+        let is_plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+@%,:".contains(&byte));
+        if is_plain { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
+    };
+    let config = config.map_or_else(String::new, |config| format!(" --config {}", absolute(config)));
+    format!("echo \"$KEY\" | flagstream keys add --environment ENVIRONMENT --data {}{config}", absolute(data))
+}
+
 /// `flagstream keys …`
 ///
 /// # Errors
@@ -122,7 +136,7 @@ fn run_add(add: &KeysAdd) -> anyhow::Result<()> {
         bail!("no key on standard input; say: echo \"$KEY\" | flagstream keys add --environment {}", add.environment);
     }
     ensure!(!key.contains(char::is_whitespace), "the key has white space in it; give one key at a time");
-    std::fs::create_dir_all(&settings.data)
+    create_private_durably(&settings.data)
         .with_context(|| format!("cannot make the data directory {}", settings.data.display()))?;
     let mut file = load(&settings.data)?;
     let place = path(&settings.data);
@@ -201,7 +215,7 @@ impl From<Row> for EnvironmentKeys {
 fn load(data: &Path) -> anyhow::Result<KeysFile> {
     let path = path(data);
     match std::fs::read_to_string(&path) {
-        Ok(text) => toml::from_str(&text).with_context(|| format!("{} is not as it should be", path.display())),
+        Ok(text) => parse(&path, &text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(KeysFile::default()),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
@@ -232,6 +246,16 @@ fn made(prefix: &str) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_that_admits_names_the_place_for_a_shell() {
+        let said = admit_command(Some(Path::new("/etc/flagstream.toml")), Path::new("/srv/it's here"));
+        assert_eq!(
+            said,
+            "echo \"$KEY\" | flagstream keys add --environment ENVIRONMENT --data '/srv/it'\\''s here' \
+             --config /etc/flagstream.toml"
+        );
+    }
 
     #[test]
     fn keys_are_made_once_and_kept() {

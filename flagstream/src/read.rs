@@ -3,14 +3,17 @@
 //! Always true here: `--json` prints the server's own answer, all pages put together; a cell of a table never carries a
 //! control character of a foreign string to the terminal.
 
+mod answer;
 mod tables;
 
 use anyhow::{Context, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
 
+use self::answer::{Answer, Json};
 use crate::cli::{Books, Environment, Evaluations, Reader, Window};
 
+/// A page of an answer is at most this long.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// `flagstream evaluations`
@@ -66,12 +69,9 @@ pub fn health(reader: &Reader) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print(reader: &Reader, answer: &Value, table: fn(&Value) -> String) -> anyhow::Result<()> {
-    if reader.json {
-        println!("{}", serde_json::to_string_pretty(answer).context("cannot print the answer")?);
-    } else {
-        println!("{}", table(answer));
-    }
+fn print(reader: &Reader, answer: &Answer, table: fn(&Json) -> String) -> anyhow::Result<()> {
+    let printed = if reader.json { answer.print() } else { answer.json().map(|answer| table(&answer)) };
+    println!("{}", printed.context("cannot print the answer")?);
     Ok(())
 }
 
@@ -89,18 +89,16 @@ fn window_query(window: &Window) -> Vec<(&'static str, String)> {
 }
 
 /// Follows `_links.next` until the list is whole.
-fn list(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
+fn list(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<Answer> {
     let mut query = query.to_vec();
     query.push(("limit", "1000".to_owned()));
     let mut answer = ask(reader, path, &query)?;
-    while let Some(next) = answer.pointer("/_links/next/href").and_then(Value::as_str).map(str::to_owned) {
-        let mut page = ask(reader, &next, &[])?;
-        let links = page["_links"].take();
-        if let (Some(all), Value::Array(more)) = (answer["items"].as_array_mut(), page["items"].take()) {
-            all.extend(more);
-        }
-        answer["_links"] = links;
+    let mut items = answer.take_items()?;
+    while let Some(next) = answer.next() {
+        answer = ask(reader, &next, &[])?;
+        items.extend(answer.take_items()?);
     }
+    answer.put_items(&items)?;
     Ok(answer)
 }
 
@@ -127,14 +125,14 @@ fn call(
     Ok((answer.status().as_u16(), url, answer))
 }
 
-fn ask(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
+fn ask(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<Answer> {
     let (status, url, mut answer) = call(reader, path, query)?;
-    let body: Value = answer
-        .body_mut()
-        .read_json()
+    let said = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+    let said = said.with_context(|| format!("{url} answered {status}, and then not to the end"))?;
+    let body = Answer::read(&said)
         .with_context(|| format!("{url} answered {status}, and not with JSON; is it a Flagstream server?"))?;
     if status >= 400 {
-        let said = body["message"].as_str().unwrap_or("no message").to_owned();
+        let said = body.text("message").unwrap_or_else(|| "no message".to_owned());
         let hint = if status == 401 { "; give a read or admin key with --key or FLAGSTREAM_KEY" } else { "" };
         bail!("{status}: {said}{hint}");
     }

@@ -58,18 +58,19 @@ async fn up(settings: Settings, config: Option<&Path>, sdk_keys: &[String]) -> a
     let ingest = Ingest::new(log, settings.generation.clock, settings.written.limits.clone(), clock);
     let (listener, address) = server::bind(settings.listen)?;
     let may_be_open = address.ip().is_loopback();
-    let keys = Keys::admit(&ingest, &settings.data, (config, &settings.written), may_be_open)
+    let admitted = Keys::admit(&ingest, &settings.data, (config, &settings.written), may_be_open)
         .with_context(|| format!("cannot admit anyone on {address}"))?;
     let processor = start_processor(&settings, &disk)?;
-    let serve = connect::serve(&settings, &disk, &ingest, &processor, &keys, address);
+    let serve = connect::serve(&settings, &disk, &ingest, &processor, &admitted, address);
     let router = experiments::router(serve).merge(ingest::service(ingest.clone()));
 
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(server::serve(listener, router, limits(&settings), stopped.clone()));
     let carrying = tokio::spawn(ingest.clone().carry_numbers());
-    banner::print(&settings, address, &keys.environments());
-    let rereading = tokio::spawn(admission::reread(keys, ingest.clone(), stopped.clone()));
-    let telling = tokio::spawn(banner::tell_news(ingest.clone(), settings.data.clone(), stopped));
+    let admit_command = keys::admit_command(config, &settings.data);
+    banner::print(&settings, address, &admitted.environments(), &admit_command);
+    let rereading = tokio::spawn(admission::reread(admitted, ingest.clone(), stopped.clone()));
+    let telling = tokio::spawn(banner::tell_news(ingest.clone(), admit_command, stopped));
 
     let ended = wait_for_end(&mut signals, &disk, &processor).await;
     eprintln!("stopping: answering what was accepted…");

@@ -3,6 +3,7 @@
 //! Always true here: a field that does not exist is refused; a secret prints as its last four characters.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,8 @@ use anyhow::{Context, bail};
 use config::{Config, Environment, File, FileFormat};
 use schemas::id::{KEY_BYTES_MAX, check_key};
 use serde::{Deserialize, Serialize, Serializer};
+
+use super::wrong::{explain, parse};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -145,6 +148,7 @@ impl Written {
         if let Some(path) = file {
             let text = std::fs::read_to_string(path)
                 .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+            parse::<toml::Table>(path, &text)?;
             builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
         }
         let variables = Environment::default()
@@ -152,8 +156,8 @@ impl Written {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("admin_keys")
-            .source(Some(variables(std::env::vars())));
-        let read = builder.add_source(variables).build().context("cannot read the configuration")?;
+            .source(Some(variables(std::env::vars_os())?));
+        let read = builder.add_source(variables).build().map_err(|error| explain(file, &error))?;
         read.try_deserialize().map_err(|error| explain(file, &error))
     }
 
@@ -206,24 +210,18 @@ impl EnvironmentKeys {
     }
 }
 
-fn variables(all: impl Iterator<Item = (String, String)>) -> HashMap<String, String> {
-    all.filter_map(|(name, value)| {
-        let name = name.strip_prefix("FLAGSTREAM_")?.to_lowercase();
-        let top = name.split("__").next().unwrap_or(&name);
-        FROM_ENVIRONMENT.contains(&top).then_some((name, value))
-    })
-    .collect()
-}
-
-fn explain(file: Option<&Path>, error: &config::ConfigError) -> anyhow::Error {
-    let place = file.map_or_else(|| "environment variables".to_owned(), |path| path.display().to_string());
-    let later = ["gate", "jobs", "snapshots"]
-        .into_iter()
-        .find(|name| error.to_string().contains(&format!("unknown field `{name}`")));
-    match later {
-        Some(name) => anyhow::anyhow!("{place}: [{name}] is not in this build; take the section out"),
-        None => anyhow::anyhow!("{place}: {error}"),
+fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> anyhow::Result<HashMap<String, String>> {
+    let mut taken = HashMap::new();
+    for (name, value) in all {
+        let Some(name) = name.to_str().and_then(|name| name.strip_prefix("FLAGSTREAM_")) else { continue };
+        let lower = name.to_lowercase();
+        let top = lower.split("__").next().unwrap_or(&lower);
+        if FROM_ENVIRONMENT.contains(&top) {
+            let value = value.into_string().ok().with_context(|| format!("FLAGSTREAM_{name} is not UTF-8"))?;
+            taken.insert(lower, value);
+        }
     }
+    Ok(taken)
 }
 
 #[cfg(test)]
@@ -254,8 +252,29 @@ mod tests {
     #[test]
     fn only_names_of_the_configuration_are_taken_from_the_environment() {
         let all = [("FLAGSTREAM_LOG__PARTITIONS", "2"), ("FLAGSTREAM_SERVER", "x"), ("PATH", "y")];
-        let taken = variables(all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let taken = variables(all.iter().map(|(name, value)| (name.into(), value.into()))).unwrap();
         assert_eq!(taken, HashMap::from([("log__partitions".to_owned(), "2".to_owned())]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_value() {
+        for (text, said) in [
+            (
+                "[[environment]]\nserver_keys = \"sdk-secret\"",
+                "server_keys: of the wrong type or out of range, expected a sequence",
+            ),
+            ("[[environment]]\nserver_keys = [\"sdk-secret]", "line 2, column "),
+            ("admin_keys = \"admin-secret\"", "admin_keys: of the wrong type"),
+            ("admin_keys = [[\"admin-secret\"]]", "admin_keys[0]: of the wrong type"),
+            ("log = \"secret\"", "log: of the wrong type"),
+            ("[log]\npartitions = \"secret\"", "log.partitions: of the wrong type"),
+            ("sdk-secret = 1", "unknown field, expected"),
+            ("[log]\npartitions = -1", "log.partitions: of the wrong type"),
+        ] {
+            let error = read(text).unwrap_err();
+            let shown = format!("{error:#}");
+            assert!(shown.contains(said) && !shown.contains("secret"), "{text}: {shown}");
+        }
     }
 
     #[test]

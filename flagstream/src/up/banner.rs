@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use ingest::Ingest;
 use ingest::doorstep::News;
@@ -14,7 +13,7 @@ use crate::keys;
 
 /// Says where everything is. The line with the page's address is the first, for programs that wait for it. Keys stand in the
 /// clear on a terminal alone: what goes elsewhere may be kept by a log.
-pub fn print(settings: &Settings, address: SocketAddr, environments: &[EnvironmentKeys]) {
+pub fn print(settings: &Settings, address: SocketAddr, environments: &[EnvironmentKeys], admit_command: &str) {
     let url = format!("http://{address}");
     let clear = std::io::stdout().is_terminal();
     println!("Flagstream listens on {url} (page, API and SDK events)");
@@ -37,7 +36,7 @@ pub fn print(settings: &Settings, address: SocketAddr, environments: &[Environme
     println!("  keys lie in:       {}", keys::path(&settings.data).display());
     let data = std::path::absolute(&settings.data).unwrap_or_else(|_| settings.data.clone());
     let data = data.display();
-    println!("  admit another:     echo \"$KEY\" | flagstream keys add --environment ENVIRONMENT --data '{data}'");
+    println!("  admit another:     {admit_command}");
     println!();
     let first = environments.iter().find_map(|entry| entry.server_keys.first()).filter(|_| clear);
     let key = first.map_or("$KEY", |secret| &secret.0);
@@ -54,14 +53,14 @@ pub fn print(settings: &Settings, address: SocketAddr, environments: &[Environme
 }
 
 /// Prints who came, until `stop`.
-pub async fn tell_news(ingest: Ingest, data: PathBuf, mut stop: watch::Receiver<bool>) {
+pub async fn tell_news(ingest: Ingest, admit_command: String, mut stop: watch::Receiver<bool>) {
     let mut made = ingest.doorstep().watch();
     let mut told = 0;
     loop {
         let (news, number) = ingest.doorstep().news_since(told);
         told = number;
         for piece in news {
-            tell(&piece, &data);
+            tell(&piece, &admit_command);
         }
         tokio::select! {
             changed = made.changed() => if changed.is_err() { return },
@@ -70,12 +69,11 @@ pub async fn tell_news(ingest: Ingest, data: PathBuf, mut stop: watch::Receiver<
     }
 }
 
-fn tell(piece: &News, data: &std::path::Path) {
+fn tell(piece: &News, admit_command: &str) {
     println!("{piece}");
     if let News::UnknownKey { last_four, .. } = piece
         && !last_four.is_empty()
     {
-        let data = data.display();
-        println!("  to admit it: echo \"$KEY\" | flagstream keys add --environment ENVIRONMENT --data {data}");
+        println!("  to admit it: {admit_command}");
     }
 }

@@ -3,7 +3,6 @@
 //! Always true here: the generation's row is in the store and its record is the first of each partition before anything
 //! else is; a process that disagrees with either stops and names the value.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use eventlog::EventLog;
 use eventlog::embedded::{EmbeddedLog, Opened, Options};
-use eventlog::files::Directory;
+use eventlog::files::{Directory, create_private_durably};
 use schemas::record::generation_record;
 use stores::Store;
 use stores::embedded::Embedded;
@@ -38,7 +37,8 @@ pub fn now_ms() -> i64 {
 /// What is wrong with which file or value, and what to try.
 pub async fn open(settings: &Settings) -> anyhow::Result<Disk> {
     let data = &settings.data;
-    make_private(data).with_context(|| format!("cannot make the data directory {}", data.display()))?;
+    // It holds keys and everybody's events: it is for its owner alone.
+    create_private_durably(data).with_context(|| format!("cannot make the data directory {}", data.display()))?;
     let folder = data.join("log");
     let options = log_options(settings);
     let (log, opened) = tokio::task::spawn_blocking(move || {
@@ -56,12 +56,6 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Disk> {
     let disk = Disk { log: Arc::new(log), store: Arc::new(store) };
     agree(settings, &disk, &opened).await?;
     Ok(disk)
-}
-
-/// The directory holds keys and everybody's events: it is for its owner alone.
-fn make_private(data: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)
 }
 
 fn log_options(settings: &Settings) -> Options {

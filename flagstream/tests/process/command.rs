@@ -128,3 +128,28 @@ fn the_configuration_prints_without_secrets() {
     let said = said(&output);
     assert!(said.contains("partitions = 2") && said.contains("…1234") && !said.contains("secret"), "{said}");
 }
+
+#[test]
+fn a_wrong_variable_is_named_and_its_value_is_not_repeated() {
+    for (name, value) in [
+        ("FLAGSTREAM_LOG__PARTITIONS", "sdk-secret"),
+        ("FLAGSTREAM_LOG__PARTITIONS", "-7123"),
+        ("FLAGSTREAM_ADMIN_KEYS", "7123"),
+        ("FLAGSTREAM_LOG", "sdk-secret"),
+    ] {
+        let output = flagstream().args(["keys", "list"]).env(name, value).output().expect("run flagstream");
+        let said = said(&output);
+        assert!(!output.status.success() && said.contains(name), "{name}={value}: {said}");
+        assert!(!said.contains("secret") && !said.contains("7123"), "{name}={value}: {said}");
+    }
+}
+
+#[test]
+fn the_directory_that_a_first_key_makes_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    add_key(&data, "sdk-first", "server");
+    let mode = std::fs::metadata(&data).expect("the data directory").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
