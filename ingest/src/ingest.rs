@@ -134,7 +134,7 @@ impl Ingest {
             let trouble = shared.append(vec![record], by).await.err();
             match trouble {
                 None => {
-                    shared.metrics.add(|m| &m.records;
+                    shared.metrics.add(|m| &m.records, 1);
                 }
                 Some(Trouble::Busy | Trouble::NothingKept) => shared.carry.add(&environment, &numbers),
                 // They may be in the log, and are not told twice.
