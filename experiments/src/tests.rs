@@ -2,8 +2,10 @@
 
 mod access;
 mod answers;
+mod bounds;
 mod counts;
 mod document;
+mod door;
 mod pages;
 mod refusals;
 mod vendor;

@@ -45,12 +45,24 @@ pub(super) struct Sight<'a> {
     pub(super) application: &'a str,
     /// Name and version.
     pub(super) sdk: (&'a str, &'a str),
+    /// Sampled by the SDK.
+    pub(super) estimated: bool,
 }
 
 impl<'a> Sight<'a> {
     pub(super) fn of(flag: &'a str, index: u32, value: &'a str, at_ms: i64, count: u64) -> Self {
         let (application, sdk) = ("web", ("NodeJSClient", "9.13.7"));
-        Self { flag, served: StoredVariation::Index(index), version: Some(1), value, at_ms, count, application, sdk }
+        Self {
+            flag,
+            served: StoredVariation::Index(index),
+            version: Some(1),
+            value,
+            at_ms,
+            count,
+            application,
+            sdk,
+            estimated: false,
+        }
     }
 }
 
@@ -63,6 +75,7 @@ pub(super) struct World {
     pub(super) dead: Vec<DeadLetter>,
     pub(super) dedupe_age_ms: Option<u64>,
     pub(super) caught_up: CaughtUp,
+    pub(super) limits: FoldLimits,
     cells: Mutex<BTreeMap<CellKey, Cell>>,
 }
 
@@ -114,6 +127,7 @@ impl World {
             dead: Vec::new(),
             dedupe_age_ms: None,
             caught_up: CaughtUp::default(),
+            limits: FoldLimits::default(),
             cells: Mutex::default(),
         }
     }
@@ -132,7 +146,7 @@ impl World {
         let partition = home(environment, PARTITIONS);
         let key = CellKey { generation: 1, partition, kind, environment: environment.clone(), name, window };
         let mut cells = self.cells.lock().unwrap();
-        cells.entry(key).or_insert_with(|| Cell::empty(kind)).apply(change, &FoldLimits::default());
+        cells.entry(key).or_insert_with(|| Cell::empty(kind)).apply(change, &self.limits);
     }
 
     pub(super) fn see(&self, environment: &Environment, sight: &Sight<'_>) {
@@ -146,7 +160,7 @@ impl World {
             version: sight.version,
             minute: u32::try_from(sight.at_ms % HOUR / MINUTE).unwrap(),
             count: sight.count,
-            estimated: false,
+            estimated: sight.estimated,
             application: sight.application.as_bytes(),
             sdk: sight.sdk.0.as_bytes(),
             sdk_version: sight.sdk.1.as_bytes(),
@@ -187,6 +201,13 @@ impl World {
     pub(super) fn report(&self, environment: &Environment, at_ms: i64, change: SdkChange<'_>) {
         let day = u32::try_from(at_ms / DAY).unwrap();
         self.change(environment, CellKind::Sdks, CellName::None, day, &Change::Sdk(change));
+    }
+
+    /// Writes one cell's bytes to the store; its window is the hour.
+    pub(super) async fn put(&self, of: &Environment, kind: CellKind, name: CellName, at_ms: i64, value: Vec<u8>) {
+        let (partition, window) = (home(of, PARTITIONS), u32::try_from(at_ms / HOUR).unwrap());
+        let key = CellKey { generation: 1, partition, kind, environment: of.clone(), name, window };
+        self.store.write(vec![CellWrite { key, cell: StoredCell { h: 0, value: value.into() } }]).await.unwrap();
     }
 
     /// Writes all cells to the store.
