@@ -6,6 +6,7 @@
 mod admission;
 mod banner;
 mod connect;
+mod metrics;
 mod opening;
 
 use std::path::Path;

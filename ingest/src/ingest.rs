@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use eventlog::EventLog;
 use futures_util::future::join_all;
+use prometheus_client::registry::Registry;
 use schemas::generation::ClockLimits;
 use schemas::record::numbers_record;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -18,7 +19,7 @@ use crate::door::Door;
 use crate::doorstep::Doorstep;
 use crate::keys::Keys;
 use crate::limits::Limits;
-use crate::metrics::Metrics;
+use crate::metrics::{InFlight, Metrics};
 use crate::standing::{Standing, Trouble};
 
 /// Where the time comes from: Unix milliseconds.
@@ -88,12 +89,11 @@ impl Ingest {
         &self.0.metrics
     }
 
-    /// The counters in Prometheus' text form.
-    #[must_use]
-    pub fn metrics_text(&self) -> String {
-        let mut text = String::new();
-        self.0.metrics.write_text(&mut text, self.0.budget.held());
-        text
+    /// Puts its counters, and what is in flight, into a registry: `ingest_…` behind the registry's own prefix.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("ingest");
+        self.0.metrics.register(registry);
+        registry.register_collector(Box::new(InFlight(self.0.budget.clone())));
     }
 
     /// Bytes of bodies and records in flight.
@@ -134,7 +134,7 @@ impl Ingest {
             let trouble = shared.append(vec![record], by).await.err();
             match trouble {
                 None => {
-                    shared.metrics.add(|m| &m.records, 1);
+                    shared.metrics.records.inc();
                 }
                 Some(Trouble::Busy | Trouble::NothingKept) => shared.carry.add(&environment, &numbers),
                 // They may be in the log, and are not told twice.

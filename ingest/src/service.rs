@@ -1,7 +1,7 @@
 //! The router: HTTP types in and out, nothing decided.
 //!
-//! Always true here: every answer has a `Date` by ingest's clock (an SDK ends debugging by it) and is counted; an error's body
-//! tells the request's id.
+//! Always true here: every answer has a `Date` by ingest's clock (an SDK ends debugging by it) and is counted, as is a
+//! request whose sender went away; an error's body tells the request's id.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
@@ -13,7 +13,6 @@ use axum::response::Response;
 use http::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use protocols::Reply;
-use tokio::time::Instant;
 
 use crate::ingest::Ingest;
 use crate::way::walk;
@@ -25,11 +24,12 @@ pub fn service(ingest: Ingest) -> Router {
 }
 
 async fn take(State(ingest): State<Ingest>, request: Request) -> Response {
-    let started = Instant::now();
+    let open = ingest.0.metrics.begin();
     let (parts, body) = request.into_parts();
     let reply = walk(&ingest.0, &parts, body).await;
-    ingest.0.metrics.answered(reply.status, started.elapsed());
-    response(&reply, (ingest.0.clock)())
+    let response = response(&reply, (ingest.0.clock)());
+    open.answered(response.status());
+    response
 }
 
 fn response(reply: &Reply, now_ms: i64) -> Response {

@@ -94,9 +94,9 @@ async fn walk_route(shared: &Shared, route: &Route<'_>, request: Request<'_>, bo
         Err(BodyError::Overloaded) => return overloaded(shared),
         Err(BodyError::TooLarge) => return refuse(shared, &whose, too_large(shared)),
     };
-    shared.metrics.add(|m| &m.body_bytes, wire.len() as u64);
+    shared.metrics.body_bytes.inc_by(wire.len() as u64);
     if matches!(whose, Answer::Revoked(_)) {
-        shared.metrics.add(|m| &m.discarded, 1);
+        shared.metrics.discarded.inc();
         return End::Accepted;
     }
     let greets = !owner.greeted.load(std::sync::atomic::Ordering::Relaxed);
@@ -130,14 +130,14 @@ async fn append(shared: &Shared, owner: &Owner, mut made: Records, record_bytes:
             None => {}
             Some(Trouble::Busy) => return overloaded(shared),
             Some(Trouble::NothingKept | Trouble::Unknown) => {
-                shared.metrics.add(|m| &m.appends_failed, 1);
+                shared.metrics.appends_failed.inc();
                 return End::Unavailable;
             }
         }
     }
-    shared.metrics.add(|m| &m.accepted, made.accepted);
-    shared.metrics.add(|m| &m.records, number);
-    shared.metrics.add(|m| &m.record_bytes, record_bytes as u64);
+    shared.metrics.accepted.inc_by(made.accepted);
+    shared.metrics.records.inc_by(number);
+    shared.metrics.record_bytes.inc_by(record_bytes as u64);
     shared.metrics.add_rejected(&made.rejected);
     shared.doorstep.rejected(&owner.environment, &made.rejected);
     if let (Some((sdk, flags)), true) = (made.greeting, made.accepted > 0) {
@@ -159,7 +159,7 @@ fn refuse(shared: &Shared, whose: &Answer, refusal: Refusal) -> End {
 }
 
 fn overloaded(shared: &Shared) -> End {
-    shared.metrics.add(|m| &m.overloaded, 1);
+    shared.metrics.overloaded.inc();
     End::Overloaded
 }
 
@@ -194,7 +194,7 @@ fn note_miss(shared: &Shared, miss: &RouteMiss, method: &str, path: &str, header
     let (now_ms, agent) = ((shared.clock)(), agent(headers));
     match miss {
         RouteMiss::FlagDelivery => {
-            shared.metrics.add(|m| &m.flag_delivery, 1);
+            shared.metrics.flag_delivery.inc();
             shared.doorstep.flag_delivery(method, path, &agent, now_ms);
         }
         RouteMiss::UnknownUnderPrefix => {

@@ -10,6 +10,7 @@ use ingest::doorstep::Stranger;
 use processor::Processor;
 
 use super::admission::Keys;
+use super::metrics;
 use super::opening::{Disk, now_ms};
 use crate::config::Settings;
 use crate::keys;
@@ -23,7 +24,8 @@ pub fn serve(
     keys: &Keys,
     address: SocketAddr,
 ) -> Serve {
-    let (at_door, counted) = (ingest.clone(), ingest.clone());
+    let at_door = ingest.clone();
+    let registry = metrics::registry(ingest, processor, disk.log.clone());
     let (letters, health, ages) = (processor.dead_letters().clone(), processor.health(), processor.health());
     Serve {
         store: disk.store.clone(),
@@ -36,7 +38,7 @@ pub fn serve(
         dead_letters: Arc::new(move |limit, behind| Box::pin(dead_letters(letters.clone(), limit, behind))),
         caught_up: CaughtUp::default(),
         dedupe_age_ms: Arc::new(move |partition| ages.dedupe_age_ms(partition)),
-        metrics: Arc::new(move || counted.metrics_text()),
+        metrics: Arc::new(move || metrics::text(&registry)),
         ready: Arc::new(move || health.ready()),
         address: format!("http://{address}"),
         data: std::path::absolute(&settings.data).unwrap_or_else(|_| settings.data.clone()).display().to_string(),

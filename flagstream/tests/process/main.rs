@@ -3,4 +3,5 @@
 mod admission;
 mod captures;
 mod command;
+mod metrics;
 mod server;

@@ -107,7 +107,8 @@ impl Server {
         self.until(words, || logged() >= times);
     }
 
-    fn until(&self, what: &str, mut reached: impl FnMut() -> bool) {
+    /// Waits until something is so.
+    pub(crate) fn until(&self, what: &str, mut reached: impl FnMut() -> bool) {
         let start = Instant::now();
         while !reached() {
             assert!(start.elapsed() < PATIENCE, "{what} not reached within {PATIENCE:?}");

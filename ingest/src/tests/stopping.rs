@@ -29,4 +29,6 @@ async fn a_sender_that_goes_away_does_not_hold_the_stop() {
     assert!((&mut inside).now_or_never().is_none());
     drop(inside);
     bench.ingest.stop().await;
+    let metrics = bench.ingest.metrics();
+    assert_eq!((metrics.cancelled(), metrics.answers(202), metrics.accepted.get()), (1, 0, 0));
 }
