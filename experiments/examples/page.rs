@@ -24,7 +24,8 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
 const PARTITIONS: u32 = 4;
 /// Flag, values of its variations, SDK, evaluations a minute.
-const FLAGS: [(&str, &[&str], (&str, &str), u64); 7] = [
+type ExampleFlag = (&'static str, &'static [&'static str], (&'static str, &'static str), u64);
+const FLAGS: [ExampleFlag; 7] = [
     ("checkout.new-flow", &["true", "false"], ("NodeJSClient", "9.13.7"), 420),
     ("search.ranking-model", &["\"baseline\"", "\"bm25-v2\"", "\"neural\""], ("PythonClient", "9.6.0"), 1900),
     ("homepage.banner", &["{\"text\":\"Spring sale\",\"colour\":\"#0a7\"}", "null"], ("JSClient", "4.3.0"), 75),

@@ -136,14 +136,32 @@ impl DeadLetters {
     /// # Errors
     /// When the folder cannot be read. A file that is no dead letter is passed over.
     pub fn newest(&self, limit: usize) -> std::io::Result<(Vec<DeadLetter>, usize)> {
+        self.newest_before(None, limit)
+    }
+
+    /// As [`DeadLetters::newest`], of those before this place in the log: generation, partition, offset. No other file is
+    /// read.
+    ///
+    /// # Errors
+    /// When the folder cannot be read. A file that is no dead letter is passed over.
+    pub fn newest_before(
+        &self,
+        place: Option<(u32, u32, u64)>,
+        limit: usize,
+    ) -> std::io::Result<(Vec<DeadLetter>, usize)> {
         let mut names = self.names()?;
         names.sort_by_cached_key(|name| place_in_log(name));
         let total = names.len();
-        let letters = names.iter().rev().take(limit).filter_map(|name| {
-            let text = fs::read(self.folder.join(name)).ok()?;
-            serde_json::from_slice(&text).ok()
+        let end = place.map_or(total, |(generation, partition, offset)| {
+            let place = [generation.into(), partition.into(), offset];
+            names.partition_point(|name| place_in_log(name).as_slice() < place.as_slice())
         });
-        Ok((letters.collect(), total))
+        let letters = names.iter().take(end).rev().filter_map(|name| {
+            let text = fs::read(self.folder.join(name)).ok()?;
+            // A letter under a name that is not its own would stand at a wrong place.
+            serde_json::from_slice(&text).ok().filter(|letter: &DeadLetter| letter.name() == *name)
+        });
+        Ok((letters.take(limit).collect(), total))
     }
 
     fn names(&self) -> std::io::Result<Vec<String>> {
@@ -237,6 +255,13 @@ mod tests {
         }
         fs::write(folder.path().join("notes.json"), b"none of ours").unwrap();
         assert_eq!(letters.newest(9).unwrap(), (vec![of(10, 1), of(2, 100), of(2, 20)], 4));
+        // What is none takes no letter's room.
+        fs::write(folder.path().join("1-3-00000000000000000001.json"), b"none of ours").unwrap();
+        fs::write(folder.path().join("copy.json"), serde_json::to_vec(&of(2, 20)).unwrap()).unwrap();
+        assert_eq!(letters.newest(2).unwrap(), (vec![of(10, 1), of(2, 100)], 6));
+        assert_eq!(letters.newest_before(Some((1, 10, 1)), 9).unwrap(), (vec![of(2, 100), of(2, 20)], 6));
+        assert_eq!(letters.newest_before(Some((1, 2, 99)), 9).unwrap(), (vec![of(2, 20)], 6));
+        assert_eq!(letters.newest_before(Some((1, 2, 20)), 9).unwrap(), (vec![], 6));
     }
 
     #[test]

@@ -34,8 +34,6 @@ pub fn print(settings: &Settings, address: SocketAddr, environments: &[Environme
         }
     }
     println!("  keys lie in:       {}", keys::path(&settings.data).display());
-    let data = std::path::absolute(&settings.data).unwrap_or_else(|_| settings.data.clone());
-    let data = data.display();
     println!("  admit another:     {admit_command}");
     println!();
     let first = environments.iter().find_map(|entry| entry.server_keys.first()).filter(|_| clear);

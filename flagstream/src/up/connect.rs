@@ -69,19 +69,15 @@ fn arrivals(ingest: &Ingest) -> Arrivals {
     }
 }
 
-/// At most `limit` of the dead letters behind this place, newest first, and how many there are in all. The folder is bounded,
-/// and so is what is read here.
+/// At most `limit` of the dead letters behind this place, newest first, and how many there are in all.
 async fn dead_letters(
     letters: processor::DeadLetters,
     limit: usize,
     behind: Option<Place>,
 ) -> Result<(Vec<experiments::DeadLetter>, usize), String> {
-    let wanted = if behind.is_none() { limit } else { processor::KEPT_MAX };
-    let read = tokio::task::spawn_blocking(move || letters.newest(wanted)).await;
+    let read = tokio::task::spawn_blocking(move || letters.newest_before(behind, limit)).await;
     let (letters, total) = read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    let letters = letters.into_iter().map(shown);
-    let letters = letters.filter(|letter| behind.is_none_or(|behind| letter.place() < behind)).take(limit);
-    Ok((letters.collect(), total))
+    Ok((letters.into_iter().map(shown).collect(), total))
 }
 
 fn shown(letter: processor::DeadLetter) -> experiments::DeadLetter {
