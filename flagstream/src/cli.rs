@@ -15,7 +15,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         flagstream up --sdk-key sdk-…                  admit the key that your application already sends\n  \
         flagstream evaluations                         what was served in the last 24 hours, as a table\n  \
         flagstream evaluations --flag checkout --granularity minute --json\n  \
-        flagstream pipeline                            how far the numbers are behind the log"
+        flagstream events                              custom events, with the exact sum of their values\n  \
+        flagstream books --day 2026-01-31              whether everything accepted is accounted for\n  \
+        flagstream pipeline                            how far the numbers are behind the log\n  \
+        flagstream health                              ready? the exit code says so\n\n\
+        Commands that read ask the server at --server (FLAGSTREAM_SERVER), with --key (FLAGSTREAM_KEY) where it wants one.\n\
+        `flagstream COMMAND --help` has examples of each."
 )]
 pub struct Cli {
     /// What to do.
@@ -34,12 +39,23 @@ pub enum Command {
     /// Show how often each variation was served.
     Evaluations(Evaluations),
     /// Show custom events: how many, and the sum of their metric values.
+    #[command(after_help = "Examples:\n  \
+        flagstream events\n  \
+        flagstream events --from 2026-01-01T00:00:00Z --to 2026-01-02T00:00:00Z --environment production --json\n\n\
+        Sums are exact, in up to 6 decimals; read them from --json as decimals, not as floating point.")]
     Events(Window),
     /// Show the books of a day: accepted = counted + duplicate + late + poison.
     Books(Books),
     /// Show how far the numbers are behind the log.
+    #[command(after_help = "Examples:\n  \
+        flagstream pipeline\n  \
+        flagstream pipeline --json --key admin-…                lag by partition, for monitoring\n\n\
+        Lag 0: everything answered 2xx is in the numbers.")]
     Pipeline(Reader),
     /// Ask whether a server is ready; exit code 0 if it is (for container health checks).
+    #[command(after_help = "Examples:\n  \
+        flagstream health && echo ready\n  \
+        flagstream health --server http://127.0.0.1:9090        no key is needed")]
     Health(Reader),
 }
 
@@ -80,7 +96,9 @@ pub struct Up {
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     /// Admit a key, read from standard input, so that it stands in no shell history. A running server takes it within seconds.
-    #[command(after_help = "Example:\n  echo \"$LD_SDK_KEY\" | flagstream keys add --environment development")]
+    #[command(
+        after_help = "Examples:\n  echo \"$READ_KEY\" | flagstream keys add --environment production --kind read\n  echo \"$LD_SDK_KEY\" | flagstream keys add --environment development"
+    )]
     Add(KeysAdd),
     /// List environments and their keys, masked.
     List(Configured),
@@ -181,6 +199,10 @@ pub struct Evaluations {
 
 /// `books`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    flagstream books\n  \
+    flagstream books --day 2026-01-31 --environment production --json\n\n\
+    accepted = counted + duplicate + late + poison, exactly; what was rejected at the door stands below by reason.")]
 pub struct Books {
     /// The server.
     #[command(flatten)]

@@ -89,8 +89,11 @@ impl Json {
     }
 
     fn object(fields: &BTreeMap<String, Box<RawValue>>, depth: usize) -> Result<Self, Error> {
-        let read = |(name, raw): (&String, &Box<RawValue>)| Ok((name.clone(), Self::read(raw, depth + 1)?));
-        Ok(Self::Object(fields.iter().map(read).collect::<Result<_, Error>>()?))
+        let mut read = BTreeMap::new();
+        for (name, raw) in fields {
+            read.insert(name.clone(), Self::read(raw, depth + 1)?);
+        }
+        Ok(Self::Object(read))
     }
 
     pub(super) fn fields(&self) -> impl Iterator<Item = (&String, &Json)> {

@@ -21,11 +21,11 @@ pub(crate) fn add_key(data: &Path, key: &str, kind: &str) {
     assert!(!String::from_utf8_lossy(&output.stdout).contains(key), "the key was printed");
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     flagstream().args(arguments).output().expect("run flagstream")
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 

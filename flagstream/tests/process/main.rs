@@ -3,5 +3,6 @@
 mod admission;
 mod captures;
 mod command;
+mod hostile;
 mod metrics;
 mod server;
