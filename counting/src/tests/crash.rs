@@ -16,7 +16,7 @@ use crate::cells::Cell;
 use crate::worker::{Mode, Settings};
 
 /// How many logs are folded, unless the environment says otherwise.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 600;
 
 /// One seed: a log, workers that crash, and what must be true after every crash and at the end.
 fn run(seed: u64, broken: Option<Break>) -> Result<(), String> {

@@ -93,7 +93,7 @@ fn naive(made: &Made, texts_bytes_max: u32) -> Counts {
 
 #[test]
 fn the_naive_fold_agrees_also_where_the_budget_of_texts_decides() {
-    let (all, mut decided) = (seeds(200), 0);
+    let (all, mut decided) = (seeds(100), 0);
     let budget = small_generation().fold.texts_bytes_max;
     for seed in 0..all {
         let made = made(seed);
