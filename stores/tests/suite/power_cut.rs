@@ -97,6 +97,16 @@ async fn operations_of_a_life(options: &Options) -> u64 {
     disk.operations() - before
 }
 
+/// How many seeds a test tries: `FLAGSTREAM_SEEDS` where it is set, else as many as are quick. `--nocapture` shows it.
+fn seeds(quick: u64) -> u64 {
+    let seeds = match std::env::var("FLAGSTREAM_SEEDS") {
+        Ok(seeds) => seeds.parse().unwrap_or_else(|e| panic!("FLAGSTREAM_SEEDS = {seeds:?}: {e}; give a number")),
+        Err(_) => quick,
+    };
+    println!("{}: {seeds} seeds", std::thread::current().name().unwrap_or("a test"));
+    seeds
+}
+
 /// The first seed below `seeds` that finds something wrong.
 async fn first_wrong(seeds: u64, options: &Options) -> Option<(u64, String)> {
     let operations = operations_of_a_life(options).await;
@@ -110,13 +120,14 @@ async fn first_wrong(seeds: u64, options: &Options) -> Option<(u64, String)> {
 
 #[tokio::test]
 async fn whole_or_not_at_all_after_a_cut() {
-    assert_eq!(first_wrong(1_200, &Options::default()).await, None);
+    assert_eq!(first_wrong(seeds(1_200), &Options::default()).await, None);
 }
 
 #[tokio::test]
 async fn each_breakage_is_noticed() {
+    let seeds = seeds(1_200);
     for rule in [Break::NoSync, Break::CheckpointApart, Break::StateApart] {
-        let wrong = first_wrong(1_200, &Options::default().breaking(rule)).await;
+        let wrong = first_wrong(seeds, &Options::default().breaking(rule)).await;
         assert!(wrong.is_some(), "{rule:?} was not noticed");
     }
 }
