@@ -4,7 +4,7 @@
 //! which the SDK lives on, and is counted; every choice about an event (its time, its lateness, its place) is made here,
 //! before the log, and nothing after it decides again.
 //!
-//! There is no listener here: [`service`] is a router for whoever has one. The way of a payload is in `way.rs`, read it
+//! There is no listener here: [`service()`] is a router for whoever has one. The way of a payload is in `way.rs`, read it
 //! first; what it uses lies beside it, a file each: [`limits`], [`keys`], [`judge`], [`doorstep`], [`metrics`].
 
 mod body;
