@@ -1,4 +1,4 @@
-//! Charts as SVG made here: stacked bars over time, a sparkline, a bar of shares.
+//! Charts as SVG made here: stacked bars over time, with axes and small without, and a bar of shares.
 //!
 //! Always true here: no style attribute (the content security policy forbids it), colours come by class; heights are
 //! worked out in whole numbers (u128), so a chart cannot overflow or be NaN whatever the counts.
@@ -146,25 +146,33 @@ fn nice(value: u64) -> u64 {
     whole.filter_map(|quarter| quarter.checked_mul(4)).find(|top| *top >= value).unwrap_or(u64::MAX)
 }
 
-/// The course of a count as an area, without axes.
-pub(crate) fn sparkline(buckets: &[i64], counts: &BTreeMap<i64, u64>) -> Markup {
+/// The course of a flag, its variations stacked, without axes: (class, count by start of the bucket).
+pub(crate) fn course(buckets: &[i64], parts: &[(String, &BTreeMap<i64, u64>)]) -> Markup {
     const W: u64 = 120;
     const H: u64 = 28;
-    let top = counts.values().copied().max().unwrap_or(0);
-    if top == 0 || buckets.is_empty() {
-        return html! { svg.spark viewBox="0 0 120 28" aria-hidden="true" {} };
-    }
-    let step = W * TENTHS / buckets.len() as u64;
-    let mut path = format!("M0 {H}");
+    let count = |counts: &BTreeMap<i64, u64>, bucket: &i64| u128::from(counts.get(bucket).copied().unwrap_or(0));
+    let total = |bucket: &i64| parts.iter().map(|(_, counts)| count(counts, bucket)).sum::<u128>();
+    let top = buckets.iter().map(total).max().unwrap_or(0).max(1);
+    let scaled = |value: u128| u64::try_from(value * u128::from((H - 2) * TENTHS) / top).unwrap_or(0);
+    let step = W * TENTHS / (buckets.len() as u64).max(1);
+    let mut pieces = Vec::new();
     for (place, bucket) in (0_u64..).zip(buckets) {
-        let count = counts.get(bucket).copied().unwrap_or(0);
-        let rise = u128::from(count) * u128::from((H - 2) * TENTHS) / u128::from(top);
-        let rise = u64::try_from(rise).unwrap_or(0).max(u64::from(count > 0) * TENTHS);
-        let y = tenths(H * TENTHS - rise);
-        path += &format!("L{} {y}L{} {y}", tenths(place * step), tenths((place + 1) * step));
+        let mut below = 0;
+        for (colour, counts) in parts.iter().filter(|(_, counts)| count(counts, bucket) > 0) {
+            let from = scaled(below);
+            below += count(counts, bucket);
+            // What is there is seen: at least one pixel.
+            let height = (scaled(below) - from).max(TENTHS);
+            pieces.push((colour, place * step, (H * TENTHS - from).saturating_sub(height), height));
+        }
     }
-    path += &format!("L{} {H}Z", tenths(buckets.len() as u64 * step));
-    html! { svg.spark viewBox="0 0 120 28" preserveAspectRatio="none" aria-hidden="true" { path d=(path) {} } }
+    html! {
+        svg.spark viewBox={ "0 0 " (W) " " (H) } preserveAspectRatio="none" aria-hidden="true" {
+            @for (colour, x, y, height) in pieces {
+                rect class=(colour) x=(tenths(x)) y=(tenths(y)) width=(tenths(step.max(1))) height=(tenths(height)) {}
+            }
+        }
+    }
 }
 
 /// Shares of a whole as one bar: (class, count).

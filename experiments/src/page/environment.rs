@@ -174,11 +174,7 @@ impl List<'_> {
     }
 
     fn row(&self, flag: &FlagTally, buckets: &[i64], seen: Option<i64>) -> Markup {
-        let mut course = BTreeMap::new();
-        for (ms, count) in flag.groups.values().flat_map(|tally| &tally.series) {
-            let slot: &mut u64 = course.entry(*ms).or_default();
-            *slot = slot.saturating_add(*count);
-        }
+        let course: Vec<_> = flag.groups.iter().map(|(g, tally)| (palette::colour(g), &tally.series)).collect();
         let parts: Vec<(String, u64)> =
             flag.groups.iter().map(|(g, tally)| (palette::colour(g), tally.count)).collect();
         let more = flag.groups.len().saturating_sub(NAMED_MAX);
@@ -190,7 +186,7 @@ impl List<'_> {
                         None => span.muted { "all other flags (beyond the environment's limit)" },
                     }
                 }
-                td { (chart::sparkline(buckets, &course)) }
+                td { (chart::course(buckets, &course)) }
                 td.served {
                     @if flag.groups.is_empty() { span.muted { "not in " (self.range.title()) } } @else {
                         (chart::shares(&parts))

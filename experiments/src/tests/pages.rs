@@ -10,7 +10,7 @@ use schemas::record::StoredVariation;
 use schemas::rejection::{Rejection, Rejections};
 
 use super::world::{HOUR, MINUTE, NOW, Reply, Sight, World, development, fill, full};
-use crate::page::chart::{Series, bars, shares, sparkline};
+use crate::page::chart::{self, Series, bars, shares};
 use crate::page::text;
 use crate::{Access, Arrivals, FirstPayload, UnknownKey};
 
@@ -358,16 +358,25 @@ fn charts_hold_whatever_the_counts() {
     for counts in [&[][..], &[0], &[1], &[1, 2, 3], &[u64::MAX; 169], &[u64::MAX, 1, 0], &[7; 169]] {
         let course = course(counts);
         let one = || Series { colour: "c0".to_owned(), words: "one".to_owned(), counts: &course };
-        for html in
-            [bars("t", &buckets, &[one(), one(), one()]), sparkline(&buckets, &course), bars("t", &[], &[one()])]
-        {
+        let small = chart::course(&buckets, &[("c0".to_owned(), &course), ("c1".to_owned(), &course)]);
+        for html in [bars("t", &buckets, &[one(), one(), one()]), small, bars("t", &[], &[one()])] {
             let html = html.into_string();
             assert!(!html.contains("NaN") && !html.contains("=\"-"), "{html}");
         }
     }
     let whole = shares(&[("c0".to_owned(), u64::MAX), ("c1".to_owned(), 0), ("c2".to_owned(), u64::MAX)]).into_string();
     assert!(whole.contains("width=\"500\""), "{whole}");
-    assert_eq!(sparkline(&[], &BTreeMap::from([(1, 1)])).into_string().matches("<path").count(), 0);
+    let (some, none) = (BTreeMap::from([(1, 3), (2, 1)]), BTreeMap::from([(2, 1)]));
+    let small =
+        |buckets: &[i64]| chart::course(buckets, &[("c0".to_owned(), &some), ("c1".to_owned(), &none)]).into_string();
+    assert_eq!(small(&[]).matches("<rect").count(), 0);
+    // Two variations in the second bucket, one in the first; the highest stack has the whole height.
+    assert_eq!(small(&[1, 2]).matches("<rect").count(), 3);
+    assert!(
+        small(&[1, 2]).contains("class=\"c0\" x=\"0.0\" y=\"2.0\" width=\"60.0\" height=\"26.0\""),
+        "{}",
+        small(&[1, 2])
+    );
 }
 
 #[test]
