@@ -15,6 +15,7 @@ use crate::cli::{KeyKind, Keys, KeysAdd};
 use crate::config::written::{EnvironmentKeys, Secret};
 use crate::config::wrong::parse;
 use crate::config::{Settings, Written};
+use crate::output;
 
 /// The project that `up` makes without a configuration.
 pub const PROJECT: &str = "default";
@@ -52,7 +53,35 @@ pub fn path(data: &Path) -> PathBuf {
 /// # Errors
 /// When `keys.toml` cannot be read.
 pub fn read(data: &Path) -> anyhow::Result<Vec<EnvironmentKeys>> {
-    Ok(load(data)?.environment.into_iter().map(EnvironmentKeys::from).collect())
+    Ok(rows(&load(data)?))
+}
+
+fn rows(file: &KeysFile) -> Vec<EnvironmentKeys> {
+    file.environment.iter().cloned().map(EnvironmentKeys::from).collect()
+}
+
+/// A key that SDKs send belongs to one environment: were it written for two, no server could start with the file.
+fn refuse_shared(
+    all: &[EnvironmentKeys],
+    project: &str,
+    environment: &str,
+    kind: KeyKind,
+    key: &str,
+) -> anyhow::Result<()> {
+    let others = all.iter().filter(|entry| (entry.project.as_str(), entry.key.as_str()) != (project, environment));
+    for other in others {
+        let list = match kind {
+            KeyKind::Server => &other.server_keys,
+            KeyKind::Mobile => &other.mobile_keys,
+            KeyKind::ClientSide => &other.client_side_ids,
+            KeyKind::Read => return Ok(()),
+        };
+        if list.iter().any(|known| known.0 == key) {
+            let (project, environment) = (other.project.escape_debug(), other.key.escape_debug());
+            bail!("key {} belongs to {project}/{environment} already; give each environment its own", mask(key));
+        }
+    }
+    Ok(())
 }
 
 /// All environments: those of the configuration, with the keys of `keys.toml` added.
@@ -93,8 +122,11 @@ pub fn prepare(data: &Path, written: &Written, given: &[String]) -> anyhow::Resu
         changed = true;
     }
     for key in given {
-        ensure!(!key.trim().is_empty(), "--sdk-key is empty");
-        changed |= file.add(PROJECT, ENVIRONMENT, KeyKind::Server, key.trim());
+        let key = key.trim();
+        ensure!(!key.is_empty(), "--sdk-key is empty");
+        ensure!(!key.contains(char::is_whitespace), "--sdk-key has white space in it; give one key at a time");
+        refuse_shared(&merged(written.environment.clone(), rows(&file)), PROJECT, ENVIRONMENT, KeyKind::Server, key)?;
+        changed |= file.add(PROJECT, ENVIRONMENT, KeyKind::Server, key);
     }
     if changed { save(data, &file) } else { Ok(()) }
 }
@@ -120,8 +152,7 @@ pub fn run(command: &Keys) -> anyhow::Result<()> {
         Keys::Add(add) => run_add(add),
         Keys::List(configured) => {
             let settings = Settings::read(configured.config.as_deref(), None, configured.data.as_deref())?;
-            print_list(&merged(settings.written.environment, read(&settings.data)?));
-            Ok(())
+            print_list(&merged(settings.written.environment, read(&settings.data)?))
         }
     }
 }
@@ -136,23 +167,36 @@ fn run_add(add: &KeysAdd) -> anyhow::Result<()> {
         bail!("no key on standard input; say: echo \"$KEY\" | flagstream keys add --environment {}", add.environment);
     }
     ensure!(!key.contains(char::is_whitespace), "the key has white space in it; give one key at a time");
+    let is_new = !settings.data.exists();
     create_private_durably(&settings.data)
         .with_context(|| format!("cannot make the data directory {}", settings.data.display()))?;
     let mut file = load(&settings.data)?;
+    let all = merged(settings.written.environment.clone(), rows(&file));
+    refuse_shared(&all, &add.project, &add.environment, add.kind, key)?;
     let place = path(&settings.data);
-    if file.add(&add.project, &add.environment, add.kind, key) {
-        save(&settings.data, &file)?;
-        println!("{}: key {} admitted to {}/{}.", place.display(), mask(key), add.project, add.environment);
-        println!(
-            "A running server takes it within seconds; restart the application that sent it (a 401 has silenced it)."
-        );
+    let place = std::path::absolute(&place).unwrap_or(place).display().to_string();
+    let (project, environment) = (add.project.escape_debug(), add.environment.escape_debug());
+    if !file.add(&add.project, &add.environment, add.kind, key) {
+        return output::line(&format!("{place}: key {} is there already.", mask(key)));
+    }
+    save(&settings.data, &file)?;
+    output::line(&format!("{place}: key {} admitted to {project}/{environment}.", mask(key)))?;
+    output::line(if is_new {
+        "The data directory is new: no server works there yet. Name the one of your server with --data DIR if that is not meant."
     } else {
-        println!("{}: key {} is there already.", place.display(), mask(key));
+        "A server that works there takes it within seconds; restart the application that sent it (a 401 has silenced it)."
+    })?;
+    let is_first_read_key = add.kind == KeyKind::Read && all.iter().all(|entry| entry.read_keys.is_empty());
+    if is_first_read_key && settings.written.admin_keys.is_empty() {
+        output::line(
+            "From now on every read needs a key, the page too, and this one opens its environment alone; \
+             admin_keys in the configuration (or FLAGSTREAM_ADMIN_KEYS) open the rest.",
+        )?;
     }
     Ok(())
 }
 
-fn print_list(environments: &[EnvironmentKeys]) {
+fn print_list(environments: &[EnvironmentKeys]) -> anyhow::Result<()> {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["project", "environment", "kind", "key"]);
     for entry in environments {
@@ -164,11 +208,12 @@ fn print_list(environments: &[EnvironmentKeys]) {
         ];
         for (kind, secrets) in kinds {
             for secret in secrets {
-                table.add_row([entry.project.as_str(), &entry.key, kind, &secret.masked()]);
+                let (project, key) = (entry.project.escape_debug(), entry.key.escape_debug());
+                table.add_row([project.to_string(), key.to_string(), kind.to_owned(), secret.masked()]);
             }
         }
     }
-    println!("{table}");
+    output::line(&table.to_string())
 }
 
 fn mask(key: &str) -> String {
@@ -282,6 +327,19 @@ mod tests {
         let all = read(data.path()).unwrap();
         assert_eq!(all[0].server_keys.len(), 2);
         assert_eq!(all[0].server_keys[1].0, "sdk-mine");
+    }
+
+    #[test]
+    fn a_key_of_another_environment_is_refused_before_anything_is_written() {
+        let data = tempfile::tempdir().unwrap();
+        let mut file = KeysFile::default();
+        file.add("default", "production", KeyKind::Server, "sdk-production");
+        save(data.path(), &file).unwrap();
+        let error = prepare(data.path(), &Written::default(), &["sdk-production".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("default/production") && !error.contains("sdk-production"), "{error}");
+        assert_eq!(read(data.path()).unwrap().len(), 1);
+        prepare(data.path(), &Written::default(), &["sdk-development".to_owned()]).unwrap();
+        assert_eq!(read(data.path()).unwrap().len(), 2);
     }
 
     #[test]

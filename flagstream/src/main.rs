@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod keys;
 mod logging;
+mod output;
 mod read;
 mod server;
 mod up;

@@ -65,14 +65,12 @@ pub fn health(reader: &Reader) -> anyhow::Result<()> {
     let (status, url, mut answer) = call(reader, "/readyz", &[])?;
     let said = answer.body_mut().read_to_string().with_context(|| format!("{url} answered {status}"))?;
     anyhow::ensure!(status == 200, "not ready: {url} answered {status}: {}", said.trim());
-    println!("ready");
-    Ok(())
+    crate::output::line("ready")
 }
 
 fn print(reader: &Reader, answer: &Answer, table: fn(&Json) -> String) -> anyhow::Result<()> {
     let printed = if reader.json { answer.print() } else { answer.json().map(|answer| table(&answer)) };
-    println!("{}", printed.context("cannot print the answer")?);
-    Ok(())
+    crate::output::line(&printed.context("cannot print the answer")?)
 }
 
 fn environment_path(environment: &Environment, what: &str) -> String {

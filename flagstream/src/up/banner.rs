@@ -10,16 +10,21 @@ use tokio::sync::watch;
 use crate::config::Settings;
 use crate::config::written::EnvironmentKeys;
 use crate::keys;
+use crate::output::tell;
+
+macro_rules! say {
+    ($($text:tt)*) => { tell(&format!($($text)*)) };
+}
 
 /// Says where everything is. The line with the page's address is the first, for programs that wait for it. Keys stand in the
 /// clear on a terminal alone: what goes elsewhere may be kept by a log.
 pub fn print(settings: &Settings, address: SocketAddr, environments: &[EnvironmentKeys], admit_command: &str) {
     let url = format!("http://{address}");
     let clear = std::io::stdout().is_terminal();
-    println!("Flagstream listens on {url} (page, API and SDK events)");
-    println!();
+    say!("Flagstream listens on {url} (page, API and SDK events)");
+    tell("");
     for entry in environments {
-        println!("  {}/{}", entry.project, entry.key);
+        say!("  {}/{}", entry.project.escape_debug(), entry.key.escape_debug());
         let kinds = [
             ("server key", &entry.server_keys),
             ("mobile key", &entry.mobile_keys),
@@ -29,25 +34,26 @@ pub fn print(settings: &Settings, address: SocketAddr, environments: &[Environme
         for (kind, secrets) in kinds {
             for secret in secrets {
                 let shown = if clear { secret.0.clone() } else { secret.masked() };
-                println!("    {kind:<15}{shown}");
+                say!("    {kind:<15}{shown}");
             }
         }
     }
-    println!("  keys lie in:       {}", keys::path(&settings.data).display());
-    println!("  admit another:     {admit_command}");
-    println!();
+    say!("  keys lie in:       {}", keys::path(&settings.data).display());
+    say!("  admit another:     {admit_command}");
+    tell("");
     let first = environments.iter().find_map(|entry| entry.server_keys.first()).filter(|_| clear);
     let key = first.map_or("$KEY", |secret| &secret.0);
-    println!("Send an event:");
-    println!(
+    let hint = if clear { "" } else { " (KEY = a server key of that file)" };
+    say!("Send an event{hint}:");
+    say!(
         "  curl -i {url}/bulk -H \"Authorization: {key}\" -H 'X-LaunchDarkly-Event-Schema: 4' -d '[{{\"kind\":\"summary\",\"features\":\
          {{\"hello\":{{\"default\":false,\"counters\":[{{\"variation\":0,\"version\":1,\"value\":true,\"count\":1}}]}}}}}}]'"
     );
-    println!(
-        "Set an SDK's events address (Node): init(KEY, {{ eventsUri: '{url}' }}), and leave its other addresses as they are."
+    say!(
+        "Set an SDK's events address (Node): init(KEY, {{ baseUri, streamUri, eventsUri: '{url}' }}); the first two stay the vendor's."
     );
-    println!();
-    println!("waiting for the first event…");
+    tell("");
+    say!("waiting for the first event since this start…");
 }
 
 /// Prints who came, until `stop`.
@@ -58,7 +64,7 @@ pub async fn tell_news(ingest: Ingest, admit_command: String, mut stop: watch::R
         let (news, number) = ingest.doorstep().news_since(told);
         told = number;
         for piece in news {
-            tell(&piece, &admit_command);
+            tell_piece(&piece, &admit_command);
         }
         tokio::select! {
             changed = made.changed() => if changed.is_err() { return },
@@ -67,11 +73,11 @@ pub async fn tell_news(ingest: Ingest, admit_command: String, mut stop: watch::R
     }
 }
 
-fn tell(piece: &News, admit_command: &str) {
-    println!("{piece}");
+fn tell_piece(piece: &News, admit_command: &str) {
+    say!("{piece}");
     if let News::UnknownKey { last_four, .. } = piece
         && !last_four.is_empty()
     {
-        println!("  to admit it: {admit_command}");
+        say!("  to admit it: {admit_command}");
     }
 }

@@ -153,3 +153,34 @@ fn the_directory_that_a_first_key_makes_is_for_its_owner_alone() {
     let mode = std::fs::metadata(&data).expect("the data directory").permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }
+
+#[test]
+fn a_reader_that_has_gone_away_is_no_error() {
+    let data = tempfile::tempdir().expect("a folder");
+    add_key(data.path(), SDK_KEY, "server");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = flagstream();
+    let status =
+        command.args(["keys", "list", "--data"]).arg(data.path()).stdout(writer).stderr(Stdio::null()).status();
+    assert!(status.expect("run flagstream").success());
+}
+
+#[test]
+fn a_key_of_two_environments_is_refused_and_the_server_still_starts() {
+    let data = tempfile::tempdir().expect("a folder");
+    add_key(data.path(), SDK_KEY, "server");
+    let mut child = flagstream()
+        .args(["keys", "add", "--environment", "production", "--data"])
+        .arg(data.path())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start flagstream keys add");
+    writeln!(child.stdin.take().expect("its input"), "{SDK_KEY}").expect("write the key");
+    let output = child.wait_with_output().expect("wait");
+    assert!(!output.status.success());
+    let said = said(&output);
+    assert!(said.contains("default/development") && !said.contains(SDK_KEY), "{said}");
+    assert!(Server::start(data.path(), &[]).stop().success());
+}
