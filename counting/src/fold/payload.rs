@@ -218,10 +218,11 @@ impl<'r, 's> Gatherer<'r, 's> {
             self.push(cell, Change::Sdk(own));
         }
         for (sdk, sdk_version, dropped_events) in view.diagnostics() {
-            let named = !sdk.is_empty();
+            // By the name that its payloads have: what a diagnostic calls itself differs, and one SDK would be shown as two.
+            let named = !own.sdk.is_empty();
             let change = SdkChange {
-                sdk: if named { sdk } else { own.sdk },
-                sdk_version: if named { sdk_version } else { own.sdk_version },
+                sdk: if named { own.sdk } else { sdk },
+                sdk_version: if named { own.sdk_version } else { sdk_version },
                 diagnostics: 1,
                 dropped_events,
                 ..own

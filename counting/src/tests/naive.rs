@@ -195,8 +195,8 @@ impl Naive {
             reports.push((text(view.sdk()), text(view.sdk_version()), None));
         }
         for (name, version, dropped) in view.diagnostics() {
-            let own = if name.is_empty() { (view.sdk(), view.sdk_version()) } else { (name, version) };
-            reports.push((text(own.0), text(own.1), Some(dropped)));
+            let shown = if view.sdk().is_empty() { (name, version) } else { (view.sdk(), view.sdk_version()) };
+            reports.push((text(shown.0), text(shown.1), Some(dropped)));
         }
         for (sdk, version, dropped) in reports {
             let mut sdks = self.table(CellKind::Sdks, environment, CellName::None, day);

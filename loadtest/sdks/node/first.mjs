@@ -4,7 +4,10 @@ import { TestData } from '@launchdarkly/node-server-sdk/integrations';
 
 const url = process.env.FLAGSTREAM_URL ?? 'http://127.0.0.1:8080';
 const key = process.env.FLAGSTREAM_SDK_KEY;
-if (!key) throw new Error('set FLAGSTREAM_SDK_KEY to the SDK key that `flagstream up` prints');
+if (!key) {
+  console.error('set FLAGSTREAM_SDK_KEY to a server key: it stands in keys.toml in the data directory of `flagstream up`');
+  process.exit(1);
+}
 
 const flags = new TestData();
 flags.update(flags.flag('my-first-flag').booleanFlag().variationForAll(true));
@@ -22,6 +25,9 @@ for (const name of ['ada', 'ben', 'ada']) {
   console.log(name, await client.boolVariation('my-first-flag', { kind: 'user', key: name }, false));
 }
 
-await client.flush(); // what is not flushed before the end is lost
-client.close();
-console.log(`sent; look at ${url}/ or run: flagstream evaluations --server ${url}`);
+client.flush((error) => { // what is not flushed before the end is lost
+  client.close();
+  if (error) console.error(`not sent to ${url}: ${error.message}`);
+  else console.log(`sent; look at ${url}/ or run: flagstream evaluations --server ${url}`);
+  process.exit(error ? 1 : 0);
+});
