@@ -78,7 +78,12 @@ impl Protocol for LaunchDarkly {
             }
             _ => return None,
         };
-        let allow = if carries == Carries::Image { "GET, OPTIONS" } else { "POST, OPTIONS" };
+        // Only a browser asks whether it may.
+        let allow = match (credential_kind, carries) {
+            (_, Carries::Image) => "GET, OPTIONS",
+            (Credential::ClientSide, _) => "POST, OPTIONS",
+            (Credential::Server | Credential::Mobile, _) => "POST",
+        };
         let carries = match method {
             "OPTIONS" if credential_kind == Credential::ClientSide => Carries::Preflight,
             "GET" if carries == Carries::Image => carries,

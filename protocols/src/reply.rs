@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use schemas::event::Credential;
 use schemas::rejection::Rejection;
 
 use crate::protocol::Refusal;
@@ -107,8 +108,13 @@ pub fn answer(route: &Route<'_>, outcome: Outcome<'_>, headers: &[(&str, &[u8])]
             Reply::error(status, refusal.reason.code(), refusal.message.clone())
         }
         Outcome::UnknownKey => {
-            let message = "no environment has this key; add it to the configuration, then restart the app that sent it";
-            Reply::error(401, "unknown_key", message)
+            let (this, kind) = match route.credential_kind {
+                Credential::Server => ("key", "server key"),
+                Credential::Mobile => ("key", "mobile key"),
+                Credential::ClientSide => ("id", "client-side id"),
+            };
+            let todo = "admit it with `flagstream keys add`, then restart the app that sent it";
+            Reply::error(401, "unknown_key", format!("no environment has this {this} as a {kind}; {todo}"))
         }
         Outcome::TooSlow => Reply::error(408, "too_slow", "the request took too long to arrive; try again"),
         Outcome::Overloaded => Reply::error(503, "overloaded", "too much in flight; try again in a second"),

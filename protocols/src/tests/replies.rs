@@ -73,6 +73,20 @@ fn outcomes_of_the_server_have_their_status() {
 }
 
 #[test]
+fn an_unknown_key_is_told_as_what_it_is_unknown_and_what_to_do() {
+    let todo = "admit it with `flagstream keys add`, then restart the app that sent it";
+    for (path, what) in [
+        ("/bulk", "this key as a server key"),
+        ("/mobile", "this key as a mobile key"),
+        ("/events/bulk/e", "this id as a client-side id"),
+    ] {
+        let reply = Ask::post(path, "[]").reply_to(Outcome::UnknownKey);
+        let Body::Error { message, .. } = reply.body else { panic!("{path}: {:?}", reply.body) };
+        assert_eq!(message, format!("no environment has {what}; {todo}"), "{path}");
+    }
+}
+
+#[test]
 fn errors_are_json_whatever_stands_in_them() {
     let refusal = Refusal::new(Rejection::BadCompression, "content-encoding \"b\\r\u{1}\n\" is ü");
     let reply = Ask::bulk("[]").reply_to(Outcome::Refused(&refusal));
