@@ -215,6 +215,36 @@ fn a_panic_in_needs_asks_for_the_books_alone_and_takes_nothing_from_others() {
 }
 
 #[test]
+fn a_process_that_sends_payloads_and_diagnostics_is_one_sdk() {
+    let own = ["shop", "NodeJSClient", "9"];
+    let rows = |application: u32, sdk: u32, sdk_version: u32| {
+        let texts = ["shop", "NodeJSClient", "9", "@n", "8"].map(|text| Bytes::from_static(text.as_bytes())).to_vec();
+        let payload = wire::Payload { application, sdk, sdk_version, texts, ..empty() };
+        let diagnostic = wire::Diagnostic { sdk: 4, sdk_version: 5, dropped_events: 7, ..wire::Diagnostic::default() };
+        let report = wire::Payload { diagnostics: vec![diagnostic], ..payload.clone() };
+        let mut partition = begun();
+        partition.rules.generation.fold.texts_bytes_max = 4_096;
+        for (offset, id, body) in [(1, "payload", payload), (2, "report", report)] {
+            let header = wire::Header { payload_id: id.into(), ..header(1) };
+            let outcome = partition.fold(logged(offset, &header, &body.encode_to_vec())).unwrap().0;
+            assert_eq!(outcome, Outcome::Folded, "{id}");
+        }
+        let writes = partition.cells.begin_flush();
+        let write = writes.iter().find(|write| write.key.kind == CellKind::Sdks).unwrap();
+        let Cell::Sdks(sdks) = Cell::decode(CellKind::Sdks, &write.cell.value).unwrap() else { panic!("not SDKs") };
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let told = sdks.rows().map(|row| {
+            let names = [row.application, row.sdk, row.sdk_version].map(text);
+            (names, row.diagnostics, row.dropped_events)
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(rows(1, 2, 3), [(own.map(String::from), 1, 7)]);
+    let by_itself = ["", "@n", "8"].map(String::from);
+    assert_eq!(rows(0, 0, 0), [(by_itself, 1, 7)], "a sender without a name is what its diagnostic calls itself");
+}
+
+#[test]
 fn a_header_that_is_none_is_a_dead_letter_and_in_no_books() {
     let mut partition = begun();
     let bad = Logged { header: Bytes::from_static(b"\xff"), ..logged(1, &header(1), b"body") };
