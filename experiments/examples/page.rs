@@ -159,6 +159,12 @@ fn traffic(cells: &mut Cells, environment: &Environment, now_ms: i64) {
 
 fn arrivals(now_ms: i64) -> Arrivals {
     let last_ms = now_ms - 20_000;
-    let key = UnknownKey { last_four: "c0de".to_owned(), times: 3, last_ms, sdk: "NodeJSClient/9.13.7".to_owned() };
+    let key = UnknownKey {
+        kind: "server",
+        last_four: "c0de".to_owned(),
+        times: 3,
+        last_ms,
+        sdk: "NodeJSClient/9.13.7".to_owned(),
+    };
     Arrivals { unknown_keys: vec![key], wrong_paths: vec![("/events/v1".to_owned(), 2)], ..Arrivals::default() }
 }

@@ -64,6 +64,8 @@ pub struct FirstPayload {
 /// A key that the key table does not know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnknownKey {
+    /// What kind of key its sender's path takes, as `flagstream keys add --kind` has it; empty or `server` = a server key.
+    pub kind: &'static str,
     /// Its last four characters.
     pub last_four: String,
     /// How often it came.

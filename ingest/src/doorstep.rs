@@ -1,134 +1,27 @@
 //! What people should see at the door: first payloads, unknown keys, wrong paths, requests for flags, rejections.
 //!
-//! Always true here: every list is bounded and holds what came last; of a key that nobody knows no more is kept than its
-//! last four characters, of a path no more than the words of SDKs' paths (the rest may be a key, or a person); what was seen again is counted and is no news. Strangers make at most one piece of news a second.
+//! Always true here: every list is bounded and holds what came last; what was seen again is counted and is no news.
+//! Strangers make at most one piece of news a second. What is kept of a stranger: [`strangers`]; how it is told: [`news`].
+
+pub mod news;
+mod strangers;
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use schemas::event::Credential;
-use schemas::id::{Environment, cut_name};
-use schemas::rejection::{Rejection, Rejections};
-use serde::Serialize;
+use schemas::id::Environment;
+use schemas::rejection::Rejections;
 use tokio::sync::watch;
 
-/// Strangers remembered, of each sort.
-const STRANGERS_MAX: usize = 20;
+pub use self::news::News;
+pub use self::strangers::Stranger;
+use self::strangers::{Strangers, last_four, shown_request};
+
 /// News remembered.
 const NEWS_MAX: usize = 100;
-/// Segments of a path that are shown.
-const SEGMENTS_MAX: usize = 8;
-/// The words of SDKs' paths. Whatever else stands in one may be a secret: `/bulk/<key>`, `/meval/<a user, in base64>`.
-const PATH_WORDS: [&str; 30] = [
-    "a",
-    "all",
-    "api",
-    "bulk",
-    "client",
-    "clientstream",
-    "context",
-    "contexts",
-    "delta",
-    "diagnostic",
-    "environment-document",
-    "eval",
-    "evalx",
-    "events",
-    "features",
-    "flags",
-    "frontend",
-    "goals",
-    "latest-all",
-    "meval",
-    "mobile",
-    "mping",
-    "msdk",
-    "ping",
-    "proxy",
-    "sdk",
-    "streaming",
-    "user",
-    "users",
-    "v1",
-];
 /// Strangers make news at most this often, in milliseconds.
 const STRANGERS_PACE_MS: i64 = 1_000;
-
-/// Something to tell, worded for people by its [`fmt::Display`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
-    /// The first payload of an environment since the start.
-    FirstPayload {
-        /// Whose.
-        environment: Environment,
-        /// Name and version of the SDK; empty = not told.
-        sdk: String,
-        /// Different flags in it.
-        flags: usize,
-    },
-    /// A key that no environment has.
-    UnknownKey {
-        /// Which keys the path takes.
-        kind: Credential,
-        /// Its last four characters; empty = it was too short to show any, or none was sent.
-        last_four: String,
-    },
-    /// A path that takes no events.
-    WrongPath {
-        /// Method and path.
-        request: String,
-    },
-    /// An SDK asked for flags.
-    FlagDelivery {
-        /// Method and path.
-        request: String,
-    },
-    /// The first rejection for a reason in an environment.
-    Rejected {
-        /// Whose.
-        environment: Environment,
-        /// Why.
-        reason: Rejection,
-    },
-}
-
-impl fmt::Display for News {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::FirstPayload { environment, sdk, flags } => {
-                let sdk = if sdk.is_empty() { "an SDK that does not tell its name" } else { sdk };
-                let sdk = sdk.escape_debug();
-                let plural = if *flags == 1 { "" } else { "s" };
-                write!(f, "first payload: {sdk}, {flags} flag{plural} ({environment})")
-            }
-            Self::UnknownKey { kind, last_four } if last_four.is_empty() => {
-                write!(f, "no or unknown {}; add the key to the configuration", kind_name(*kind))
-            }
-            Self::UnknownKey { kind, last_four } => {
-                let (kind, key) = (kind_name(*kind), last_four.escape_debug());
-                write!(f, "unknown {kind} …{key}; add it to the configuration, then restart the app that sent it")
-            }
-            Self::WrongPath { request } => {
-                write!(f, "no events are taken at {}; set the SDK's events address to the root", request.escape_debug())
-            }
-            Self::FlagDelivery { request } => {
-                write!(f, "an SDK asks for flags at {}; set its events address alone", request.escape_debug())
-            }
-            Self::Rejected { environment, reason } => {
-                write!(f, "first rejection: {} ({environment}); see its books", reason.code())
-            }
-        }
-    }
-}
-
-fn kind_name(kind: Credential) -> &'static str {
-    match kind {
-        Credential::Server => "server key",
-        Credential::Mobile => "mobile key",
-        Credential::ClientSide => "client-side id",
-    }
-}
 
 /// The first payload of an environment since the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,21 +34,6 @@ pub struct FirstPayload {
     pub flags: usize,
     /// When it was answered, Unix milliseconds.
     pub time_ms: i64,
-}
-
-/// Somebody whom nobody knows, or something that nobody takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Stranger {
-    /// What kind of key; empty for paths.
-    pub kind: &'static str,
-    /// The key's last four characters, or method and path.
-    pub shown: String,
-    /// Who said to be asking, as its user agent has it; empty = not told.
-    pub agent: String,
-    /// How often it came while it was remembered.
-    pub times: u64,
-    /// When it last came, Unix milliseconds.
-    pub last_ms: i64,
 }
 
 /// All that was seen, the newest last in each list.
@@ -221,9 +99,9 @@ impl Doorstep {
         let state = self.lock();
         View {
             first_payloads: state.first_payloads.clone(),
-            unknown_keys: state.unknown_keys.0.iter().cloned().collect(),
-            wrong_paths: state.wrong_paths.0.iter().cloned().collect(),
-            flag_delivery: state.flag_delivery.0.iter().cloned().collect(),
+            unknown_keys: state.unknown_keys.all(),
+            wrong_paths: state.wrong_paths.all(),
+            flag_delivery: state.flag_delivery.all(),
             rejections: state.rejections.clone(),
         }
     }
@@ -243,21 +121,21 @@ impl Doorstep {
     pub(crate) fn unknown_key(&self, kind: Credential, credential: &[u8], agent: &str, now_ms: i64) {
         let last_four = last_four(credential);
         let mut state = self.lock();
-        let fresh = state.unknown_keys.saw(kind_name(kind), &last_four, agent, now_ms);
+        let fresh = state.unknown_keys.saw(Some(kind), &last_four, agent, now_ms);
         self.tell_of_stranger(&mut state, fresh, now_ms, News::UnknownKey { kind, last_four });
     }
 
     pub(crate) fn wrong_path(&self, method: &str, path: &str, agent: &str, now_ms: i64) {
         let request = shown_request(method, path);
         let mut state = self.lock();
-        let fresh = state.wrong_paths.saw("", &request, agent, now_ms);
+        let fresh = state.wrong_paths.saw(None, &request, agent, now_ms);
         self.tell_of_stranger(&mut state, fresh, now_ms, News::WrongPath { request });
     }
 
     pub(crate) fn flag_delivery(&self, method: &str, path: &str, agent: &str, now_ms: i64) {
         let request = shown_request(method, path);
         let mut state = self.lock();
-        let fresh = state.flag_delivery.saw("", &request, agent, now_ms);
+        let fresh = state.flag_delivery.saw(None, &request, agent, now_ms);
         self.tell_of_stranger(&mut state, fresh, now_ms, News::FlagDelivery { request });
     }
 
@@ -296,60 +174,15 @@ impl Doorstep {
     }
 }
 
-/// The last that came, each once.
-#[derive(Debug, Default)]
-struct Strangers(VecDeque<Stranger>);
-
-impl Strangers {
-    /// Whether it was not remembered.
-    fn saw(&mut self, kind: &'static str, shown: &str, agent: &str, now_ms: i64) -> bool {
-        let place = self.0.iter().position(|stranger| stranger.kind == kind && stranger.shown == shown);
-        let known = place.and_then(|place| self.0.remove(place));
-        let fresh = known.is_none();
-        let times = known.map_or(0, |stranger: Stranger| stranger.times) + 1;
-        let (shown, agent) = (shown.to_owned(), cut_name(agent).to_owned());
-        let stranger = Stranger { kind, shown, agent, times, last_ms: now_ms };
-        if self.0.len() == STRANGERS_MAX {
-            self.0.pop_front();
-        }
-        self.0.push_back(stranger);
-        fresh
-    }
-}
-
-/// The last four characters; none of a credential so short that four would give it away.
-fn last_four(credential: &[u8]) -> String {
-    if credential.len() < 8 {
-        return String::new();
-    }
-    let tail = String::from_utf8_lossy(&credential[credential.len().saturating_sub(16)..]);
-    let characters: Vec<char> = tail.chars().collect();
-    characters[characters.len().saturating_sub(4)..].iter().collect()
-}
-
-fn shown_request(method: &str, path: &str) -> String {
-    let mut shown = format!("{} ", &method[..method.floor_char_boundary(16)]);
-    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
-    for segment in segments.by_ref().take(SEGMENTS_MAX) {
-        let is_known = PATH_WORDS.contains(&segment);
-        shown.extend(["/", if is_known { segment } else { "…" }]);
-    }
-    if segments.next().is_some() || path == "/" {
-        shown.push('/');
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
+    use schemas::rejection::Rejection;
+
+    use super::strangers::STRANGERS_MAX;
     use super::*;
 
     #[test]
     fn of_a_key_four_characters_are_kept() {
-        assert_eq!(last_four(b"sdk-12345678-abcd"), "abcd");
-        assert_eq!(last_four(b"sdk-123"), "");
-        assert_eq!(last_four("ключключ".as_bytes()), "ключ");
-        assert_eq!(last_four(b"12345678\xff\xfe"), "78\u{fffd}\u{fffd}");
         let doorstep = Doorstep::default();
         doorstep.unknown_key(Credential::Server, b"sdk-12345678-abcd", "", 1);
         let all = format!("{doorstep:?} {:?} {}", doorstep.view(), doorstep.news_since(0).0[0]);
@@ -358,12 +191,6 @@ mod tests {
 
     #[test]
     fn of_a_path_only_words_of_sdks_are_kept() {
-        let shown = |path| shown_request("POST", path);
-        assert_eq!(shown("/meval/eyJrZXkiOiJib2IifQ=="), "POST /meval/…");
-        assert_eq!(shown("/sdk/evalx/5f01/contexts/eyJrZXkiOiJib2IifQ"), "POST /sdk/evalx/…/contexts/…");
-        assert_eq!(shown("/bulk/sdk-12345678-abcd"), "POST /bulk/…");
-        assert_eq!(shown("/proxied//bulk"), "POST /…/bulk");
-        assert_eq!((shown("/"), shown("/a/a/a/a/a/a/a/a/a")), ("POST /".into(), "POST /a/a/a/a/a/a/a/a/".into()));
         let doorstep = Doorstep::default();
         doorstep.wrong_path("POST", "/bulk/secret", "", 1);
         doorstep.flag_delivery("GET", "/meval/secret", "", 5_000);

@@ -2,6 +2,8 @@
 //!
 //! Always true here: no key is shown but by its last four characters.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 use schemas::id::Environment;
 
@@ -40,7 +42,7 @@ pub(crate) fn first_event(serve: &Serve, environment: &Environment, door: &AtDoo
         }
         p.muted {
             "Only the events address changes; flags keep coming from the vendor. An SDK uses one key for both, so admit \
-            the vendor's key here: " code { (command(serve, environment)) } " (key from standard input)."
+            the vendor's key here: " code { (command(serve, environment, "")) } " (key from standard input)."
         }
     }
 }
@@ -77,19 +79,27 @@ pub(crate) fn seen(serve: &Serve, environment: &Environment, door: &AtDoor, now_
 }
 
 fn unknown_keys(serve: &Serve, environment: &Environment, door: &AtDoor, now_ms: i64) -> Markup {
+    let kinds: BTreeSet<&str> = door.unknown_keys.iter().map(|key| key.kind).collect();
     html! {
         p { "Keys that are not known here:" }
         dl.pairs {
             @for key in &door.unknown_keys {
                 dt {
                     code { "…" (text::foreign(&key.last_four)) }
+                    @if !kind_option(key.kind).is_empty() { " " span.muted { (key.kind) } }
                     @if !key.sdk.is_empty() { " " span.muted { (text::cut(&key.sdk, 64)) } }
                 }
                 dd { (text::counted(key.times, "time")) ", " (text::ago(key.last_ms, now_ms)) }
             }
         }
-        p { "To admit one: " code { (command(serve, environment)) } " (key from standard input), then restart the app: the \
-            answer 401 has silenced its SDK." }
+        p {
+            "To admit one: "
+            @for (place, kind) in kinds.iter().enumerate() {
+                @if place > 0 { ", or " }
+                code { (command(serve, environment, kind)) }
+            }
+            " (key from standard input), then restart the app: the answer 401 has silenced its SDK."
+        }
     }
 }
 
@@ -102,13 +112,19 @@ fn times(list: &[(String, u64)]) -> Markup {
 }
 
 /// The command that admits a key, whole: pasted into any shell of this machine it finds the data directory.
-fn command(serve: &Serve, environment: &Environment) -> String {
+fn command(serve: &Serve, environment: &Environment, kind: &str) -> String {
+    let kind = kind_option(kind);
     let project = match environment.project_str() {
         "default" => String::new(),
         project => format!(" --project {}", quoted(project)),
     };
     let data = if serve.data.is_empty() { String::new() } else { format!(" --data {}", quoted(&serve.data)) };
-    format!("flagstream keys add{project} --environment {}{data}", quoted(environment.key_str()))
+    format!("flagstream keys add{project} --environment {}{kind}{data}", quoted(environment.key_str()))
+}
+
+/// What the command needs besides, for this kind of key: nothing for a server's.
+fn kind_option(kind: &str) -> String {
+    if matches!(kind, "" | "server") { String::new() } else { format!(" --kind {kind}") }
 }
 
 /// A word as a shell takes it.

@@ -20,7 +20,13 @@ fn arrivals() -> Arrivals {
         first_payloads: [(development(), first("sdk-of-development")), (slashed(), first("sdk-of-shop"))].into(),
         rejections: [(development(), refused(Rejection::BadCompression)), (slashed(), refused(Rejection::InvalidKey))]
             .into(),
-        unknown_keys: vec![UnknownKey { last_four: "beef".to_owned(), times: 1, last_ms: NOW, sdk: String::new() }],
+        unknown_keys: vec![UnknownKey {
+            kind: "server",
+            last_four: "beef".to_owned(),
+            times: 1,
+            last_ms: NOW,
+            sdk: String::new(),
+        }],
         wrong_paths: vec![("/wrong".to_owned(), 1)],
         flag_delivery: vec![("/sdk/all".to_owned(), 1)],
     }

@@ -132,7 +132,13 @@ async fn named(name: &str) -> World {
     world.flush().await;
     world.arrivals = Arrivals {
         first_payloads: [(here, FirstPayload { time_ms: NOW, sdk: name.to_owned(), flags: 1 })].into(),
-        unknown_keys: vec![UnknownKey { last_four: name.to_owned(), times: 1, last_ms: NOW, sdk: name.to_owned() }],
+        unknown_keys: vec![UnknownKey {
+            kind: "server",
+            last_four: name.to_owned(),
+            times: 1,
+            last_ms: NOW,
+            sdk: name.to_owned(),
+        }],
         wrong_paths: vec![(name.to_owned(), 1)],
         flag_delivery: vec![(name.to_owned(), 1)],
         ..Arrivals::default()
@@ -313,7 +319,13 @@ async fn before_the_first_event_the_page_tells_how_to_send_one() {
     let first = FirstPayload { time_ms: NOW - MINUTE, sdk: "NodeJSClient/9.13.7".to_owned(), flags: 3 };
     world.arrivals = Arrivals {
         first_payloads: [(development(), first)].into(),
-        unknown_keys: vec![UnknownKey { last_four: "beef".to_owned(), times: 4, last_ms: NOW, sdk: String::new() }],
+        unknown_keys: vec![UnknownKey {
+            kind: "mobile",
+            last_four: "beef".to_owned(),
+            times: 4,
+            last_ms: NOW,
+            sdk: String::new(),
+        }],
         wrong_paths: vec![("/bulk/bulk".to_owned(), 5)],
         flag_delivery: vec![("/all".to_owned(), 6)],
         rejections: [(development(), rejections)].into(),
@@ -324,7 +336,7 @@ async fn before_the_first_event_the_page_tells_how_to_send_one() {
         "3 flags",
         "…<bdi>beef</bdi>",
         "4 times",
-        "flagstream keys add --environment development --data '/var/lib/flag stream'",
+        "flagstream keys add --environment development --kind mobile --data '/var/lib/flag stream'",
         "then restart the app",
         "/bulk/bulk",
         "/all",
@@ -335,7 +347,7 @@ async fn before_the_first_event_the_page_tells_how_to_send_one() {
     let other = world.page("/?project=shop%2Feu&environment=prod+%26+%252F").await.body;
     assert!(
         other.contains(
-            "flagstream keys add --project shop/eu --environment 'prod &amp; %2F' --data '/var/lib/flag stream'"
+            "flagstream keys add --project shop/eu --environment 'prod &amp; %2F' --kind mobile --data '/var/lib/flag stream'"
         ),
         "{other}"
     );

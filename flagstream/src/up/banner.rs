@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use ingest::Ingest;
 use ingest::doorstep::News;
+use ingest::doorstep::news::kind_word;
 use tokio::sync::watch;
 
 use crate::config::Settings;
@@ -75,9 +76,9 @@ pub async fn tell_news(ingest: Ingest, admit_command: String, mut stop: watch::R
 
 fn tell_piece(piece: &News, admit_command: &str) {
     say!("{piece}");
-    if let News::UnknownKey { last_four, .. } = piece
+    if let News::UnknownKey { kind, last_four } = piece
         && !last_four.is_empty()
     {
-        say!("  to admit it: {admit_command}");
+        say!("  to admit it: {admit_command} --kind {}", kind_word(*kind));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use experiments::{Arrivals, CaughtUp, FirstPayload, Place, Serve, UnknownKey};
 use ingest::Ingest;
 use ingest::doorstep::Stranger;
+use ingest::doorstep::news::kind_word;
 use processor::Processor;
 
 use super::admission::Keys;
@@ -54,6 +55,7 @@ fn arrivals(ingest: &Ingest) -> Arrivals {
         (first.environment.clone(), shown)
     });
     let unknown_keys = view.unknown_keys.iter().rev().map(|key| UnknownKey {
+        kind: key.kind.map_or("", kind_word),
         last_four: key.shown.clone(),
         times: key.times,
         last_ms: key.last_ms,
