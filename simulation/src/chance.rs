@@ -1,0 +1,75 @@
+//! The dice of a seed, and the count of what it let happen.
+//!
+//! Always true here: the same seed throws the same on every machine (splitmix64); a fault is thrown through
+//! [`Chance::fault`], which counts it; once the world is calm no fault is thrown any more.
+
+use crate::faults::{Fault, Tally};
+
+/// The dice of one seed.
+#[derive(Debug, Clone)]
+pub struct Chance {
+    state: u64,
+    calm: bool,
+    /// The faults thrown so far.
+    pub tally: Tally,
+}
+
+impl Chance {
+    /// The dice of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), calm: false, tally: Tally::default() }
+    }
+
+    /// From now on no fault happens.
+    pub fn be_calm(&mut self) {
+        self.calm = true;
+    }
+
+    /// Whether faults are over.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        self.calm
+    }
+
+    /// 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// 0 to `below` - 1; 0 where `below` is 0.
+    pub fn below(&mut self, below: usize) -> usize {
+        let thrown = self.bits() % (below.max(1) as u64);
+        usize::try_from(thrown).unwrap_or(0)
+    }
+
+    /// True in `percent` of a hundred throws.
+    pub fn percent(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    /// True in `permille` of a thousand throws.
+    pub fn permille(&mut self, permille: usize) -> bool {
+        self.below(1000) < permille
+    }
+
+    /// One of these.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn pick<T: Clone>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())].clone()
+    }
+
+    /// Whether this fault happens now: in `permille` of a thousand throws, and never in a calm world.
+    pub fn fault(&mut self, fault: Fault, permille: usize) -> bool {
+        let happens = !self.calm && self.permille(permille);
+        if happens {
+            self.tally.add(fault);
+        }
+        happens
+    }
+}

@@ -1,0 +1,51 @@
+//! What happened, line by line, for a person who wants to understand one seed.
+//!
+//! Always true here: a line costs nothing while nobody reads; tracing changes no throw of the dice.
+
+use std::fmt::Arguments;
+
+/// What the columns of a line are.
+pub const COLUMNS: &str = "step    time           who         what";
+
+/// The lines of one seed.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    on: bool,
+    step: u64,
+    now_ms: i64,
+    start_ms: Option<i64>,
+    /// The lines so far.
+    pub lines: Vec<String>,
+}
+
+impl Trace {
+    /// A trace that keeps its lines.
+    #[must_use]
+    pub fn on() -> Self {
+        Self { on: true, ..Self::default() }
+    }
+
+    /// The next step, at this time.
+    pub fn step(&mut self, now_ms: i64) {
+        self.step += 1;
+        self.now_ms = now_ms;
+        self.start_ms.get_or_insert(now_ms);
+    }
+
+    /// Adds a line; `who` names the client, node, worker or store that acts.
+    pub fn note(&mut self, who: Arguments<'_>, what: Arguments<'_>) {
+        if self.on {
+            let since = self.now_ms - self.start_ms.unwrap_or(self.now_ms);
+            let (seconds, ms) = (since.div_euclid(1000), since.rem_euclid(1000));
+            self.lines.push(format!("{:<7} {seconds:>9}.{ms:03} s {:<11} {what}", self.step, who.to_string()));
+        }
+    }
+}
+
+/// Adds a line to a trace: `note!(trace, "client {n}", "sends payload {id}")`.
+#[macro_export]
+macro_rules! note {
+    ($trace:expr, $who:literal, $($what:tt)+) => {
+        $trace.note(format_args!($who), format_args!($($what)+))
+    };
+}
