@@ -17,6 +17,7 @@ mod books;
 mod cells;
 mod evaluations;
 mod events;
+mod hidden;
 mod interval;
 mod launchdarkly;
 mod openapi;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use access::{Access, EnvironmentAccess, KeyHash, hash_key};
 pub use arrivals::{Arrivals, FirstPayload, UnknownKey};
+pub use hidden::is_hidden;
 pub use pipeline::{DeadLetter, Place};
 pub use reading::CaughtUp;
 pub use routes::router;

@@ -190,10 +190,13 @@ fn schemas() -> Value {
         "Evaluations": list(evaluation, evaluations),
         "Events": list(event, interval),
         "Books": object(json!({
-            "asOf": time, "complete": flag, "day": text, "from": time, "to": time,
+            "asOf": time,
+            "complete": { "type": "boolean", "description": "all that ingest had acknowledged is in it, as in every answer; \
+                the day itself is over where `asOf` has reached `to`" }, "day": text, "from": time, "to": time,
             "accepted": { "type": "integer", "description": "counted + duplicate + late + poison, exactly" },
             "counted": count, "duplicate": count, "late": count, "poison": count,
-            "rejected": { "type": "object", "additionalProperties": count }, "clamped": count, "withoutId": count,
+            "rejected": { "type": "object", "additionalProperties": count, "description": "by reason; `metric_out_of_range` refused \
+                nothing: the event is counted without its value" }, "clamped": count, "withoutId": count,
             "saturated": { "type": "boolean", "description": "a counter has stopped: its number is a lower bound" }
         }), &["asOf", "complete", "day", "from", "to", "accepted", "counted", "duplicate", "late", "poison", "rejected",
             "clamped", "withoutId"]),

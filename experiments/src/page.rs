@@ -20,6 +20,7 @@ pub(crate) mod flag;
 pub(crate) mod login;
 mod palette;
 pub(crate) mod range;
+mod reasons;
 pub(crate) mod text;
 
 /// A rendered page.

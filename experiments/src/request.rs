@@ -26,7 +26,7 @@ use crate::refusal::Refusal;
 /// Nothing from anywhere but us; `connect-src` is for the page's own refresh.
 pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
                                  connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// Addresses whose errors are pages.
+/// Addresses whose errors are pages, and all below [`crate::page::flag::BELOW`].
 const PAGES: [&str; 4] = ["/", "/flag", "/login", "/logout"];
 
 /// Who asks, and when.
@@ -134,8 +134,8 @@ impl RequestIds {
 pub(crate) async fn answer(State(ids): State<Arc<RequestIds>>, request: Request, next: Next) -> Response {
     let id = ids.next();
     let path = request.uri().path().to_owned();
-    let wants_page = PAGES.contains(&path.as_str())
-        && request.headers().get(header::ACCEPT).is_some_and(|a| a.to_str().is_ok_and(|a| a.contains("text/html")));
+    let wants_page =
+        (PAGES.contains(&path.as_str()) || path.starts_with(crate::page::flag::BELOW)) && is_browser(request.headers());
     let span = tracing::info_span!("answer request", method = %request.method(), path, id);
     let mut response = next.run(request).instrument(span.clone()).await;
     if let Some(refusal) = refusal(&mut response, &path) {
@@ -149,6 +149,12 @@ pub(crate) async fn answer(State(ids): State<Arc<RequestIds>>, request: Request,
     }
     finish(&mut response, &id);
     response
+}
+
+/// Whether the sender reads pages: browsers name HTML among what they accept, programs do not.
+fn is_browser(headers: &HeaderMap) -> bool {
+    let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accepted| accepted.to_str().ok());
+    accepted.any(|accepted| accepted.to_ascii_lowercase().contains("text/html"))
 }
 
 /// The refusal that a response stands for: ours, or the router's own 404 and 405.

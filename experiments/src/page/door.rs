@@ -9,6 +9,7 @@ use schemas::id::Environment;
 
 use crate::Serve;
 use crate::arrivals::AtDoor;
+use crate::page::reasons::reasons;
 use crate::page::text;
 
 /// How to send the first event, and what has been seen so far.
@@ -49,9 +50,10 @@ pub(crate) fn first_event(serve: &Serve, environment: &Environment, door: &AtDoo
 
 /// What came and could not be taken; nothing when there is nothing.
 pub(crate) fn seen(serve: &Serve, environment: &Environment, door: &AtDoor, now_ms: i64) -> Markup {
-    let refused = door.rejections.iter().next().is_some();
-    let quiet =
-        door.unknown_keys.is_empty() && door.wrong_paths.is_empty() && door.flag_delivery.is_empty() && !refused;
+    let quiet = door.unknown_keys.is_empty()
+        && door.wrong_paths.is_empty()
+        && door.flag_delivery.is_empty()
+        && door.rejections.is_empty();
     html! {
         @if !quiet {
             section.card.attention {
@@ -65,14 +67,7 @@ pub(crate) fn seen(serve: &Serve, environment: &Environment, door: &AtDoor, now_
                     p { "Requests for flags. Flagstream takes events only; set the events address alone:" }
                     (times(&door.flag_delivery))
                 }
-                @if refused {
-                    p { "Refused since this process started, by reason:" }
-                    dl.pairs {
-                        @for (reason, number) in door.rejections.iter() {
-                            dt { code { (reason.code()) } } dd.num { (text::number(number)) }
-                        }
-                    }
-                }
+                (reasons(&door.rejections, "Refused since this process started, by reason:", ""))
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::Serve;
 use crate::evaluations::flag_key;
 use crate::interval::DAY_MS;
 use crate::page::range::{Range, buckets, tabs};
+use crate::page::reasons::reasons;
 use crate::page::{Page, Place, chart, chosen, door, flag, palette, text, whole};
 use crate::parameters::Parameters;
 use crate::reading::{Looked, Reader};
@@ -242,14 +243,7 @@ impl Aside {
                     (text::number(numbers.poison)) " poison."
                     @if self.books.saturated() { " " (text::saturated()) }
                 }
-                @if numbers.rejected.is_empty() { p.muted { "Nothing was refused at the door." } } @else {
-                    p { "Refused at the door, by reason:" }
-                    dl.pairs {
-                        @for (reason, number) in numbers.rejected.iter() {
-                            dt { code { (reason.code()) } } dd.num { (text::number(number)) }
-                        }
-                    }
-                }
+                (reasons(&numbers.rejected, "Refused at the door, by reason:", "Nothing was refused at the door."))
                 @if numbers.clamped > 0 { p.muted { (text::counted(numbers.clamped, "event")) " had a clock that cannot be, and count at their receipt." } }
                 @if numbers.without_id > 0 { p.muted { (text::counted(numbers.without_id, "payload")) " came without an id: if sent again, they count again." } }
             }

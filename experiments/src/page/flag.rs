@@ -27,6 +27,13 @@ const SERIES_MAX: usize = 8;
 /// Rows of the table of who asked.
 const ROWS_MAX: usize = 100;
 
+/// Where people look for a flag's page; there is nothing, and they are told so by a page.
+pub(crate) const BELOW: &str = "/flag/";
+
+pub(crate) async fn below() -> Refusal {
+    Refusal::not_found("a flag's page is /flag?project=…&environment=…&key=…; the list of flags leads to each")
+}
+
 /// The page's address for a flag.
 pub(crate) fn href(environment: &Environment, flag: &str, range: Option<Range>) -> String {
     let base = environment::href(environment, range);
@@ -118,6 +125,7 @@ fn legend(flag: &FlagTally, now_ms: i64, minutes: &LastMinutes) -> Markup {
                 td.num { @if let Some(sight) = sight { (text::ago(sight.last_ms, now_ms)) (bound(sight, "or since")) } }
             } } }
         } }
+        p.muted { "First seen is kept to the hour." }
     }
 }
 
@@ -176,7 +184,7 @@ fn facts(flag: &FlagTally) -> Markup {
             h2 { "About the flag" }
             dl.pairs {
                 dt { "Days of use" } dd.num { (flag.seen.days().count()) }
-                dt { "First seen" } dd { @if let Some(first) = flag.seen.first() { (text::minute(hour_ms(first))) } }
+                dt { "First seen (to the hour)" } dd { @if let Some(first) = flag.seen.first() { (text::minute(hour_ms(first))) } }
                 dt { "Asked for by browsers or mobiles" } dd { (if flag.seen.client_side() { "yes" } else { "no" }) }
             }
             @if !versions.is_empty() {

@@ -6,22 +6,14 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use crate::hidden::is_hidden;
 use crate::interval::{DAY_MS, HOUR_MS, MINUTE_MS};
-
-/// Characters that would not show, or would change how others show.
-fn hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-}
 
 /// A foreign text for an attribute or a title: hidden characters as `⟨U+202E⟩`.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if hidden(c) { out += &format!("⟨U+{:04X}⟩", u32::from(c)) } else { out.push(c) }
+        if is_hidden(c) { out += &format!("⟨U+{:04X}⟩", u32::from(c)) } else { out.push(c) }
     }
     out
 }
@@ -56,7 +48,7 @@ enum Piece<'a> {
 fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut rest = text;
-    while let Some((at, c)) = rest.char_indices().find(|(_, c)| hidden(*c)) {
+    while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_hidden(*c)) {
         let (plain, tail) = rest.split_at(at);
         if !plain.is_empty() {
             pieces.push(Piece::Plain(plain));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::Method;
-use counting::cells::SdkChange;
+use counting::cells::{BooksChange, SdkChange};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use schemas::cell::CellName;
 use schemas::record::StoredVariation;
@@ -75,6 +75,20 @@ async fn a_browser_gets_errors_as_pages_and_a_program_as_json() {
     let page = world.page("/flag?key=never-seen").await;
     assert_eq!(page.status, 404);
     assert!(page.body.contains("never-seen") && page.body.contains(page.header("x-request-id")));
+    for path in ["/flag/", "/flag/checkout", "/flag/a/b?range=7d"] {
+        let page = world.page_with(path, &[]).await;
+        assert_eq!((page.status.as_u16(), page.header("content-type")), (404, "text/html; charset=utf-8"), "{path}");
+        assert!(page.body.contains("a flag's page is /flag?project="), "{path}: {}", page.body);
+        assert_eq!(world.get(path).await.json()["code"], "not_found", "{path}");
+    }
+    for accept in [&[("accept", "TEXT/HTML")][..], &[("accept", "image/png"), ("accept", "text/html;q=0.9")]] {
+        let page = world.get_with("/?range=forever", accept).await;
+        assert_eq!(
+            (page.status.as_u16(), page.header("content-type")),
+            (400, "text/html; charset=utf-8"),
+            "{accept:?}"
+        );
+    }
     let json = world.get("/flag?key=never-seen").await;
     assert_eq!((json.status.as_u16(), json.json()["code"].as_str()), (404, Some("not_found")));
     let api = world.page("/v1/nothing").await;
@@ -253,10 +267,34 @@ async fn the_page_shows_values_books_sdks_and_events() {
         "26 h ago",
         "this hour",
         "3 min ago",
+        "First seen is kept to the hour.",
+        "First seen (to the hour)",
         "Versions",
     ] {
         assert!(flag.contains(shown), "{shown:?} is not on the flag's page: {flag}");
     }
+}
+
+#[tokio::test]
+async fn a_value_that_was_left_out_is_no_refusal() {
+    let mut world = World::empty();
+    let mut rejected = Rejections::default();
+    rejected.add(Rejection::MetricOutOfRange, 4);
+    world.book(&development(), NOW, BooksChange { accepted: 5, counted: 5, rejected, ..BooksChange::default() });
+    world.see(&development(), &Sight::of("checkout", 0, "true", NOW - MINUTE, 1));
+    world.flush().await;
+    let page = world.page("/").await.body;
+    assert!(page.contains("Nothing was refused at the door.") && !page.contains("Refused"), "{page}");
+    assert!(page.contains("metric_out_of_range</code>): 4 events."), "{page}");
+    world.arrivals.rejections = [(development(), rejected)].into();
+    let page = world.page("/").await.body;
+    assert!(!page.contains("Refused"), "{page}");
+    assert_eq!(page.matches("metric_out_of_range</code>): 4 events.").count(), 2, "{page}");
+    rejected.add(Rejection::InvalidKey, 1);
+    world.arrivals.rejections = [(development(), rejected)].into();
+    let page = world.page("/").await.body;
+    assert!(page.contains("Refused since this process started") && page.contains("invalid_key"), "{page}");
+    assert_eq!(page.matches("metric_out_of_range").count(), 2, "{page}");
 }
 
 #[tokio::test]

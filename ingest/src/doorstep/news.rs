@@ -77,6 +77,9 @@ impl fmt::Display for News {
             Self::FlagDelivery { request } => {
                 write!(f, "an SDK asks for flags at {}; set its events address alone", request.escape_debug())
             }
+            Self::Rejected { environment, reason: Rejection::MetricOutOfRange } => {
+                write!(f, "first metric value out of range ({environment}): its event is counted without it")
+            }
             Self::Rejected { environment, reason } => {
                 write!(f, "first rejection: {} ({environment}); see its books", reason.code())
             }
@@ -107,6 +110,13 @@ pub fn kind_word(kind: Credential) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_that_was_left_out_is_no_rejection() {
+        let environment = Environment::new("p", "e").unwrap();
+        let said = News::Rejected { environment, reason: Rejection::MetricOutOfRange }.to_string();
+        assert_eq!(said, "first metric value out of range (p/e): its event is counted without it");
+    }
 
     #[test]
     fn an_unknown_key_is_told_with_the_command_that_admits_it() {
