@@ -3,6 +3,7 @@
 //!
 //! Always true here: a value that this build cannot honour is refused by name, never ignored.
 
+pub mod variables;
 pub mod written;
 pub mod wrong;
 
@@ -54,10 +55,7 @@ impl Settings {
     fn understand(written: Written) -> anyhow::Result<Self> {
         embedded("log", &written.log.kind, "kafka")?;
         embedded("store", &written.store.kind, "dynamodb, cassandra")?;
-        let listen: SocketAddr = written
-            .listen
-            .parse()
-            .with_context(|| format!("listen = {:?} is no HOST:PORT, say 127.0.0.1:8080", written.listen))?;
+        let listen = address(&written.listen)?;
         ensure!(
             (1..=1024).contains(&written.log.partitions),
             "log.partitions = {} must lie between 1 and 1024",
@@ -85,6 +83,15 @@ impl Settings {
     }
 }
 
+/// Reads HOST:PORT; no host, and `localhost`, are this machine alone.
+fn address(listen: &str) -> anyhow::Result<SocketAddr> {
+    let expected = "say HOST:PORT with the host as an address, as 127.0.0.1:8080 or [::1]:8080; port 0 (127.0.0.1:0, \
+                    or :0) takes a free one";
+    let port = listen.strip_prefix("localhost:").or_else(|| listen.strip_prefix(':'));
+    let whole = port.map_or_else(|| listen.to_owned(), |port| format!("127.0.0.1:{port}"));
+    whole.parse().ok().with_context(|| format!("listen = {listen:?} is no address to listen on; {expected}"))
+}
+
 fn embedded(section: &str, kind: &str, others: &str) -> anyhow::Result<()> {
     if kind == "embedded" {
         return Ok(());
@@ -98,6 +105,25 @@ fn embedded(section: &str, kind: &str, others: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        for (listen, expected) in [
+            (":0", "127.0.0.1:0"),
+            ("localhost:8080", "127.0.0.1:8080"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::1]:1", "[::1]:1"),
+        ] {
+            assert_eq!(address(listen).unwrap().to_string(), expected);
+        }
+        for wrong in ["8080", "127.0.0.1", "example:80", "", ":", "127.0.0.1:99999", "::1:8080:x"] {
+            let said = format!("{:#}", address(wrong).unwrap_err());
+            assert!(
+                said.contains(&format!("{wrong:?}")) && said.contains("HOST:PORT") && said.contains(":0)"),
+                "{said}"
+            );
+        }
+    }
 
     #[test]
     fn limits_that_decide_the_parts_are_in_the_generation() {

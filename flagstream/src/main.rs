@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("flagstream: {error:#}");
+            eprintln!("flagstream: {}", output::with_causes(&error));
             ExitCode::FAILURE
         }
     }

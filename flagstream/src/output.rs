@@ -23,3 +23,30 @@ pub fn tell(text: &str) {
         tracing::warn!(error = format!("{error:#}"), "cannot tell the news");
     }
 }
+
+/// An error with its causes, each said once: some errors have their cause in their own words already.
+pub fn with_causes(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        match said.as_str() {
+            "" => said = cause,
+            before if before.ends_with(&cause) => {}
+            before => said = format!("{before}: {cause}"),
+        }
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let io = || std::io::Error::from(ErrorKind::PermissionDenied);
+        let error = eventlog::Error::Io { what: "opening log".to_owned(), source: io() };
+        assert_eq!(with_causes(&anyhow::Error::new(error)), format!("opening log: {}", io()));
+        let error = anyhow::Error::new(io()).context("cannot read keys.toml").context("cannot start");
+        assert_eq!(with_causes(&error), format!("cannot start: cannot read keys.toml: {}", io()));
+    }
+}

@@ -4,7 +4,10 @@
 //! control character of a foreign string to the terminal.
 
 mod answer;
+mod books;
+mod pipeline;
 mod tables;
+mod words;
 
 use anyhow::{Context, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -26,7 +29,7 @@ pub fn evaluations(command: &Evaluations) -> anyhow::Result<()> {
     query.push(("granularity", command.granularity.clone()));
     query.push(("groupBy", command.group_by.clone()));
     let answer = list(&command.window.reader, &environment_path(&command.window.environment, "evaluations"), &query)?;
-    print(&command.window.reader, &answer, tables::evaluations)
+    print(&command.window.reader, &answer, |answer| tables::evaluations(answer, command.flag.as_deref()))
 }
 
 /// `flagstream events`
@@ -45,7 +48,7 @@ pub fn events(command: &Window) -> anyhow::Result<()> {
 pub fn books(command: &Books) -> anyhow::Result<()> {
     let query: Vec<_> = command.day.iter().map(|day| ("day", day.clone())).collect();
     let answer = ask(&command.reader, &environment_path(&command.environment, "books"), &query)?;
-    print(&command.reader, &answer, tables::books)
+    print(&command.reader, &answer, books::books)
 }
 
 /// `flagstream pipeline`
@@ -54,7 +57,7 @@ pub fn books(command: &Books) -> anyhow::Result<()> {
 /// What the server said, or that it could not be reached.
 pub fn pipeline(reader: &Reader) -> anyhow::Result<()> {
     let answer = ask(reader, "/v1/pipeline/health", &[])?;
-    print(reader, &answer, tables::pipeline)
+    print(reader, &answer, pipeline::pipeline)
 }
 
 /// `flagstream health`
@@ -68,7 +71,7 @@ pub fn health(reader: &Reader) -> anyhow::Result<()> {
     crate::output::line("ready")
 }
 
-fn print(reader: &Reader, answer: &Answer, table: fn(&Json) -> String) -> anyhow::Result<()> {
+fn print(reader: &Reader, answer: &Answer, table: impl Fn(&Json) -> String) -> anyhow::Result<()> {
     let printed = if reader.json { answer.print() } else { answer.json().map(|answer| table(&answer)) };
     crate::output::line(&printed.context("cannot print the answer")?)
 }

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use self::admission::Keys;
 use self::opening::{Disk, now_ms};
 use crate::cli::Up;
-use crate::config::Settings;
+use crate::config::{Settings, variables};
 use crate::{keys, server};
 
 /// How long a stop waits for open requests.
@@ -41,6 +41,9 @@ pub fn run(command: &Up) -> anyhow::Result<()> {
         return Ok(());
     }
     crate::logging::start();
+    for (name, nearest) in variables::unknown(std::env::vars_os().map(|(name, _)| name)) {
+        tracing::warn!(name, nearest, "an environment variable is unknown and passed over");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     runtime.block_on(up(settings, configured.config.as_deref(), &command.sdk_keys))
 }

@@ -2,8 +2,6 @@
 //!
 //! Always true here: a field that does not exist is refused; a secret prints as its last four characters.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +10,7 @@ use config::{Config, Environment, File, FileFormat};
 use schemas::id::{KEY_BYTES_MAX, check_key};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::variables;
 use super::wrong::{explain, parse};
 
 /// The whole configuration.
@@ -135,9 +134,6 @@ impl Default for Store {
     }
 }
 
-/// Top-level names that may come as `FLAGSTREAM_…`; the rest of such variables (`FLAGSTREAM_SERVER`, …) are not configuration.
-const FROM_ENVIRONMENT: [&str; 6] = ["listen", "data", "admin_keys", "log", "store", "limits"];
-
 impl Written {
     /// Reads `file` when given, then the environment variables (`FLAGSTREAM_LOG__PARTITIONS=8`) over it.
     ///
@@ -156,7 +152,7 @@ impl Written {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("admin_keys")
-            .source(Some(variables(std::env::vars_os())?));
+            .source(Some(variables::taken(std::env::vars_os())?));
         let read = builder.add_source(variables).build().map_err(|error| explain(file, &error))?;
         read.try_deserialize().map_err(|error| explain(file, &error))
     }
@@ -210,20 +206,6 @@ impl EnvironmentKeys {
     }
 }
 
-fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> anyhow::Result<HashMap<String, String>> {
-    let mut taken = HashMap::new();
-    for (name, value) in all {
-        let Some(name) = name.to_str().and_then(|name| name.strip_prefix("FLAGSTREAM_")) else { continue };
-        let lower = name.to_lowercase();
-        let top = lower.split("__").next().unwrap_or(&lower);
-        if FROM_ENVIRONMENT.contains(&top) {
-            let value = value.into_string().ok().with_context(|| format!("FLAGSTREAM_{name} is not UTF-8"))?;
-            taken.insert(lower, value);
-        }
-    }
-    Ok(taken)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,13 +229,6 @@ mod tests {
         assert!(error.contains("partition"), "{error}");
         let error = read("[gate]\nflags = \"gate.json\"").unwrap_err().to_string();
         assert!(error.contains("[gate] is not in this build"), "{error}");
-    }
-
-    #[test]
-    fn only_names_of_the_configuration_are_taken_from_the_environment() {
-        let all = [("FLAGSTREAM_LOG__PARTITIONS", "2"), ("FLAGSTREAM_SERVER", "x"), ("PATH", "y")];
-        let taken = variables(all.iter().map(|(name, value)| (name.into(), value.into()))).unwrap();
-        assert_eq!(taken, HashMap::from([("log__partitions".to_owned(), "2".to_owned())]));
     }
 
     #[test]

@@ -145,6 +145,37 @@ fn a_wrong_variable_is_named_and_its_value_is_not_repeated() {
 }
 
 #[test]
+fn a_misspelt_variable_is_refused_and_an_unknown_one_is_told_of() {
+    let output = flagstream().args(["keys", "list"]).env("FLAGSTREAM_ADMIN_KEY", "secret").output().expect("run");
+    let said = said(&output);
+    assert!(!output.status.success() && !said.contains("secret"), "{said}");
+    assert!(said.contains("FLAGSTREAM_ADMIN_KEY is unknown; is FLAGSTREAM_ADMIN_KEYS meant?"), "{said}");
+
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start_with(&[("FLAGSTREAM_BOGUS_NAME", "secret")], data.path());
+    server.until_logged("FLAGSTREAM_BOGUS_NAME", 1);
+    assert!(server.stop().success());
+}
+
+#[test]
+fn trouble_with_a_file_at_the_start_is_said_once() {
+    let data = tempfile::tempdir().expect("a folder");
+    std::fs::write(data.path().join("log"), "no folder").expect("write");
+    let output = run(&["up", "--listen", ":0", "--data", data.path().to_str().expect("a path")]);
+    let said = said(&output);
+    assert!(!output.status.success());
+    assert_eq!(said.matches("(os error").count(), 1, "{said}");
+}
+
+#[test]
+fn a_bad_address_says_what_is_expected() {
+    let output = run(&["up", "--listen", "8080"]);
+    let said = said(&output);
+    assert!(!output.status.success());
+    assert!(said.contains("\"8080\"") && said.contains("HOST:PORT") && said.contains("port 0 (127.0.0.1:0"), "{said}");
+}
+
+#[test]
 fn the_directory_that_a_first_key_makes_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder");

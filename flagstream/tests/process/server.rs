@@ -42,6 +42,18 @@ impl Server {
     pub(crate) fn start_on(listen: &str, data: &Path, arguments: &[&str]) -> Self {
         let mut command = flagstream();
         command.args(["up", "--listen", listen, "--sdk-key", SDK_KEY, "--data"]).arg(data).args(arguments);
+        Self::start_command(command)
+    }
+
+    /// Starts `up` with these environment variables.
+    pub(crate) fn start_with(variables: &[(&str, &str)], data: &Path) -> Self {
+        let mut command = flagstream();
+        command.args(["up", "--listen", ":0", "--sdk-key", SDK_KEY, "--data"]).arg(data);
+        command.envs(variables.iter().copied());
+        Self::start_command(command)
+    }
+
+    fn start_command(mut command: Command) -> Self {
         let log = tempfile::NamedTempFile::new().expect("a file");
         let errors = log.reopen().expect("the file");
         let mut child = command.stdout(Stdio::piped()).stderr(errors).spawn().expect("start flagstream");
