@@ -33,7 +33,7 @@ pub struct Cli {
 pub enum Command {
     /// Start ingest, processor, API and page in one process, on the embedded log and store.
     Up(Up),
-    /// Add or list the keys that SDKs send.
+    /// Add, remove or list the keys that SDKs send.
     #[command(subcommand)]
     Keys(Keys),
     /// Show how often each variation was served.
@@ -100,6 +100,11 @@ pub enum Keys {
         after_help = "Examples:\n  echo \"$READ_KEY\" | flagstream keys add --environment production --kind read\n  echo \"$LD_SDK_KEY\" | flagstream keys add --environment development"
     )]
     Add(KeysAdd),
+    /// Take a key away: by its last characters, as `keys list` shows them, or whole from standard input.
+    #[command(
+        after_help = "Examples:\n  flagstream keys remove --environment production --ending 3f9c\n  echo \"$OLD_KEY\" | flagstream keys remove --environment development"
+    )]
+    Remove(KeysRemove),
     /// List environments and their keys, masked.
     List(Configured),
 }
@@ -119,6 +124,26 @@ pub struct KeysAdd {
     /// What kind of key it is.
     #[arg(long, value_enum, default_value_t = KeyKind::Server)]
     pub kind: KeyKind,
+}
+
+/// `keys remove`
+#[derive(Debug, Args)]
+pub struct KeysRemove {
+    /// Configuration and data directory.
+    #[command(flatten)]
+    pub configured: Configured,
+    /// The project.
+    #[arg(long, default_value = "default")]
+    pub project: String,
+    /// The environment.
+    #[arg(long)]
+    pub environment: String,
+    /// What kind of key it is [default: any].
+    #[arg(long, value_enum)]
+    pub kind: Option<KeyKind>,
+    /// The key's last characters, 4 at least [default: the whole key comes on standard input].
+    #[arg(long, value_name = "CHARACTERS")]
+    pub ending: Option<String>,
 }
 
 /// Kinds of keys.

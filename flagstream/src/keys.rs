@@ -2,27 +2,28 @@
 //!
 //! Always true here: the file has mode 0600 and is replaced whole; nowhere else does a key stand in the clear.
 
-use std::io::{Read, Write};
+mod command;
+
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use comfy_table::{Table, presets};
-use eventlog::files::create_private_durably;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{KeyKind, Keys, KeysAdd};
+use crate::cli::KeyKind;
+use crate::config::Written;
 use crate::config::written::{EnvironmentKeys, Secret};
 use crate::config::wrong::parse;
-use crate::config::{Settings, Written};
-use crate::output;
+
+pub use self::command::run;
 
 /// The project that `up` makes without a configuration.
 pub const PROJECT: &str = "default";
 /// Its environment.
 pub const ENVIRONMENT: &str = "development";
 
-const HEAD: &str = "# Keys that Flagstream made or was given. `flagstream keys add` adds one; a running server reads this file again.\n\n";
+const HEAD: &str = "# Keys that Flagstream made or was given. `flagstream keys add` and `remove` change it; a running server reads this file again.\n\n";
 
 /// The file's content. (A key prints masked, so the file has a form of its own.)
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -143,79 +144,6 @@ pub fn admit_command(config: Option<&Path>, data: &Path) -> String {
     format!("echo \"$KEY\" | flagstream keys add --environment ENVIRONMENT --data {}{config}", absolute(data))
 }
 
-/// `flagstream keys …`
-///
-/// # Errors
-/// A message for the person who called.
-pub fn run(command: &Keys) -> anyhow::Result<()> {
-    match command {
-        Keys::Add(add) => run_add(add),
-        Keys::List(configured) => {
-            let settings = Settings::read(configured.config.as_deref(), None, configured.data.as_deref())?;
-            print_list(&merged(settings.written.environment, read(&settings.data)?))
-        }
-    }
-}
-
-fn run_add(add: &KeysAdd) -> anyhow::Result<()> {
-    let settings = Settings::read(add.configured.config.as_deref(), None, add.configured.data.as_deref())?;
-    schemas::id::Environment::new(&add.project, &add.environment).context("--project or --environment is no key")?;
-    let mut key = String::new();
-    std::io::stdin().take(4096).read_to_string(&mut key).context("cannot read the key from standard input")?;
-    let key = key.trim();
-    if key.is_empty() {
-        bail!("no key on standard input; say: echo \"$KEY\" | flagstream keys add --environment {}", add.environment);
-    }
-    ensure!(!key.contains(char::is_whitespace), "the key has white space in it; give one key at a time");
-    let is_new = !settings.data.exists();
-    create_private_durably(&settings.data)
-        .with_context(|| format!("cannot make the data directory {}", settings.data.display()))?;
-    let mut file = load(&settings.data)?;
-    let all = merged(settings.written.environment.clone(), rows(&file));
-    refuse_shared(&all, &add.project, &add.environment, add.kind, key)?;
-    let place = path(&settings.data);
-    let place = std::path::absolute(&place).unwrap_or(place).display().to_string();
-    let (project, environment) = (add.project.escape_debug(), add.environment.escape_debug());
-    if !file.add(&add.project, &add.environment, add.kind, key) {
-        return output::line(&format!("{place}: key {} is there already.", mask(key)));
-    }
-    save(&settings.data, &file)?;
-    output::line(&format!("{place}: key {} admitted to {project}/{environment}.", mask(key)))?;
-    output::line(if is_new {
-        "The data directory is new: no server works there yet. Name the one of your server with --data DIR if that is not meant."
-    } else {
-        "A server that works there takes it within seconds; restart the application that sent it (a 401 has silenced it)."
-    })?;
-    let is_first_read_key = add.kind == KeyKind::Read && all.iter().all(|entry| entry.read_keys.is_empty());
-    if is_first_read_key && settings.written.admin_keys.is_empty() {
-        output::line(
-            "From now on every read needs a key, the page too, and this one opens its environment alone; \
-             admin_keys in the configuration (or FLAGSTREAM_ADMIN_KEYS) open the rest.",
-        )?;
-    }
-    Ok(())
-}
-
-fn print_list(environments: &[EnvironmentKeys]) -> anyhow::Result<()> {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["project", "environment", "kind", "key"]);
-    for entry in environments {
-        let kinds = [
-            ("server", &entry.server_keys),
-            ("mobile", &entry.mobile_keys),
-            ("client-side", &entry.client_side_ids),
-            ("read", &entry.read_keys),
-        ];
-        for (kind, secrets) in kinds {
-            for secret in secrets {
-                let (project, key) = (entry.project.escape_debug(), entry.key.escape_debug());
-                table.add_row([project.to_string(), key.to_string(), kind.to_owned(), secret.masked()]);
-            }
-        }
-    }
-    output::line(&table.to_string())
-}
-
 fn mask(key: &str) -> String {
     Secret(key.to_owned()).masked()
 }
@@ -228,18 +156,37 @@ impl KeysFile {
             self.environment.push(Row { project: project.to_owned(), key: environment.to_owned(), ..Row::default() });
             self.environment.len() - 1
         });
-        let row = &mut self.environment[place];
-        let list = match kind {
-            KeyKind::Server => &mut row.server_keys,
-            KeyKind::Mobile => &mut row.mobile_keys,
-            KeyKind::ClientSide => &mut row.client_side_ids,
-            KeyKind::Read => &mut row.read_keys,
-        };
+        let list = self.environment[place].list(kind);
         let new = !list.iter().any(|known| known == key);
         if new {
             list.push(key.to_owned());
         }
         new
+    }
+
+    /// Takes keys out of an environment, which stays; tells which were there.
+    fn remove(
+        &mut self,
+        project: &str,
+        environment: &str,
+        kind: KeyKind,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
+        let Some(row) = self.environment.iter_mut().find(|row| row.project == project && row.key == environment) else {
+            return Vec::new();
+        };
+        row.list(kind).extract_if(.., |key| is_meant(key)).collect()
+    }
+}
+
+impl Row {
+    fn list(&mut self, kind: KeyKind) -> &mut Vec<String> {
+        match kind {
+            KeyKind::Server => &mut self.server_keys,
+            KeyKind::Mobile => &mut self.mobile_keys,
+            KeyKind::ClientSide => &mut self.client_side_ids,
+            KeyKind::Read => &mut self.read_keys,
+        }
     }
 }
 

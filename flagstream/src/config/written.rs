@@ -201,7 +201,8 @@ pub fn check_admitted(admin_keys: &[Secret], environments: &[EnvironmentKeys]) -
 }
 
 impl EnvironmentKeys {
-    fn secrets(&self) -> impl Iterator<Item = &Secret> {
+    /// All of them, of every kind.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         [&self.server_keys, &self.mobile_keys, &self.client_side_ids, &self.read_keys].into_iter().flatten()
     }
 }

@@ -4,5 +4,6 @@ mod admission;
 mod captures;
 mod command;
 mod hostile;
+mod keys;
 mod metrics;
 mod server;

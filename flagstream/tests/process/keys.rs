@@ -1,0 +1,68 @@
+//! `flagstream keys remove`: which key it takes, and what a running server does then.
+
+use std::path::Path;
+use std::process::Output;
+
+use crate::command::{add_key, input, run, said};
+use crate::server::{SDK_KEY, Server};
+
+fn remove(data: &Path, arguments: &[&str], key: &str) -> Output {
+    let data = data.to_str().expect("a path");
+    input(&[&["keys", "remove", "--environment", "development", "--data", data], arguments].concat(), key)
+}
+
+fn listed(data: &Path) -> String {
+    said(&run(&["keys", "list", "--data", data.to_str().expect("a path")]))
+}
+
+#[test]
+fn a_key_that_is_removed_is_refused_and_the_others_stay() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start_with(&[("FLAGSTREAM_LIMITS__REVOKED_GRACE_SECONDS", "0")], data.path());
+    add_key(data.path(), "sdk-leaving-4711", "server");
+    let send = |key: &str| {
+        let headers = [("authorization".to_owned(), key.to_owned())];
+        server.send("POST", "/bulk", &headers, b"[]").0
+    };
+    server.until("the key is taken", || send("sdk-leaving-4711") == 202);
+    let output = remove(data.path(), &["--ending", "4711"], "");
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("…4711 removed") && !said(&output).contains("leaving"), "{}", said(&output));
+    server.until("the key is refused", || send("sdk-leaving-4711") == 401);
+    assert_eq!(send(SDK_KEY), 202);
+}
+
+#[test]
+fn what_is_removed_is_one_key_by_its_end_or_whole() {
+    let data = tempfile::tempdir().expect("a folder");
+    for (key, kind) in [("sdk-one-0815", "server"), ("sdk-two-0815", "server"), ("read-three-99", "read")] {
+        add_key(data.path(), key, kind);
+    }
+    for (arguments, key, expected) in [
+        (&["--ending", "0815"][..], "", "2 keys of default/development end so"),
+        (&["--ending", "815"], "", "at least the 4 characters"),
+        (&["--ending", "0000"], "", "has no such key"),
+        (&["--kind", "mobile"], "sdk-one-0815", "has no such key"),
+        (&["--project", "other", "--ending", "0815"], "", "has no such key"),
+        (&[], "0815", "has no such key"),
+        (&[], "", "no key on standard input"),
+    ] {
+        let output = remove(data.path(), arguments, key);
+        assert!(!output.status.success() && said(&output).contains(expected), "{arguments:?}: {}", said(&output));
+    }
+    assert_eq!(listed(data.path()).matches("…0815").count(), 2, "a refused removal took a key");
+    let output = remove(data.path(), &[], "sdk-one-0815");
+    assert!(output.status.success() && said(&output).contains("answered 202 for"), "{}", said(&output));
+    assert_eq!(listed(data.path()).matches("…0815").count(), 1);
+    let output = remove(data.path(), &["--ending", "e-99"], "");
+    assert!(said(&output).contains("No read or admin key is left"), "{}", said(&output));
+    assert!(!said(&output).contains("answered 202"), "{}", said(&output));
+    let list = listed(data.path());
+    assert!(list.contains("…0815") && !list.contains("read"), "{list}");
+
+    let file = data.path().join("config.toml");
+    let also = "[[environment]]\nproject = \"default\"\nkey = \"development\"\nserver_keys = [\"sdk-two-0815\"]";
+    std::fs::write(&file, also).expect("write");
+    let output = remove(data.path(), &["--ending", "0815", "--config", file.to_str().expect("a path")], "");
+    assert!(said(&output).contains("still admitted"), "{}", said(&output));
+}
