@@ -29,16 +29,30 @@ pub(super) fn books(answer: &Json) -> String {
         }
     }
     right(&mut table, 1);
-    format!("books of {} (UTC){}\n{table}\n{}", text(&answer["day"]), day_state(answer), foot(answer))
+    let head = format!("books of {} (UTC)", text(&answer["day"]));
+    match day_state(answer) {
+        Day::NotBegun => format!("{head}: the day has not begun\n{}", foot(answer)),
+        Day::NotOver => {
+            let foot = foot(answer).replacen(", complete", ", complete so far", 1);
+            format!("{head}: the day is not over, more may come\n{table}\n{foot}")
+        }
+        Day::Over => format!("{head}\n{table}\n{}", foot(answer)),
+    }
 }
 
-/// Whether the day was over at the time up to which the numbers reach.
-fn day_state(answer: &Json) -> &'static str {
+/// Where the time up to which the numbers reach stands to the day.
+enum Day {
+    NotBegun,
+    NotOver,
+    Over,
+}
+
+fn day_state(answer: &Json) -> Day {
     let [as_of, from, to] = ["asOf", "from", "to"].map(|field| number(&answer[field]));
     match (as_of, from, to) {
-        (Some(as_of), Some(from), _) if as_of < from && answer["complete"].is_true() => ": the day has not begun",
-        (Some(as_of), _, Some(to)) if as_of < to => ": the day is not over, more may come",
-        _ => "",
+        (Some(as_of), Some(from), _) if as_of < from && answer["complete"].is_true() => Day::NotBegun,
+        (Some(as_of), _, Some(to)) if as_of < to => Day::NotOver,
+        _ => Day::Over,
     }
 }
 
@@ -78,6 +92,8 @@ mod tests {
             let head = shown_books(&format!(
                 r#"{{"asOf": {as_of}, "complete": {complete}, "day": "1970-01-02", "from": 86400000, "to": 172800000}}"#
             ));
+            assert_eq!(head.contains("accepted"), as_of >= 86_400_000 || !complete, "{head}");
+            assert_eq!(head.contains("complete so far"), (86_400_000..172_800_000).contains(&as_of), "{head}");
             head.lines().next().unwrap_or_default().to_owned()
         };
         assert_eq!(state(86_399_999, true), "books of 1970-01-02 (UTC): the day has not begun");
