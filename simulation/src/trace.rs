@@ -25,6 +25,12 @@ impl Trace {
         Self { on: true, ..Self::default() }
     }
 
+    /// Whether anybody reads.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.on
+    }
+
     /// The next step, at this time.
     pub fn step(&mut self, now_ms: i64) {
         self.step += 1;
@@ -42,10 +48,18 @@ impl Trace {
     }
 }
 
-/// Adds a line to a trace: `note!(trace, "client {n}", "sends payload {id}")`.
+/// Adds a line to a trace: `note!(trace, "client {n}", "sends payload {id}")`, or with arguments for who acts,
+/// `note!(trace, "node {}", n; "begins")`. Nothing of it is worked out while nobody reads.
 #[macro_export]
 macro_rules! note {
+    ($trace:expr, $who:literal, $($arg:expr),+ ; $($what:tt)+) => {
+        if $trace.is_on() {
+            $trace.note(format_args!($who, $($arg),+), format_args!($($what)+));
+        }
+    };
     ($trace:expr, $who:literal, $($what:tt)+) => {
-        $trace.note(format_args!($who), format_args!($($what)+))
+        if $trace.is_on() {
+            $trace.note(format_args!($who), format_args!($($what)+));
+        }
     };
 }
