@@ -11,4 +11,5 @@ mod payloads;
 mod poison;
 mod power;
 mod rules;
+mod seeds;
 mod trouble;

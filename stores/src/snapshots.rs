@@ -1,14 +1,15 @@
 //! Snapshots: copies of durable state in a place that outlives the machine, for a worker that has no state of its own.
 //!
 //! Always true here: a snapshot is named by generation, partition, layout and position; it appears under its name only
-//! when it is whole and on the disk; it is compared with its checksum before any of it is used; the newest
+//! when it is whole and on the disk; a partition's are written by one writer at a time (a process that has lost the
+//! partition may still be at it), held off by a file lock that ends with its process; it is compared with its checksum before any of it is used; the newest
 //! [`KEPT`] of a partition stay. A folder is the only place so far: another (S3) is a second type beside [`Folder`] with
 //! the same three functions over `encode` and `decode`, and only then is it worth a trait.
 //!
 //! Layout (numbers little-endian): magic (8), generation (4), partition (4), position (8), number of rows (8); per row
 //! length of key (4), length of value (4), key, value; CRC32C of all before it (4).
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -52,7 +53,8 @@ impl Folder {
     /// Keeps a copy of a partition's durable state; answers when it is on the disk. Older ones beyond [`KEPT`] go.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]: the one before is still there, and the same call may be tried again.
+    /// [`Error::Unavailable`], also while another writer keeps a snapshot of this partition: the one before is still
+    /// there, and the same call may be tried again.
     pub async fn put(&self, generation: u32, partition: u32, state: SavedState) -> Result<(), Error> {
         let folder = self.clone();
         in_background(move || {
@@ -99,7 +101,14 @@ impl Folder {
     }
 
     fn write(&self, generation: u32, partition: u32, state: &SavedState) -> io::Result<()> {
-        let unfinished = self.path.join(format!("{}unfinished", prefix(generation, partition)));
+        let prefix = prefix(generation, partition);
+        // Two writers would write into one unfinished file, and into each other's snapshot after it got its name.
+        let lock = File::create(self.path.join(format!("{prefix}lock")))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::other("another writer is at one; try again when it has ended"),
+            TryLockError::Error(error) => error,
+        })?;
+        let unfinished = self.path.join(format!("{prefix}unfinished"));
         let mut file = BufWriter::new(File::create(&unfinished)?);
         encode(&mut file, generation, partition, state)?;
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;

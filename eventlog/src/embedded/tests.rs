@@ -18,16 +18,6 @@ use super::writer::Writer;
 use crate::Error;
 use crate::files::forgetful::{Dice, Disk};
 
-/// How many seeds a test tries: `FLAGSTREAM_SEEDS` where it is set, else as many as are quick. `--nocapture` shows it.
-fn seeds(quick: u64) -> u64 {
-    let seeds = match std::env::var("FLAGSTREAM_SEEDS") {
-        Ok(seeds) => seeds.parse().unwrap_or_else(|e| panic!("FLAGSTREAM_SEEDS = {seeds:?}: {e}; give a number")),
-        Err(_) => quick,
-    };
-    println!("{}: {seeds} seeds", std::thread::current().name().unwrap_or("a test"));
-    seeds
-}
-
 /// Segments of 16 KiB, everything in one thread.
 fn small(partitions: u32) -> Options {
     let mut options = Options::new(partitions, 1, Arc::new(|| 1_700_000_000_000)).with_spare_inline();

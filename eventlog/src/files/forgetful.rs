@@ -84,6 +84,20 @@ impl Dice {
     }
 }
 
+/// How many seeds a test tries: `FLAGSTREAM_SEEDS` where it is set, else as many as are quick. `--nocapture` shows it.
+///
+/// # Panics
+/// When the variable is no number.
+#[must_use]
+pub fn seeds(quick: u64) -> u64 {
+    let seeds = match std::env::var("FLAGSTREAM_SEEDS") {
+        Ok(seeds) => seeds.parse().unwrap_or_else(|e| panic!("FLAGSTREAM_SEEDS = {seeds:?}: {e}; give a number")),
+        Err(_) => quick,
+    };
+    println!("{}: {seeds} seeds", std::thread::current().name().unwrap_or("a test"));
+    seeds
+}
+
 impl Disk {
     /// An empty disk with endless room.
     #[must_use]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use counting::worker::{Input, Mode, Settings};
-use eventlog::files::forgetful::Dice;
+use eventlog::files::forgetful::{Dice, seeds};
 use schemas::log::Logged;
 use stores::Store;
 use stores::embedded::Options;
@@ -18,6 +18,7 @@ use super::driven::Lane;
 use super::exact::{DEDUPE_RECORDS, traffic, trouble};
 use super::oracle::{Facts, flags_in, said_by, said_in};
 use super::payloads::{beginnings, generation};
+use super::seeds::each_seed;
 use crate::{Keeping, SnapshotEvery};
 
 struct World {
@@ -167,15 +168,10 @@ async fn one_seed(seed: u64, broken: Option<counting::Break>) -> Result<(), Stri
 /// The first seed of some that finds something wrong.
 pub(crate) async fn first_wrong(seeds: u64, broken: Option<counting::Break>) -> Option<(u64, String)> {
     quiet_wanted_panics();
-    for seed in 0..seeds {
-        if let Err(what) = one_seed(seed, broken).await {
-            return Some((seed, what));
-        }
-    }
-    None
+    each_seed(seeds, |seed| one_seed(seed, broken)).await.err()
 }
 
 #[tokio::test]
 async fn cells_are_exact_whoever_is_killed_when() {
-    assert_eq!(first_wrong(200, None).await, None);
+    assert_eq!(first_wrong(seeds(200), None).await, None);
 }

@@ -27,13 +27,15 @@
 //! | the checkpoint's fingerprint is compared | – | `trouble`: `another_log_is_known_…` |
 
 use counting::Break;
+use eventlog::files::forgetful::seeds;
 
 use super::power::{self, Broken};
 
 /// The first seed that notices, with a bound on the search.
 async fn power_notices(broken: Broken) {
+    let seeds = seeds(120);
     for partitions in [1, 4] {
-        if let (Some((seed, what)), _) = power::first_wrong(120, partitions, broken).await {
+        if let Err((seed, what)) = power::every_seed(seeds, partitions, broken).await {
             println!("{broken:?} is noticed at seed {seed}, {partitions} partitions: {what}");
             return;
         }
@@ -85,9 +87,9 @@ async fn broken_rules_of_the_worker_are_noticed() {
         Break::BeginAtCheckpoint,
         Break::PoisonForgotten,
     ];
-    let mut unnoticed = Vec::new();
+    let (seeds, mut unnoticed) = (seeds(200), Vec::new());
     for rule in rules {
-        match super::apart::first_wrong(200, Some(rule)).await {
+        match super::apart::first_wrong(seeds, Some(rule)).await {
             Some((seed, what)) => println!("{rule:?} is noticed at seed {seed}: {}", what.lines().next().unwrap()),
             None => unnoticed.push(rule),
         }

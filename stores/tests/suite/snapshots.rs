@@ -29,7 +29,8 @@ async fn the_newest_comes_back_and_the_one_before_is_kept() {
         assert_eq!(folder.newest(1, 0).await, Ok(whole(position)));
     }
     assert_eq!(folder.positions(1, 0).await, Ok(vec![1 << 40, 100]));
-    assert_eq!(std::fs::read_dir(place.path().join("snapshots")).unwrap().count(), KEPT);
+    let files = std::fs::read_dir(place.path().join("snapshots")).unwrap().map(|file| file.unwrap().file_name());
+    assert_eq!(files.filter(|name| name.to_string_lossy().ends_with(".snapshot")).count(), KEPT);
     // One that lags does not push out a newer one.
     folder.put(1, 0, state(50)).await.unwrap();
     assert_eq!(folder.positions(1, 0).await, Ok(vec![1 << 40, 100]));
@@ -88,4 +89,43 @@ async fn a_write_that_was_cut_short_is_no_snapshot_and_hinders_nobody() {
     assert_eq!(folder.newest(1, 0).await, Ok(whole(5)));
     folder.put(1, 0, state(6)).await.unwrap();
     assert_eq!(folder.newest(1, 0).await, Ok(whole(6)));
+}
+
+#[tokio::test]
+async fn writers_of_one_partition_do_not_write_into_each_others_snapshot() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = Folder::open(place.path()).unwrap();
+    for round in 0..5 {
+        // Lengths differ, so that what one writes over another's fits nowhere.
+        let puts = (1..=8_u64).map(|writer| {
+            let row = |n: u64| (Bytes::from(n.to_be_bytes().to_vec()), Bytes::from(vec![writer as u8; 700]));
+            let state = SavedState { position: round * 10 + writer, rows: (0..writer * 300).map(row).collect() };
+            let folder = folder.clone();
+            tokio::spawn(async move { (state.clone(), folder.put(1, 0, state).await) })
+        });
+        let mut kept = Vec::new();
+        for put in puts.collect::<Vec<_>>() {
+            match put.await.unwrap() {
+                (state, Ok(())) => kept.push(state),
+                (_, Err(error)) => assert!(error.is_retryable(), "{error}"),
+            }
+        }
+        let newest = kept.into_iter().max_by_key(|state| state.position);
+        assert!(newest.is_some(), "whoever came first had nobody to wait for");
+        assert_eq!(folder.newest(1, 0).await.unwrap(), Newest { state: newest, passed_over: vec![] });
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_is_at_a_snapshot_is_told_of_and_hinders_no_other_partition() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = Folder::open(place.path()).unwrap();
+    let other = std::fs::File::create(place.path().join("g1-p0-lock")).unwrap();
+    other.lock().unwrap();
+    let error = folder.put(1, 0, state(5)).await.unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("another writer"), "{error}");
+    folder.put(1, 1, state(5)).await.unwrap();
+    drop(other);
+    folder.put(1, 0, state(5)).await.unwrap();
+    assert_eq!(folder.newest(1, 0).await.unwrap(), whole(5));
 }

@@ -2,8 +2,8 @@
 
 use super::super::recovery::Cut;
 use super::super::writer::Writer;
-use super::{numbered, read_all, seeds, small, source};
-use crate::files::forgetful::{Dice, Disk, Fault};
+use super::{numbered, read_all, small, source};
+use crate::files::forgetful::{Dice, Disk, Fault, seeds};
 use crate::{Error, Held};
 
 fn records(numbers: std::ops::Range<u64>) -> Vec<schemas::log::Append> {

@@ -4,9 +4,9 @@ use schemas::log::{Append, Logged};
 
 use super::super::writer::Writer;
 use super::super::{Opened, Options};
-use super::{batch, read_all, seeds, small, source};
+use super::{batch, read_all, small, source};
 use crate::Error;
-use crate::files::forgetful::{Dice, Disk, Fault};
+use crate::files::forgetful::{Dice, Disk, Fault, seeds};
 
 /// What happened over all seeds, so that a test sees that it tests something.
 #[derive(Debug, Default)]
