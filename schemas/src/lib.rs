@@ -11,6 +11,7 @@ pub mod generation;
 pub mod id;
 pub mod log;
 pub mod partition;
+pub mod publish;
 pub mod record;
 pub mod rejection;
 pub mod split;

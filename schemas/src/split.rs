@@ -55,16 +55,18 @@ pub struct Split {
 /// Cuts a payload of `environment` into parts for a log of `partitions` partitions. There is always at least one home part.
 #[must_use]
 pub fn split(environment: &Environment, payload: &Payload<'_>, partitions: u32) -> Split {
-    split_within(environment, payload, partitions, PART_BYTES_MAX)
+    cut(environment, payload, partitions, PART_BYTES_MAX)
 }
 
 /// [`split`] with another limit, so that tests cut small payloads too.
-pub(crate) fn split_within(
-    environment: &Environment,
-    payload: &Payload<'_>,
-    partitions: u32,
-    part_bytes_max: usize,
-) -> Split {
+#[cfg(any(test, feature = "testing"))]
+#[must_use]
+pub fn split_within(environment: &Environment, payload: &Payload<'_>, partitions: u32, part_bytes_max: usize) -> Split {
+    cut(environment, payload, partitions, part_bytes_max)
+}
+
+/// The rule itself, whatever a part may weigh.
+fn cut(environment: &Environment, payload: &Payload<'_>, partitions: u32, part_bytes_max: usize) -> Split {
     let home = partition::home(environment, partitions);
     let acts_in: Vec<u32> = payload
         .context_keys

@@ -6,4 +6,5 @@
 
 pub mod chance;
 pub mod faults;
+pub mod log;
 pub mod trace;
