@@ -10,19 +10,28 @@ use protocols::{Refusal, Request, Route};
 use schemas::event::Payload;
 use schemas::id::Environment;
 use schemas::log::Append;
-use schemas::record::{Stamp, encode};
+use schemas::record::{Encoder, Stamp};
 use schemas::rejection::Rejections;
 use schemas::split::split;
 
 use crate::ingest::Shared;
 use crate::judge::judge;
 
-/// A buffer that grew beyond this is not kept for the next body.
-const BUFFER_BYTES_KEPT: usize = 1 << 20;
+/// After a body of more plain bytes than this, the workplace is not kept for the next one. Records take a few times the
+/// bytes of the JSON that they are made of.
+const PLAIN_BYTES_KEPT: usize = 1 << 20;
 
 thread_local! {
-    /// What bodies are inflated into. Making records never waits, so one a thread is enough.
-    static PLAIN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Making records never waits, so one a thread is enough.
+    static WORKPLACE: RefCell<Workplace> = RefCell::default();
+}
+
+/// Memory that is used again.
+#[derive(Debug, Default)]
+struct Workplace {
+    /// What bodies are inflated into.
+    buffer: Vec<u8>,
+    encoder: Encoder,
 }
 
 /// What became of a body.
@@ -48,10 +57,10 @@ pub(crate) fn records(
     request: &Request<'_>,
     greets: bool,
 ) -> Result<Records, Refusal> {
-    PLAIN.with_borrow_mut(|buffer| {
-        let made = records_with(shared, environment, route, request, greets, buffer);
-        if buffer.capacity() > BUFFER_BYTES_KEPT {
-            *buffer = Vec::new();
+    WORKPLACE.with_borrow_mut(|workplace| {
+        let made = records_with(shared, environment, route, request, greets, workplace);
+        if workplace.buffer.capacity().max(request.body.len()) > PLAIN_BYTES_KEPT {
+            *workplace = Workplace::default();
         }
         made
     })
@@ -63,9 +72,9 @@ fn records_with(
     route: &Route<'_>,
     request: &Request<'_>,
     greets: bool,
-    buffer: &mut Vec<u8>,
+    workplace: &mut Workplace,
 ) -> Result<Records, Refusal> {
-    let plain = route.protocol.open(route, request, &shared.decoding, buffer)?;
+    let plain = route.protocol.open(route, request, &shared.decoding, &mut workplace.buffer)?;
     let payload = route.protocol.decode(route, request, plain, &shared.decoding)?;
     let mut records = Records {
         appends: Vec::new(),
@@ -83,7 +92,7 @@ fn records_with(
     let judged = judge(&payload.elements, received_ms, &shared.clock_limits);
     records.carried = shared.carry.take(environment);
     let stamp = Stamp { environment, received_ms, carried: &records.carried };
-    records.appends = encode(&payload, &split, &judged, &stamp);
+    records.appends = workplace.encoder.encode(&payload, &split, &judged, &stamp);
     Ok(records)
 }
 

@@ -5,12 +5,13 @@
 
 mod columns;
 mod rows;
+mod texts;
 
 use bytes::Bytes;
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-pub use columns::{CONTEXTS_SEEN_MAX, DIAGNOSTICS_MAX, Judged, Stamp, encode};
+pub use columns::{CONTEXTS_SEEN_MAX, DIAGNOSTICS_MAX, Encoder, Judged, Stamp, encode};
 pub use rows::{
     ContextRow, ConversionRow, CountRow, ExposureRow, MigrationRow, PayloadView, ReasonRow, StoredVariation,
 };
@@ -141,12 +142,16 @@ impl Header {
     /// Writes a header.
     #[must_use]
     pub fn encode(&self) -> Bytes {
+        Bytes::from(self.wire().encode_to_vec())
+    }
+
+    fn wire(&self) -> wire::Header {
         let (id_kind, payload_id) = match &self.id {
             None => (0, Bytes::new()),
             Some(PayloadId::Sent(id)) => (1, Bytes::copy_from_slice(id)),
             Some(PayloadId::Diagnostic(id)) => (2, Bytes::copy_from_slice(id)),
         };
-        let header = wire::Header {
+        wire::Header {
             version: VERSION,
             kind: self.kind as u32,
             project: self.environment.project.clone(),
@@ -159,8 +164,7 @@ impl Header {
             received_ms: self.received_ms,
             rejected: write_numbers(&self.rejected),
             carried: write_numbers(&self.carried),
-        };
-        Bytes::from(header.encode_to_vec())
+        }
     }
 
     /// What dedupe remembers of this record; `None` = it has no id and cannot be known again.

@@ -1,6 +1,7 @@
 //! Tests of what two processes must agree on: golden bytes, round trips, the split rule, cell addresses, broken bytes.
 
 mod addresses;
+mod again;
 mod broken;
 mod describe;
 mod golden;

@@ -6,9 +6,9 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use hashbrown::HashMap;
 use prost::Message;
 
+use super::texts::Texts;
 use super::{Header, RecordKind};
 use crate::event::{Conversion, Evaluation, MigrationOp, Payload, Variation};
 use crate::id::{Environment, cut_name};
@@ -50,81 +50,140 @@ pub(super) const MINUTE_MS: i64 = 60_000;
 /// Writes every part of a payload as a record. `judged` has one entry for each of the payload's elements.
 #[must_use]
 pub fn encode(payload: &Payload<'_>, split: &Split, judged: &[Judged], stamp: &Stamp<'_>) -> Vec<Append> {
-    split.parts.iter().map(|part| encode_part(payload, split, part, judged, stamp)).collect()
+    Encoder::default().encode(payload, split, judged, stamp)
 }
 
-fn encode_part(payload: &Payload<'_>, split: &Split, part: &Part, judged: &[Judged], stamp: &Stamp<'_>) -> Append {
-    let first = part.home && part.part == 0;
+/// Writes records, and keeps the memory that it took for the next ones; so drop it after an uncommonly large payload.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    texts: Texts,
+    tables: Tables,
+    body: Vec<u8>,
+}
+
+/// The tables of a part.
+#[derive(Debug, Default)]
+struct Tables {
+    counts: wire::Counts,
+    reasons: wire::Reasons,
+    exposures: wire::Exposures,
+    conversions: wire::Conversions,
+    migrations: wire::Migrations,
+}
+
+impl Encoder {
+    /// [`encode`], with the memory of former payloads.
+    #[must_use]
+    pub fn encode(
+        &mut self,
+        payload: &Payload<'_>,
+        split: &Split,
+        judged: &[Judged],
+        stamp: &Stamp<'_>,
+    ) -> Vec<Append> {
+        let received_ms = stamp.received_ms;
+        let mut header = header(payload, stamp);
+        let append = |part: &Part| {
+            let first = part.home && part.part == 0;
+            header.part = part.part;
+            header.home = part.home;
+            header.accepted = u64::from(part.elements.end - part.elements.start);
+            if !first {
+                header.rejected.clear();
+                header.carried.clear();
+            }
+            let body = self.body(&Source { payload, split, part, judged, received_ms }, first);
+            Append { partition: part.partition, header: Bytes::from(header.encode_to_vec()), body }
+        };
+        split.parts.iter().map(append).collect()
+    }
+
+    fn body(&mut self, source: &Source<'_, '_>, first: bool) -> Bytes {
+        let Self { texts, tables, body } = self;
+        texts.clear();
+        body.clear();
+        let head = source.origin(texts);
+        let mut rest = source.elements();
+        source.counts(&mut tables.counts, texts);
+        source.evaluations(&mut tables.reasons, &mut tables.exposures, texts);
+        source.conversions(&mut tables.conversions, texts);
+        source.migrations(&mut tables.migrations, texts);
+        if first {
+            source.contexts_seen(&mut rest, texts);
+            source.diagnostics(&mut rest, texts);
+        }
+        tables.lend(&mut rest);
+        // Messages that stand one after another are one message, so the texts need not be fields of one.
+        push(body, &head);
+        body.extend_from_slice(texts.wire());
+        push(body, &rest);
+        tables.take_back(rest);
+        Bytes::copy_from_slice(body)
+    }
+}
+
+fn push(out: &mut Vec<u8>, message: &wire::Payload) {
+    // All that can fail is room, and a vector grows.
+    _ = message.encode(out);
+}
+
+impl Tables {
+    /// Puts each table that has rows into a record.
+    fn lend(&mut self, out: &mut wire::Payload) {
+        out.counts = lent(&mut self.counts, |table| table.flag.is_empty());
+        out.reasons = lent(&mut self.reasons, |table| table.flag.is_empty());
+        out.exposures = lent(&mut self.exposures, |table| table.flag.is_empty());
+        out.conversions = lent(&mut self.conversions, |table| table.key.is_empty());
+        out.migrations = lent(&mut self.migrations, |table| table.flag.is_empty());
+    }
+
+    /// Takes the tables of a written record back, empty.
+    fn take_back(&mut self, written: wire::Payload) {
+        taken_back(&mut self.counts, written.counts);
+        taken_back(&mut self.reasons, written.reasons);
+        taken_back(&mut self.exposures, written.exposures);
+        taken_back(&mut self.conversions, written.conversions);
+        taken_back(&mut self.migrations, written.migrations);
+    }
+}
+
+fn lent<T: Message + Default>(table: &mut T, is_empty: impl Fn(&T) -> bool) -> Option<T> {
+    (!is_empty(table)).then(|| std::mem::take(table))
+}
+
+fn taken_back<T: Message>(table: &mut T, written: Option<T>) {
+    if let Some(mut written) = written {
+        written.clear();
+        *table = written;
+    }
+}
+
+/// The header of a payload's first part; what differs from part to part is still to be set.
+fn header(payload: &Payload<'_>, stamp: &Stamp<'_>) -> wire::Header {
     let header = Header {
         kind: RecordKind::Payload,
         environment: stamp.environment.clone(),
         id: payload.id.clone(),
-        part: part.part,
-        home: part.home,
-        accepted: u64::from(part.elements.end - part.elements.start),
+        part: 0,
+        home: true,
+        accepted: 0,
         received_ms: stamp.received_ms,
-        rejected: if first { payload.rejections } else { Rejections::default() },
-        carried: if first { *stamp.carried } else { Rejections::default() },
+        rejected: payload.rejections,
+        carried: *stamp.carried,
     };
-    let writer = Writer {
-        payload,
-        split,
-        part,
-        judged,
-        received_ms: stamp.received_ms,
-        texts: HashMap::new(),
-        out: wire::Payload::default(),
-    };
-    let body = writer.write(first);
-    Append { partition: part.partition, header: header.encode(), body }
+    header.wire()
 }
 
-struct Writer<'p, 'a> {
+/// What a part is written from.
+struct Source<'p, 'a> {
     payload: &'p Payload<'a>,
     split: &'p Split,
     part: &'p Part,
     judged: &'p [Judged],
     received_ms: i64,
-    texts: HashMap<&'p str, u32>,
-    out: wire::Payload,
 }
 
-impl<'p, 'a> Writer<'p, 'a> {
-    fn write(mut self, first: bool) -> Bytes {
-        self.origin();
-        self.elements();
-        self.counts();
-        self.evaluations();
-        self.conversions();
-        self.migrations();
-        if first {
-            self.contexts_seen();
-            self.diagnostics();
-        }
-        Bytes::from(self.out.encode_to_vec())
-    }
-
-    fn text(&mut self, text: &'p str) -> u32 {
-        if text.is_empty() {
-            return 0;
-        }
-        if let Some(number) = self.texts.get(text) {
-            return *number;
-        }
-        self.out.texts.push(Bytes::copy_from_slice(text.as_bytes()));
-        let number = crate::split::index(self.out.texts.len());
-        self.texts.insert(text, number);
-        number
-    }
-
-    fn variation(&mut self, variation: &'p Variation<'a>) -> u64 {
-        match variation {
-            Variation::Default => 0,
-            Variation::Index(index) => u64::from(*index) * 2 + 1,
-            Variation::Name(name) => u64::from(self.text(name)) * 2,
-        }
-    }
-
+impl Source<'_, '_> {
     fn judged(&self, element: u32) -> Judged {
         self.judged[at(element)]
     }
@@ -133,48 +192,48 @@ impl<'p, 'a> Writer<'p, 'a> {
         judged.time_ms.div_euclid(MINUTE_MS) - self.received_ms.div_euclid(MINUTE_MS)
     }
 
-    fn origin(&mut self) {
+    fn origin(&self, texts: &mut Texts) -> wire::Payload {
         let origin = &self.payload.origin;
-        self.out.credential = origin.credential as u32;
-        self.out.application = self.text(cut_name(&origin.application));
-        self.out.application_version = self.text(cut_name(&origin.application_version));
-        self.out.sdk = self.text(cut_name(&origin.sdk));
-        self.out.sdk_version = self.text(cut_name(&origin.sdk_version));
-        self.out.wrapper = self.text(cut_name(&origin.wrapper));
-        self.out.instance = self.text(cut_name(&origin.instance));
-    }
-
-    fn elements(&mut self) {
-        for judged in &self.judged[at(self.part.elements.start)..at(self.part.elements.end)] {
-            self.out.late += u64::from(judged.late);
-            self.out.clamped += u64::from(judged.clamped);
+        wire::Payload {
+            credential: origin.credential as u32,
+            application: texts.number(cut_name(&origin.application)),
+            application_version: texts.number(cut_name(&origin.application_version)),
+            sdk: texts.number(cut_name(&origin.sdk)),
+            sdk_version: texts.number(cut_name(&origin.sdk_version)),
+            wrapper: texts.number(cut_name(&origin.wrapper)),
+            instance: texts.number(cut_name(&origin.instance)),
+            ..wire::Payload::default()
         }
     }
 
-    fn counts(&mut self) {
-        let rows = &self.payload.counts[at(self.part.counts.start)..at(self.part.counts.end)];
-        let mut out = counts_for(rows.len());
-        for row in rows {
+    fn elements(&self) -> wire::Payload {
+        let mut out = wire::Payload::default();
+        for judged in &self.judged[at(self.part.elements.start)..at(self.part.elements.end)] {
+            out.late += u64::from(judged.late);
+            out.clamped += u64::from(judged.clamped);
+        }
+        out
+    }
+
+    fn counts(&self, out: &mut wire::Counts, texts: &mut Texts) {
+        for row in &self.payload.counts[at(self.part.counts.start)..at(self.part.counts.end)] {
             let judged = self.judged(row.element);
             if judged.late {
                 continue;
             }
-            out.flag.push(self.text(&row.flag));
-            out.variation.push(self.variation(&row.variation));
+            out.flag.push(texts.number(&row.flag));
+            out.variation.push(variation(&row.variation, texts));
             out.version.push(row.version.map_or(0, |version| version.saturating_add(1)));
-            out.value.push(row.value.map_or(0, |value| self.text(value)));
+            out.value.push(row.value.map_or(0, |value| texts.number(value)));
             out.count.push(row.count);
             out.minute.push(self.minute(judged));
             let marks = u32::from(row.error) | u32::from(judged.clamped) << 1 | u32::from(row.estimated) << 2;
             out.marks.push(marks);
             out.element.push(row.element);
         }
-        self.out.counts = (!out.flag.is_empty()).then_some(out);
     }
 
-    fn evaluations(&mut self) {
-        let mut exposures = wire::Exposures::default();
-        let mut reasons = wire::Reasons::default();
+    fn evaluations(&self, reasons: &mut wire::Reasons, exposures: &mut wire::Exposures, texts: &mut Texts) {
         for row in &self.part.evaluations {
             let row = &self.payload.evaluations[at(*row)];
             let judged = self.judged(row.element);
@@ -182,19 +241,17 @@ impl<'p, 'a> Writer<'p, 'a> {
                 continue;
             }
             if self.part.home {
-                self.reason(&mut reasons, row, judged);
+                self.reason(reasons, row, judged, texts);
             }
             if row.in_experiment {
-                self.exposure(&mut exposures, row, judged);
+                self.exposure(exposures, row, judged, texts);
             }
         }
-        self.out.reasons = (!reasons.flag.is_empty()).then_some(reasons);
-        self.out.exposures = (!exposures.flag.is_empty()).then_some(exposures);
     }
 
     /// Neighbours of the same flag, minute and reason are one row.
-    fn reason(&mut self, out: &mut wire::Reasons, row: &'p Evaluation<'a>, judged: Judged) {
-        let (flag, minute, reason) = (self.text(&row.flag), self.minute(judged), row.reason as u32);
+    fn reason(&self, out: &mut wire::Reasons, row: &Evaluation<'_>, judged: Judged, texts: &mut Texts) {
+        let (flag, minute, reason) = (texts.number(&row.flag), self.minute(judged), row.reason as u32);
         let last = (out.flag.last(), out.minute.last(), out.reason.last());
         if last == (Some(&flag), Some(&minute), Some(&reason)) {
             if let Some(number) = out.number.last_mut() {
@@ -208,98 +265,85 @@ impl<'p, 'a> Writer<'p, 'a> {
         out.number.push(1);
     }
 
-    fn exposure(&mut self, out: &mut wire::Exposures, row: &'p Evaluation<'a>, judged: Judged) {
-        out.flag.push(self.text(&row.flag));
-        out.variation.push(self.variation(&row.variation));
+    fn exposure(&self, out: &mut wire::Exposures, row: &Evaluation<'_>, judged: Judged, texts: &mut Texts) {
+        out.flag.push(texts.number(&row.flag));
+        out.variation.push(variation(&row.variation, texts));
         out.version.push(row.version.map_or(0, |version| version.saturating_add(1)));
         out.time.push(judged.time_ms - self.received_ms);
         out.contexts.push(row.contexts.end - row.contexts.start);
-        self.contexts(&row.contexts, &mut out.context_kind, &mut out.context_key);
+        self.contexts(&row.contexts, &mut out.context_kind, &mut out.context_key, texts);
     }
 
     /// Kinds always; keys only where they act in this partition.
-    fn contexts(&mut self, contexts: &Range<u32>, kinds: &mut Vec<u32>, keys: &mut Vec<u32>) {
+    fn contexts(&self, contexts: &Range<u32>, kinds: &mut Vec<u32>, keys: &mut Vec<u32>, texts: &mut Texts) {
         for context in contexts.clone() {
-            let row: &'p crate::event::ContextKey<'a> = &self.payload.context_keys[at(context)];
-            kinds.push(self.text(&row.kind));
+            let row = &self.payload.context_keys[at(context)];
+            kinds.push(texts.number(&row.kind));
             let acts = self.split.acts_in[at(context)] == self.part.partition;
-            keys.push(if acts { self.text(&row.key) } else { 0 });
+            keys.push(if acts { texts.number(&row.key) } else { 0 });
         }
     }
 
-    fn conversions(&mut self) {
-        let mut out = wire::Conversions::default();
+    fn conversions(&self, out: &mut wire::Conversions, texts: &mut Texts) {
         for row in &self.part.conversions {
-            let row: &'p Conversion<'a> = &self.payload.conversions[at(*row)];
+            let row: &Conversion<'_> = &self.payload.conversions[at(*row)];
             let judged = self.judged(row.element);
             if judged.late {
                 continue;
             }
-            out.key.push(self.text(&row.key));
+            out.key.push(texts.number(&row.key));
             out.kind.push(row.kind as u32);
             out.time.push(judged.time_ms - self.received_ms);
             out.value.push(row.value.map_or(0, |value| value.0));
             out.marks.push(u32::from(row.value.is_some()) | u32::from(judged.clamped) << 1);
             out.sampling.push(row.sampling);
             out.contexts.push(row.contexts.end - row.contexts.start);
-            self.contexts(&row.contexts, &mut out.context_kind, &mut out.context_key);
+            self.contexts(&row.contexts, &mut out.context_kind, &mut out.context_key, texts);
         }
-        self.out.conversions = (!out.key.is_empty()).then_some(out);
     }
 
-    fn migrations(&mut self) {
-        let mut out = wire::Migrations::default();
+    fn migrations(&self, out: &mut wire::Migrations, texts: &mut Texts) {
         for row in &self.payload.migrations[at(self.part.migrations.start)..at(self.part.migrations.end)] {
             let judged = self.judged(row.element);
             if judged.late {
                 continue;
             }
-            out.flag.push(self.text(&row.flag));
-            out.variation.push(self.variation(&row.variation));
+            out.flag.push(texts.number(&row.flag));
+            out.variation.push(variation(&row.variation, texts));
             out.time.push(judged.time_ms - self.received_ms);
             out.marks.push(migration_marks(row));
             out.latency_old_us.push(row.latency_us.old.map_or(0, |us| us.saturating_add(1)));
             out.latency_new_us.push(row.latency_us.new.map_or(0, |us| us.saturating_add(1)));
             out.sampling.push(row.sampling);
         }
-        self.out.migrations = (!out.flag.is_empty()).then_some(out);
     }
 
-    fn contexts_seen(&mut self) {
-        let payload = self.payload;
-        for (kind, number) in payload.contexts_seen.iter().take(CONTEXTS_SEEN_MAX) {
-            let kind = self.text(kind);
-            self.out.context_kind.push(kind);
-            self.out.context_number.push(*number);
+    fn contexts_seen(&self, out: &mut wire::Payload, texts: &mut Texts) {
+        for (kind, number) in self.payload.contexts_seen.iter().take(CONTEXTS_SEEN_MAX) {
+            out.context_kind.push(texts.number(kind));
+            out.context_number.push(*number);
         }
     }
 
-    fn diagnostics(&mut self) {
-        let payload = self.payload;
-        for row in payload.diagnostics.iter().take(DIAGNOSTICS_MAX) {
+    fn diagnostics(&self, out: &mut wire::Payload, texts: &mut Texts) {
+        for row in self.payload.diagnostics.iter().take(DIAGNOSTICS_MAX) {
             let diagnostic = wire::Diagnostic {
                 start: row.start,
-                sdk: self.text(cut_name(&row.sdk)),
-                sdk_version: self.text(cut_name(&row.sdk_version)),
+                sdk: texts.number(cut_name(&row.sdk)),
+                sdk_version: texts.number(cut_name(&row.sdk_version)),
                 dropped_events: row.dropped_events,
                 time: row.time_ms.map_or(0, |time| time.saturating_sub(self.received_ms)),
             };
-            self.out.diagnostics.push(diagnostic);
+            out.diagnostics.push(diagnostic);
         }
     }
 }
 
-/// Columns with room for so many rows, so that none grows in steps.
-fn counts_for(rows: usize) -> wire::Counts {
-    wire::Counts {
-        flag: Vec::with_capacity(rows),
-        variation: Vec::with_capacity(rows),
-        version: Vec::with_capacity(rows),
-        value: Vec::with_capacity(rows),
-        count: Vec::with_capacity(rows),
-        minute: Vec::with_capacity(rows),
-        marks: Vec::with_capacity(rows),
-        element: Vec::with_capacity(rows),
+fn variation(variation: &Variation<'_>, texts: &mut Texts) -> u64 {
+    match variation {
+        Variation::Default => 0,
+        Variation::Index(index) => u64::from(*index) * 2 + 1,
+        Variation::Name(name) => u64::from(texts.number(name)) * 2,
     }
 }
 
