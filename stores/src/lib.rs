@@ -20,6 +20,7 @@ pub mod conformance;
 pub mod embedded;
 mod error;
 pub mod memory;
+pub mod protocol;
 pub mod snapshots;
 pub mod state;
 

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use schemas::cell::{CellAddress, CellKey, CellRange};
 
 use crate::breakage::{Break, Breakage};
-use crate::{CellWrite, Checkpoint, Error, Page, Store, StoredCell, WriteAnswer};
+use crate::{CellWrite, Checkpoint, Error, Page, Store, StoredCell, WriteAnswer, protocol};
 
 /// How a call fails; the caller sees [`Error::Unavailable`] each time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,10 +103,9 @@ impl Held {
     fn put(&mut self, write: CellWrite, breakage: Breakage) -> WriteAnswer {
         let address = write.key.address();
         match self.cells.get(&address) {
-            Some(there) if there.h > write.cell.h && !breakage.is(Break::Unconditional) => {
-                WriteAnswer::Refused(there.clone())
+            Some(there) if !protocol::may_put(Some(there.h), write.cell.h) && !breakage.is(Break::Unconditional) => {
+                protocol::cell_refused(there.clone(), write.cell.h)
             }
-            Some(there) if there.h == write.cell.h => WriteAnswer::Stored,
             _ => {
                 self.cells.insert(address, write.cell);
                 WriteAnswer::Stored
@@ -170,8 +169,12 @@ impl Store for MemoryStore {
                 return Ok(false);
             }
             match held.checkpoints.get(&(generation, partition)) {
-                Some(there) if there.position > checkpoint.position && !breakage.is(Break::Unconditional) => Ok(false),
-                Some(there) if there.position == checkpoint.position => Ok(true),
+                Some(there)
+                    if !protocol::may_put_checkpoint(Some(there), &checkpoint)
+                        && !breakage.is(Break::Unconditional) =>
+                {
+                    Ok(protocol::checkpoint_refused(there, &checkpoint))
+                }
                 _ => {
                     held.checkpoints.insert((generation, partition), checkpoint);
                     Ok(true)

@@ -12,7 +12,7 @@ use super::committer::{Tables, Weight};
 use super::tables::{self, Name};
 use super::{Fail, state_rows};
 use crate::breakage::Break;
-use crate::{CellWrite, Checkpoint, Error, Flush, StateChanges, StoredCell, WriteAnswer};
+use crate::{CellWrite, Checkpoint, Error, Flush, StateChanges, StoredCell, WriteAnswer, protocol};
 
 /// What became of a flush.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Parts {
         let there = checkpoint(tables, &checkpoint_key)?;
         if let (Some(there), Some(new)) = (there, self.checkpoint) {
             let conditional = !tables.breakage.is(Break::Unconditional);
-            ahead.checkpoint = (there.position > new.position && conditional).then_some(there);
+            ahead.checkpoint = (!protocol::checkpoint_refused(&there, &new) && conditional).then_some(there);
         }
         if ahead != Ahead::default() {
             return Ok(Flushed::Refused(ahead));
@@ -91,7 +91,10 @@ impl Parts {
         }
         // Nothing below may fail but by the engine.
         put(tables, puts)?;
-        if let Some(new) = self.checkpoint.filter(|new| there.is_none_or(|there| there.position != new.position)) {
+        let unless_there = |new: &Checkpoint| {
+            protocol::may_put_checkpoint(there.as_ref(), new) || tables.breakage.is(Break::Unconditional)
+        };
+        if let Some(new) = self.checkpoint.filter(unless_there) {
             let sealed = tables::seal_checkpoint(&checkpoint_key, &new);
             tables.checkpoints.insert(checkpoint_key.as_slice(), sealed.as_slice())?;
         }
@@ -157,16 +160,16 @@ fn plan(tables: &Tables<'_>, puts: &mut Puts, write: &CellWrite) -> Result<Write
             bytes.map(|bytes| tables::read_cell(&key, &bytes)).transpose()?
         }
     };
+    let h = write.cell.h;
     match there {
-        Some(there) if there.h > write.cell.h && !tables.breakage.is(Break::Unconditional) => {
-            return Ok(WriteAnswer::Refused(there));
+        Some(there) if !protocol::may_put(Some(there.h), h) && !tables.breakage.is(Break::Unconditional) => {
+            Ok(protocol::cell_refused(there, h))
         }
-        Some(there) if there.h == write.cell.h => {}
         _ => {
             puts.insert(key, write.cell.clone());
+            Ok(WriteAnswer::Stored)
         }
     }
-    Ok(WriteAnswer::Stored)
 }
 
 fn put(tables: &mut Tables<'_>, puts: Puts) -> Result<(), Fail> {
