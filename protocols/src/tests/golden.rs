@@ -6,7 +6,7 @@ use crate::PROTOCOLS;
 use crate::golden::{Captured, Expected, Run, count, differences, runs_in};
 
 fn all_runs() -> Vec<Run> {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let golden = Path::new("golden");
     let mut runs = Vec::new();
     for protocol in PROTOCOLS {
         let found = runs_in(&golden.join(protocol.name())).unwrap();
@@ -48,7 +48,7 @@ fn compression_resends_and_shifted_times_change_no_number() {
 fn every_compared_number_is_compared() {
     let mut changed = 0;
     for run in all_runs() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/launchdarkly").join(&run.name);
+        let folder = Path::new("golden/launchdarkly").join(&run.name);
         let text = std::fs::read_to_string(folder.join("expected.json")).unwrap();
         let counted = count(&run).unwrap();
         let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
