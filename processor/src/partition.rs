@@ -2,24 +2,31 @@
 //!
 //! Always true here: each assignment has a worker of its own, and what an earlier one had at the store has come to its end
 //! before it begins; batches are taken only while there is room, in records and in bytes, so memory is bounded; a batch
-//! that leaves records out is refused; the log is released only below what is saved, and where state lies apart below
-//! what is copied; nothing that waits (for the store, the disk, the log) keeps a stop or the rest of the loop waiting.
+//! that leaves records out is refused; nothing that waits (for the store, the disk, the log) keeps a stop or the rest of
+//! the loop waiting.
+//!
+//! Where to go next: `beginning` says what a worker begins with, `progress` who is told how far it is and what the log may
+//! let go, `under_way` what goes on beside folding.
+
+mod beginning;
+mod progress;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use counting::worker::{self, Action, Assigned, Input, LogRange, Worker};
+use counting::worker::{self, Action, Input, Worker};
 use eventlog::{EventLog, Signal, Subscription};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use schemas::log::Logged;
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
+use self::beginning::{Phase, new_worker};
 use crate::dead_letters::{self, DeadLetter, DeadLetters};
 use crate::health::Health;
 use crate::keeping::{Found, Keeping};
-use crate::replay::{Replay, Told};
+use crate::replay::Replay;
 use crate::snapshots::Snapshots;
 use crate::under_way::{Done, Failures, Next, UnderWay};
 use crate::unfolded::Unfolded;
@@ -29,20 +36,6 @@ use crate::{Error, STOP_WITHIN};
 pub(crate) const WAITING_BYTES_MAX: usize = 8 << 20;
 /// Dead letters and other actions waiting for their turn, from which on no further batch is taken.
 const WAITING_ACTIONS_MAX: usize = 16;
-
-/// Where a partition stands with its log.
-enum Phase {
-    /// It is not ours.
-    Away,
-    /// It is ours; what an earlier worker had at the store must end first.
-    Claimed,
-    /// What the worker begins with is being read.
-    Finding(BoxFuture<'static, Result<Found, Error>>),
-    /// The record before the checkpoint is awaited, by which this log is known.
-    Proving(Box<Assigned>),
-    /// The worker has begun.
-    Folding,
-}
 
 /// What a partition is given.
 pub(crate) struct Given {
@@ -208,29 +201,6 @@ impl Partition {
         }
     }
 
-    fn found(&mut self, found: Found) -> Result<(), Error> {
-        let Found { checkpoint, state, held, restored } = found;
-        self.snapshots = Snapshots::new(restored, Instant::now());
-        let log = LogRange { from: held.first, to: held.end };
-        let assigned = Box::new(Assigned { checkpoint, state, log, before_checkpoint: None });
-        match checkpoint.and_then(|checkpoint| checkpoint.position.checked_sub(1)) {
-            Some(before) if (held.first..held.end).contains(&before) => {
-                self.given.subscription.begin(self.number, before)?;
-                self.phase = Phase::Proving(assigned);
-                Ok(())
-            }
-            _ => self.begin(assigned),
-        }
-    }
-
-    fn begin(&mut self, assigned: Box<Assigned>) -> Result<(), Error> {
-        self.worker = new_worker(&self.given.settings)?;
-        self.replay = Replay::new(Instant::now());
-        self.phase = Phase::Folding;
-        self.give(Input::Assigned(assigned));
-        Ok(())
-    }
-
     /// Loads begin at once, all else waits for its turn.
     fn give(&mut self, input: Input) {
         for action in self.worker.handle(input) {
@@ -272,11 +242,7 @@ impl Partition {
     /// Begins what can be begun.
     fn go_on(&mut self) -> Result<(), Error> {
         let generation = self.given.settings.generation.number;
-        if matches!(self.phase, Phase::Claimed) && self.leaving.is_none() {
-            let (keeping, log) = (self.given.keeping.clone(), Arc::clone(&self.given.log));
-            let find = patiently_find(keeping, generation, self.number, log);
-            self.phase = Phase::Finding(find.boxed());
-        }
+        self.find();
         while let Some(next) = self.under_way.turn() {
             match next {
                 Next::Begin(position) => {
@@ -307,35 +273,6 @@ impl Partition {
         Ok(())
     }
 
-    /// Tells how far it is, and releases what the log need not keep.
-    fn tell(&mut self) -> Result<(), Error> {
-        if !matches!(self.phase, Phase::Folding) {
-            return Ok(());
-        }
-        let progress = self.worker.progress();
-        self.unfolded.folded(progress.folded);
-        self.given.health.tell(self.number, progress);
-        let below = match &self.given.keeping {
-            Keeping::Together(_) => progress.saved,
-            Keeping::Apart { .. } => progress.saved.min(self.snapshots.newest()),
-        };
-        if below > self.released {
-            self.released = below;
-            self.given.log.release(self.number, below);
-        }
-        let now = Instant::now();
-        if self.replay.is_due(now) {
-            let end = self.given.log.held()?.get(self.number as usize).map_or(0, |held| held.end);
-            let (partition, folded) = (self.number, progress.folded);
-            match self.replay.look(now, folded, end) {
-                Some(Told::Behind(left)) => tracing::info!(partition, folded, end, left, "catching up with the log"),
-                Some(Told::CaughtUp) => tracing::info!(partition, folded, "caught up with the log"),
-                None => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Flushes until everything folded is durable. What is not folded yet stays in the log.
     async fn finish(&mut self) -> Result<(), Error> {
         if !matches!(self.phase, Phase::Folding) {
@@ -359,37 +296,6 @@ impl Partition {
             self.tell()?;
         }
         self.tell()
-    }
-}
-
-impl Phase {
-    fn finding(&mut self) -> Option<&mut BoxFuture<'static, Result<Found, Error>>> {
-        if let Self::Finding(finding) = self { Some(finding) } else { None }
-    }
-}
-
-fn new_worker(settings: &worker::Settings) -> Result<Worker, Error> {
-    let partition = settings.partition;
-    Worker::new(settings.clone()).map_err(|error| Error::Worker { partition, why: error.to_string() })
-}
-
-/// Reads what a worker begins with, again and again while the store is away.
-async fn patiently_find(
-    keeping: Keeping,
-    generation: u32,
-    partition: u32,
-    log: Arc<dyn EventLog>,
-) -> Result<Found, Error> {
-    let mut failures = Failures::default();
-    loop {
-        match keeping.clone().find(generation, partition, Arc::clone(&log)).await {
-            Err(error) if error.is_retryable() => {
-                tracing::warn!(partition, %error, "cannot begin yet; will try again");
-                sleep(failures.wait()).await;
-                failures.one_more();
-            }
-            ended => return ended,
-        }
     }
 }
 

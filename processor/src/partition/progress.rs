@@ -1,0 +1,42 @@
+//! How far a partition is: told to health and to the log, and in words while it is far behind.
+//!
+//! Always true here: the log is released only below what is saved, and where state lies apart below what is copied.
+
+use tokio::time::Instant;
+
+use super::Partition;
+use super::beginning::Phase;
+use crate::Error;
+use crate::keeping::Keeping;
+use crate::replay::Told;
+
+impl Partition {
+    /// Tells how far it is, and releases what the log need not keep.
+    pub(super) fn tell(&mut self) -> Result<(), Error> {
+        if !matches!(self.phase, Phase::Folding) {
+            return Ok(());
+        }
+        let progress = self.worker.progress();
+        self.unfolded.folded(progress.folded);
+        self.given.health.tell(self.number, progress);
+        let below = match &self.given.keeping {
+            Keeping::Together(_) => progress.saved,
+            Keeping::Apart { .. } => progress.saved.min(self.snapshots.newest()),
+        };
+        if below > self.released {
+            self.released = below;
+            self.given.log.release(self.number, below);
+        }
+        let now = Instant::now();
+        if self.replay.is_due(now) {
+            let end = self.given.log.held()?.get(self.number as usize).map_or(0, |held| held.end);
+            let (partition, folded) = (self.number, progress.folded);
+            match self.replay.look(now, folded, end) {
+                Some(Told::Behind(left)) => tracing::info!(partition, folded, end, left, "catching up with the log"),
+                Some(Told::CaughtUp) => tracing::info!(partition, folded, "caught up with the log"),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
