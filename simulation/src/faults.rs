@@ -45,6 +45,7 @@ faults! {
     WriteLost, 10, "write lost";
     WriteUnanswered, 10, "write applied but timed out";
     PartialQuorum, 10, "write on fewer replicas than a quorum";
+    ReplicaMissed, 10, "write misses one replica";
     StaleRead, 10, "reader sees an older value";
     CellsEvicted, 10, "cells evicted and loaded again";
     LoadFailed, 10, "load of cells fails";

@@ -7,4 +7,5 @@
 pub mod chance;
 pub mod faults;
 pub mod log;
+pub mod stores;
 pub mod trace;

@@ -46,15 +46,16 @@ pub fn timestamp(h_or_position: u64) -> i64 {
     i64::try_from(h_or_position).unwrap_or(i64::MAX)
 }
 
-/// Whether a write with this timestamp takes the place of another: it is later, or at the same time larger (as bytes).
+/// Whether a write takes the place of another, each told as (timestamp, bytes): it is later, or at the same time larger.
 #[must_use]
-pub fn supersedes<V: Ord + ?Sized>(new: (i64, &V), held: (i64, &V)) -> bool {
+pub fn supersedes<B: Ord>(new: (i64, B), held: (i64, B)) -> bool {
     new > held
 }
 
-/// The reply that a reader takes, of those that came: the one that supersedes all others. A reader asks a [`quorum`].
-pub fn newest<'a, V: Ord + ?Sized>(replies: impl IntoIterator<Item = (i64, &'a V)>) -> Option<(i64, &'a V)> {
-    replies.into_iter().reduce(|taken, reply| if supersedes(reply, taken) { reply } else { taken })
+/// The reply that a reader takes, of those that came: the one that supersedes all others, each told as in [`supersedes`].
+/// A reader asks a [`quorum`].
+pub fn newest<R, B: Ord>(replies: impl IntoIterator<Item = R>, told: impl Fn(&R) -> (i64, B)) -> Option<R> {
+    replies.into_iter().reduce(|taken, reply| if supersedes(told(&reply), told(&taken)) { reply } else { taken })
 }
 
 /// Replicas that must have answered, of this many: any two quorums have one in common.
@@ -106,9 +107,9 @@ mod tests {
         assert!(supersedes((1, old), (1, new)) && !supersedes((1, new), (1, old)), "a tie");
         assert!(!supersedes((1, old), (1, old)), "the same write again changes nothing");
         for replies in [vec![(1, old), (2, new)], vec![(2, new), (1, old)]] {
-            assert_eq!(newest(replies), Some((2, new)), "whichever comes first");
+            assert_eq!(newest(replies, |reply| *reply), Some((2, new)), "whichever comes first");
         }
-        assert_eq!(newest::<[u8]>([]), None);
+        assert_eq!(newest::<(i64, &[u8]), _>([], |reply| *reply), None);
         assert!(timestamp(u64::MAX) > timestamp((i64::MAX as u64) - 1), "what is too large stays the latest");
     }
 
