@@ -8,4 +8,6 @@ pub mod chance;
 pub mod faults;
 pub mod log;
 pub mod stores;
+pub mod audit;
+pub mod traffic;
 pub mod trace;
