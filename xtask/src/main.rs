@@ -25,7 +25,7 @@ struct Arguments {
 enum Command {
     /// Checks everything that must hold before a change is taken: the test command
     Verify(verify::Arguments),
-    /// Does what `verify` does, and then the long forms: more seeds, more rounds, the release build
+    /// Does what `verify` does, and then the long forms: thousands of seeds, ten times the kills, the release build
     Full(verify::Arguments),
     /// Checks which package imports which, and that the pure packages stay pure
     Arrows,

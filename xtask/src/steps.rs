@@ -30,6 +30,10 @@ pub(crate) enum Program {
 
 const TESTING: &str = "{testing}";
 const BUILT: &str = "{target}/debug/flagstream";
+/// How many seeds each test tries that tries seeds; a step that sets it fails when no test says that it took so many.
+pub(crate) const SEEDS: &str = "FLAGSTREAM_SEEDS";
+/// Our crates optimised, and overflows and debug assertions checked as ever: many seeds take a quarter of the time.
+const OPTIMISED: (&str, &str) = ("CARGO_PROFILE_TEST_OPT_LEVEL", "2");
 const RELEASED: &str = "{target}/release/flagstream";
 
 const STEP: Step = Step {
@@ -124,12 +128,43 @@ pub(crate) const VERIFY: &[Step] = &[
 /// What `full` does beyond `verify`.
 pub(crate) const LONG: &[Step] = &[
     Step {
-        name: "tests-long",
-        what: "every test again, with ten times the seeds and rounds",
-        arguments: &["test", "--workspace", "--no-fail-fast", TESTING],
-        environment: &[("FLAGSTREAM_SEEDS", "10000"), ("FLAGSTREAM_ROUNDS", "200")],
+        name: "counting-long",
+        what: "counting's tests, each that tries seeds with 10,000 of them (else 100 to 600)",
+        arguments: &["test", "--package", "counting", "--", "--show-output"],
+        environment: &[(SEEDS, "10000"), OPTIMISED],
         needs: Some("tests"),
-        minutes_max: 180,
+        ..STEP
+    },
+    Step {
+        name: "eventlog-long",
+        what: "the log's, with 60,000 seeds (else 40 to 1,200)",
+        arguments: &["test", "--package", "eventlog", "--", "--show-output"],
+        environment: &[(SEEDS, "60000"), OPTIMISED],
+        needs: Some("tests"),
+        ..STEP
+    },
+    Step {
+        name: "stores-long",
+        what: "the stores', with 12,000 seeds (else 1,200)",
+        arguments: &["test", "--package", "stores", "--", "--show-output"],
+        environment: &[(SEEDS, "12000"), OPTIMISED],
+        needs: Some("tests"),
+        ..STEP
+    },
+    Step {
+        name: "power-long",
+        what: "the processor's under power cuts, with 10,000 seeds (else 40 to 1,000)",
+        arguments: &["test", "--package", "processor", "--", "--show-output", "tests::power"],
+        environment: &[(SEEDS, "10000"), OPTIMISED],
+        needs: Some("tests"),
+        ..STEP
+    },
+    Step {
+        name: "processor-long",
+        what: "its others, most of which wait for a clock or a disk, with 1,500 seeds (else 8 to 200)",
+        arguments: &["test", "--package", "processor", "--", "--show-output", "--skip", "tests::power"],
+        environment: &[(SEEDS, "1500"), OPTIMISED],
+        needs: Some("tests"),
         ..STEP
     },
     Step {

@@ -1,7 +1,8 @@
 //! Runs a list of steps, each with a line that says how it went and how long it took. Nothing is skipped in silence: a step whose
-//! requirement failed counts as failed, and ignored tests are numbered. The last line is `N passed, N failed`.
+//! requirement failed counts as failed, ignored tests are numbered, and seeds that no test tried fail the step that asked for
+//! them. The last line is `N passed, N failed`.
 
-use crate::steps::{Program, Step, testing_features};
+use crate::steps::{Program, SEEDS, Step, testing_features};
 use crate::workspace;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
@@ -35,6 +36,7 @@ pub(crate) fn run(steps: &[Step], arguments: &Arguments) -> Result<bool> {
     let logs = workspace::target_dir().join("verify");
     fs::create_dir_all(&logs).with_context(|| format!("make {}", logs.display()))?;
     println!("building in {}, logs in {}", workspace::target_dir().display(), logs.display());
+    let begun = Instant::now();
     let mut failed: Vec<&str> = Vec::new();
     for (place, step) in chosen.iter().enumerate() {
         let number = format!("[{}/{}]", place + 1, chosen.len());
@@ -48,10 +50,11 @@ pub(crate) fn run(steps: &[Step], arguments: &Arguments) -> Result<bool> {
         let log = logs.join(format!("{}.log", step.name));
         let outcome = run_step(step, &testing, &log);
         let seconds = started.elapsed().as_secs_f64();
-        let text = String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
+        let text = read(&log);
+        let outcome = outcome.and_then(|()| seeds_tried(step, &text));
         match outcome {
-            Ok(()) if step.program == Program::Xtask => println!("      passed in {seconds:.1} s{}", last_line(&log)),
-            Ok(()) => println!("      passed in {seconds:.1} s{}", tests_told(&text)),
+            Ok(_) if step.program == Program::Xtask => println!("      passed in {seconds:.1} s{}", last_line(&log)),
+            Ok(seeds) => println!("      passed in {seconds:.1} s{}{seeds}", tests_told(&text)),
             Err(error) => {
                 failed.push(step.name);
                 let lines: Vec<&str> = text.lines().collect();
@@ -68,6 +71,7 @@ pub(crate) fn run(steps: &[Step], arguments: &Arguments) -> Result<bool> {
         let typed = chosen.iter().find(|step| step.name == *name).map(|step| step.typed(&testing));
         println!("failed: {name}: {}", typed.unwrap_or_default());
     }
+    println!("{:.1} min", begun.elapsed().as_secs_f64() / 60.0);
     println!("{} passed, {} failed", chosen.len() - failed.len(), failed.len());
     Ok(failed.is_empty())
 }
@@ -92,9 +96,22 @@ fn run_step(step: &Step, testing: &[String], log: &PathBuf) -> Result<()> {
     Ok(())
 }
 
+fn read(log: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned()
+}
+
 fn last_line(log: &Path) -> String {
-    let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
-    text.lines().rfind(|line| !line.trim().is_empty()).map_or(String::new(), |line| format!(": {line}"))
+    read(log).lines().rfind(|line| !line.trim().is_empty()).map_or(String::new(), |line| format!(": {line}"))
+}
+
+/// How many tests say that they tried as many seeds as the step asked for; empty for one that asks for none.
+fn seeds_tried(step: &Step, log: &str) -> Result<String> {
+    let Some((_, seeds)) = step.environment.iter().find(|(name, _)| *name == SEEDS) else { return Ok(String::new()) };
+    let said = format!(": {seeds} seeds");
+    match log.lines().filter(|line| line.ends_with(&said)).count() {
+        0 => bail!("no test says that it tried {seeds} seeds: nobody reads {SEEDS}"),
+        tests => Ok(format!(", {tests} of them with {seeds} seeds")),
+    }
 }
 
 /// How many tests the log of a step tells of, if any.
@@ -117,7 +134,7 @@ fn tests_told(log: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::VERIFY;
+    use crate::steps::{LONG, VERIFY};
 
     #[test]
     fn the_numbers_of_all_test_binaries_are_added() {
@@ -126,6 +143,16 @@ mod tests {
                    test result: FAILED. 3 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s\n";
         assert_eq!(tests_told(log), " (5 tests passed, 4 failed, 1 ignored)");
         assert_eq!(tests_told("Finished"), "");
+    }
+
+    #[test]
+    fn seeds_that_nobody_tried_fail_their_step() {
+        let long = LONG.iter().find(|step| step.name == "stores-long").unwrap();
+        let log = "power_cut::whole: 12000 seeds\npower_cut::breakage: 12000 seeds\nother: 1200 seeds\n";
+        assert_eq!(seeds_tried(long, log).unwrap(), ", 2 of them with 12000 seeds");
+        let error = seeds_tried(long, "power_cut::whole: 1200 seeds\nok").unwrap_err().to_string();
+        assert_eq!(error, "no test says that it tried 12000 seeds: nobody reads FLAGSTREAM_SEEDS");
+        assert_eq!(seeds_tried(&VERIFY[1], log).unwrap(), "");
     }
 
     #[test]

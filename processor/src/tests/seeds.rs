@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::{FutureExt, StreamExt, stream};
 
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 
 /// What each seed below `seeds` came to, or the first that found something wrong, and what.
 pub(super) async fn each_seed<T, F>(seeds: u64, one: impl Fn(u64) -> F) -> Result<Vec<T>, (u64, String)>
