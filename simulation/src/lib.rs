@@ -4,10 +4,11 @@
 //! rule, judge of times and store protocol, never a copy of them; what it is held against shares nothing with it but the
 //! reading of records.
 
+pub mod audit;
 pub mod chance;
 pub mod faults;
-pub mod log;
 pub mod stores;
-pub mod audit;
-pub mod traffic;
+pub mod log;
+pub mod oracle;
 pub mod trace;
+pub mod traffic;

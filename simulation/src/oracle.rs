@@ -1,0 +1,301 @@
+//! The oracle: the rules of counting said once more, as plainly as can be, as a loop and lists over the bytes of the log.
+//!
+//! Always true here: it shares nothing with the product but the reading of records and the plain types; what it expects of
+//! a cell is a list of facts (a text and a number) after each record; what it finds in a store is read from the wire form.
+//! It sees one partition, from offset 0 on and without gaps, each record once, as the log has it; no batch, no flush,
+//! no state that is saved, no cell that is loaded.
+//!
+//! Where to go next: `payload` has usage, last seen, events and SDKs, `cell` the limits, `told` reads stored cells.
+
+mod cell;
+mod facts;
+mod payload;
+mod told;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use schemas::cell::{CellKey, CellKind, CellName};
+use schemas::generation::Generation;
+use schemas::id::Environment;
+use schemas::log::Logged;
+use schemas::record::{self, Header, PayloadView, RecordId, RecordKind};
+use schemas::rejection::Rejections;
+use schemas::stored::StoredCell;
+
+use cell::Cell;
+pub use facts::{Fact, Facts};
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+/// A receive time this far ahead of the log's own is not believed.
+const AHEAD_MS: i64 = 5 * 60_000;
+/// Longest body of a definition: 64 KiB less 16.
+const BODY_BYTES_MAX: usize = 65_520;
+
+/// What the cells of one partition must say, after each prefix of its log.
+#[derive(Debug)]
+pub struct Oracle {
+    generation: Generation,
+    partition: u32,
+    cells: BTreeMap<CellKey, Cell>,
+    /// The id of every record that has one, in order of offset.
+    ids: Vec<(u64, RecordId)>,
+    /// Flags (true) and custom events (false) that count under their own name.
+    names: BTreeMap<(Environment, bool), Vec<Bytes>>,
+    /// After n records: the running log time, and the highest definition version.
+    heads: Vec<(i64, u64)>,
+    poisoned: BTreeSet<u64>,
+}
+
+impl Oracle {
+    /// The oracle of a partition, before its first record.
+    #[must_use]
+    pub fn new(generation: &Generation, partition: u32) -> Self {
+        Self {
+            generation: generation.clone(),
+            partition,
+            cells: BTreeMap::new(),
+            ids: Vec::new(),
+            names: BTreeMap::new(),
+            heads: vec![(0, 0)],
+            poisoned: BTreeSet::new(),
+        }
+    }
+
+    /// How many records it has seen.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.heads.len() as u64 - 1
+    }
+
+    /// What a cell says after the first `position` records; `None` = there is none yet. As long as no record changes the
+    /// cell, the answer is the same reference.
+    #[must_use]
+    pub fn at(&self, key: &CellKey, position: u64) -> Option<&Facts> {
+        self.cells.get(key)?.at(position).map(|(_, facts)| facts)
+    }
+
+    /// The cells that there are after the first `position` records, in order of key.
+    pub fn keys(&self, position: u64) -> impl Iterator<Item = &CellKey> {
+        self.cells.iter().filter(move |(_, cell)| cell.at(position).is_some()).map(|(key, _)| key)
+    }
+
+    /// The running log time after the first `position` records, Unix milliseconds; beyond the end, of all.
+    #[must_use]
+    pub fn log_time_ms(&self, position: u64) -> i64 {
+        self.head(position).0
+    }
+
+    /// The highest definition version among the first `position` records; 0 = none.
+    #[must_use]
+    pub fn definition_version(&self, position: u64) -> u64 {
+        self.head(position).1
+    }
+
+    /// Offsets of the records that cannot be folded.
+    #[must_use]
+    pub fn poisoned(&self) -> &BTreeSet<u64> {
+        &self.poisoned
+    }
+
+    /// Holds a stored cell against the rules: its h is the last record below `checkpoint`, or at h itself, that changed
+    /// the cell, and it says what the cell must say after that record.
+    ///
+    /// # Errors
+    /// What is wrong, with everything by which it can be found again.
+    pub fn check(&self, key: &CellKey, stored: &StoredCell, checkpoint: u64) -> Result<(), String> {
+        let h = stored.h;
+        let wrong = |what: String| Err(format!("{key:?} with h {h} under checkpoint {checkpoint}: {what}"));
+        let known = self.position();
+        if h >= known {
+            return wrong(format!("the log has {known} records"));
+        }
+        let Some((last, expected)) = self.cells.get(key).and_then(|cell| cell.at(checkpoint.max(h + 1))) else {
+            return wrong("no record up to there has anything for this cell".to_owned());
+        };
+        let found = match told::told(key.kind, &stored.value) {
+            Ok(found) => found,
+            Err(what) => return wrong(what),
+        };
+        if found != *expected {
+            return wrong(format!("after the record at {last} it must differ in{}", differences(&found, expected)));
+        }
+        if last != h {
+            return wrong(format!("its facts are right, but the record that changed it last is at {last}"));
+        }
+        Ok(())
+    }
+
+    /// Folds the next record.
+    pub fn push(&mut self, logged: &Logged) {
+        let (log_time_ms, version) = self.head(u64::MAX);
+        self.heads.push((log_time_ms, version));
+        match Header::salvage(&logged.header) {
+            Some(header) => self.record(logged, &header),
+            // Nobody knows whose it is.
+            None => self.poison(logged, None, &Rejections::default()),
+        }
+        self.cells.values_mut().for_each(|cell| cell.note(logged.offset));
+    }
+
+    fn record(&mut self, logged: &Logged, header: &Header) {
+        let time_ms = logged.append_ms.min(header.received_ms.saturating_add(AHEAD_MS));
+        self.raise_head(time_ms, 0);
+        let id = header.record_id();
+        let near = self.ids.iter().rev().take_while(|(at, _)| logged.offset - at <= self.generation.dedupe_records);
+        let duplicate = id.is_some_and(|id| near.into_iter().any(|(_, known)| *known == id));
+        self.ids.extend(id.map(|id| (logged.offset, id)));
+        if duplicate {
+            // What the payload itself was refused for was told by its first copy.
+            self.books(header, "duplicate", header.accepted, &header.carried);
+            return;
+        }
+        let mut rejected = header.rejected;
+        rejected.merge(&header.carried);
+        let sound = !panics(header) && self.content(logged, header, &rejected);
+        if !sound {
+            self.poison(logged, Some(header), &rejected);
+        }
+    }
+
+    /// Folds what the record says; false = nothing was changed, since it cannot be understood whole.
+    fn content(&mut self, logged: &Logged, salvaged: &Header, rejected: &Rejections) -> bool {
+        let Ok(header) = Header::decode(&logged.header) else { return false };
+        match header.kind {
+            RecordKind::Payload => match record::decode_payload(logged, header.received_ms) {
+                Ok(view) => self.payload(salvaged, &view, rejected),
+                Err(_) => false,
+            },
+            RecordKind::Numbers => {
+                self.books(salvaged, "counted", salvaged.accepted, rejected);
+                true
+            }
+            RecordKind::Definition => self.definition(logged, salvaged),
+            RecordKind::Generation => true,
+        }
+    }
+
+    fn payload(&mut self, header: &Header, view: &PayloadView, rejected: &Rejections) -> bool {
+        if !header.home {
+            return true;
+        }
+        if !payload::is_sound(header, view) {
+            return false;
+        }
+        self.books(header, "counted", header.accepted - view.late(), rejected);
+        let without_id = u64::from(header.id.is_none());
+        for (what, number) in [("late", view.late()), ("clamped", view.clamped()), ("without id", without_id)] {
+            if number > 0 {
+                self.books_cell(header).add_some(Fact::of(what), number);
+            }
+        }
+        self.home_part(header, view);
+        true
+    }
+
+    fn poison(&mut self, logged: &Logged, header: Option<&Header>, rejected: &Rejections) {
+        self.poisoned.insert(logged.offset);
+        if let Some(header) = header {
+            self.books(header, "poison", header.accepted, rejected);
+        }
+    }
+
+    fn books(&mut self, header: &Header, what: &'static str, number: u64, rejected: &Rejections) {
+        if !header.home {
+            return;
+        }
+        let books = self.books_cell(header);
+        books.add_some(Fact::of("accepted"), header.accepted);
+        books.add_some(Fact::of(what), number);
+        for (reason, number) in rejected.iter() {
+            books.add_some(Fact::of(reason.code()), number);
+        }
+    }
+
+    fn books_cell(&mut self, header: &Header) -> &mut Cell {
+        self.cell(CellKind::Books, header, CellName::None, header.received_ms.div_euclid(DAY_MS))
+    }
+
+    /// In partition 0 a definition comes without a version, and its version is its offset plus 1; elsewhere it brings one.
+    /// The highest version stays, and the cell is in partition 0 alone.
+    fn definition(&mut self, logged: &Logged, header: &Header) -> bool {
+        let Ok(definition) = record::decode_definition(&logged.body) else { return false };
+        let first = self.partition == 0;
+        let comes_as_it_must = (definition.version == 0) == first;
+        let Some(kind) = u8::try_from(definition.kind).ok().filter(|_| comes_as_it_must) else { return false };
+        if definition.body.len() > BODY_BYTES_MAX {
+            return false;
+        }
+        let version = if first { logged.offset + 1 } else { definition.version };
+        self.raise_head(0, version);
+        if first {
+            let name = [&[kind], definition.key.as_ref()].concat();
+            let cell = self.cell(CellKind::Definition, header, CellName::Key(name.into()), 0);
+            let bodies: Vec<Fact> = cell.facts().keys().filter(|fact| fact.is("body")).cloned().collect();
+            bodies.iter().for_each(|old| cell.take(old));
+            cell.put(Fact::of("version"), version.into());
+            cell.put(told::body(&definition.body), 1);
+        }
+        true
+    }
+
+    /// The name under which a flag or event counts: its own for the first of the generation, else the shared one.
+    fn name(&mut self, environment: &Environment, flag: bool, name: &Bytes) -> CellName {
+        let names = self.names.entry((environment.clone(), flag)).or_default();
+        if !names.contains(name) {
+            if names.len() == self.generation.fold.flags_max as usize {
+                return CellName::Other;
+            }
+            names.push(name.clone());
+        }
+        CellName::Key(name.clone())
+    }
+
+    fn cell(&mut self, kind: CellKind, header: &Header, name: CellName, window: i64) -> &mut Cell {
+        let key = CellKey {
+            generation: self.generation.number,
+            partition: self.partition,
+            kind,
+            environment: header.environment.clone(),
+            name,
+            // Records whose times are in no window are poison, or of no clock that a node has.
+            window: u32::try_from(window).unwrap_or(u32::MAX),
+        };
+        self.cells.entry(key).or_default()
+    }
+
+    fn head(&self, position: u64) -> (i64, u64) {
+        let at = usize::try_from(position).unwrap_or(usize::MAX).min(self.heads.len() - 1);
+        self.heads[at]
+    }
+
+    fn raise_head(&mut self, log_time_ms: i64, version: u64) {
+        if let Some(head) = self.heads.last_mut() {
+            *head = (head.0.max(log_time_ms), head.1.max(version));
+        }
+    }
+}
+
+/// Whether the fold is made to panic on this record.
+fn panics(header: &Header) -> bool {
+    use schemas::event::PayloadId;
+    matches!(&header.id, Some(PayloadId::Sent(id) | PayloadId::Diagnostic(id)) if id.ends_with(b"!"))
+}
+
+/// The facts in which two cells differ, a line each.
+fn differences(found: &Facts, expected: &Facts) -> String {
+    let facts: BTreeSet<&Fact> = found.keys().chain(expected.keys()).collect();
+    let number = |number: Option<&i128>| number.map_or_else(|| "nothing".to_owned(), i128::to_string);
+    let mut lines = String::new();
+    for fact in facts {
+        let (found, expected) = (found.get(fact), expected.get(fact));
+        if found != expected {
+            lines += &format!("\n  {fact}: found {}, expected {}", number(found), number(expected));
+        }
+    }
+    lines
+}

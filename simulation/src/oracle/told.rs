@@ -1,0 +1,221 @@
+//! What a stored cell tells, read from its bytes by the wire form alone.
+//!
+//! Always true here: whatever the cell has is told (every row with its place, every text), so that two cells that tell the
+//! same are of the same bytes; what no fold writes (a row twice, a number that points nowhere, books that do not balance)
+//! is an error.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use prost::Message;
+use schemas::cell::CellKind;
+use schemas::record::StoredVariation;
+use schemas::rejection::Rejection;
+use schemas::wire::cells as wire;
+
+use super::facts::{Fact, Facts, OTHER, label};
+use super::payload::value_fact;
+
+/// What the bytes of a cell of this kind tell.
+pub(super) fn told(kind: CellKind, bytes: &Bytes) -> Result<Facts, String> {
+    let mut telling = Telling::default();
+    match kind {
+        CellKind::Usage => telling.usage(&read(bytes)?)?,
+        CellKind::LastSeen => telling.last_seen(&read(bytes)?)?,
+        CellKind::Events => telling.events(&read(bytes)?)?,
+        CellKind::Books => telling.books(&read(bytes)?)?,
+        CellKind::Sdks => telling.sdks(&read(bytes)?)?,
+        CellKind::Definition => {
+            let definition: wire::Definition = read(bytes)?;
+            telling.say(Fact::of("version"), definition.version)?;
+            telling.say(body(&definition.body), 1_u64)?;
+        }
+    }
+    Ok(telling.facts)
+}
+
+/// The fact that a definition has this body.
+pub(super) fn body(body: &[u8]) -> Fact {
+    Fact::row("body", &String::from_utf8_lossy(body).into())
+}
+
+fn read<M: Message + Default>(bytes: &Bytes) -> Result<M, String> {
+    M::decode(bytes.clone()).map_err(|e| format!("the cell cannot be read: {e}"))
+}
+
+#[derive(Default)]
+struct Telling {
+    facts: Facts,
+}
+
+impl Telling {
+    fn say(&mut self, fact: Fact, number: impl Into<i128>) -> Result<(), String> {
+        let number = number.into();
+        match self.facts.insert(fact.clone(), number) {
+            Some(before) => Err(format!("{fact} is told twice: {before} and {number}")),
+            None => Ok(()),
+        }
+    }
+
+    fn say_some(&mut self, fact: Fact, number: u64) -> Result<(), String> {
+        if number == 0 { Ok(()) } else { self.say(fact, number) }
+    }
+
+    fn texts(&mut self, texts: &[Bytes]) -> Result<(), String> {
+        for (place, text) in (0_u64..).zip(texts) {
+            self.say(Fact::row("text", &String::from_utf8_lossy(text).into()), place)?;
+        }
+        Ok(())
+    }
+
+    /// A row of a table, and its place there.
+    fn row(&mut self, table: &'static str, place: usize, other: bool, named: String) -> Result<Rc<str>, String> {
+        let row: Rc<str> = if other { OTHER.into() } else { named.into() };
+        self.say(Fact::row(table, &row), place as i128)?;
+        Ok(row)
+    }
+
+    fn usage(&mut self, cell: &wire::Usage) -> Result<(), String> {
+        self.texts(&cell.texts)?;
+        for (place, pair) in cell.pairs.iter().enumerate() {
+            let variation = variation(&cell.texts, pair.variation)?;
+            let named = label(Some(variation), pair.version.checked_sub(1), &[]);
+            let row = self.row("pair", place, pair.other, named)?;
+            let minutes: Vec<u64> = (0..64).filter(|minute| pair.minutes >> minute & 1 == 1).collect();
+            if minutes.len() != pair.count.len() {
+                return Err(format!("{} counts for minutes {minutes:?}", pair.count.len()));
+            }
+            for (minute, count) in minutes.into_iter().zip(&pair.count) {
+                self.say(Fact::row_at("minute", &row, minute), *count)?;
+            }
+            if pair.estimated {
+                self.say(Fact::row("estimated", &row), 1_u64)?;
+            }
+        }
+        for (place, row) in cell.rows.iter().enumerate() {
+            let names = texts(&cell.texts, [row.application, row.sdk, row.sdk_version])?;
+            let named = label(Some(variation(&cell.texts, row.variation)?), None, &names);
+            let at = self.row("row", place, row.other, named)?;
+            self.say(Fact::row("asked", &at), row.count)?;
+        }
+        if cell.reason.len() != cell.reason_number.len() {
+            return Err(format!("{} reasons, {} numbers", cell.reason.len(), cell.reason_number.len()));
+        }
+        for (reason, number) in cell.reason.iter().zip(&cell.reason_number) {
+            self.say(Fact::at("reason", (*reason).into()), *number)?;
+        }
+        Ok(())
+    }
+
+    fn last_seen(&mut self, cell: &wire::LastSeen) -> Result<(), String> {
+        self.texts(&cell.texts)?;
+        for (place, row) in cell.rows.iter().enumerate() {
+            let numbers = [row.application, row.application_version, row.sdk, row.sdk_version];
+            let names = texts(&cell.texts, numbers)?;
+            let named = label(Some(variation(&cell.texts, row.variation)?), row.error.then_some(1), &names);
+            let at = self.row("row", place, row.other, named)?;
+            self.say(Fact::row("first", &at), row.first)?;
+            self.say(Fact::row("last", &at), row.last)?;
+        }
+        for value in &cell.values {
+            let row: Rc<str> = label(Some(variation(&cell.texts, value.variation)?), None, &[]).into();
+            self.say(Fact::row("value told", &row), value.hour)?;
+            self.say(value_fact(&row, &value.value), 1_u64)?;
+        }
+        if cell.version.len() != cell.version_since.len() {
+            return Err(format!("{} versions, {} hours of them", cell.version.len(), cell.version_since.len()));
+        }
+        for (version, since) in cell.version.iter().zip(&cell.version_since) {
+            self.say(Fact::at("version", *version), *since)?;
+        }
+        for (byte, bits) in (0_u64..).zip(&cell.days) {
+            for bit in (0..8_u64).filter(|bit| bits >> bit & 1 == 1) {
+                self.say(Fact::at("day", u64::from(cell.days_from) + byte * 8 + bit), 1_u64)?;
+            }
+        }
+        if cell.client_side {
+            self.say(Fact::of("client side"), 1_u64)?;
+        }
+        Ok(())
+    }
+
+    fn events(&mut self, cell: &wire::Events) -> Result<(), String> {
+        let sum = match <[u8; 16]>::try_from(cell.metric_sum.as_ref()) {
+            Ok(bytes) => i128::from_be_bytes(bytes),
+            Err(_) if cell.metric_sum.is_empty() => 0,
+            Err(_) => return Err(format!("a sum of {} bytes", cell.metric_sum.len())),
+        };
+        self.say_some(Fact::of("count"), cell.count)?;
+        self.say_some(Fact::of("with a value"), cell.metric_count)?;
+        match cell.metric_count {
+            0 if sum == 0 => Ok(()),
+            0 => Err(format!("a sum of {sum} without a value")),
+            _ => self.say(Fact::of("sum"), sum),
+        }
+    }
+
+    fn books(&mut self, cell: &wire::Books) -> Result<(), String> {
+        let sum = cell.counted + cell.duplicate + cell.late + cell.poison;
+        if cell.accepted != sum {
+            return Err(format!("the books do not balance: accepted {}, the others {sum}: {cell:?}", cell.accepted));
+        }
+        self.say_some(Fact::of("accepted"), cell.accepted)?;
+        self.say_some(Fact::of("counted"), cell.counted)?;
+        self.say_some(Fact::of("duplicate"), cell.duplicate)?;
+        self.say_some(Fact::of("late"), cell.late)?;
+        self.say_some(Fact::of("poison"), cell.poison)?;
+        self.say_some(Fact::of("clamped"), cell.clamped)?;
+        self.say_some(Fact::of("without id"), cell.without_id)?;
+        if cell.reason.len() != cell.reason_number.len() {
+            return Err(format!("{} reasons, {} numbers", cell.reason.len(), cell.reason_number.len()));
+        }
+        for (reason, number) in cell.reason.iter().zip(&cell.reason_number) {
+            let reason = Rejection::from_number(*reason).ok_or_else(|| format!("a rejection of reason {reason}"))?;
+            self.say(Fact::of(reason.code()), *number)?;
+        }
+        Ok(())
+    }
+
+    fn sdks(&mut self, cell: &wire::Sdks) -> Result<(), String> {
+        self.texts(&cell.texts)?;
+        for (place, row) in cell.rows.iter().enumerate() {
+            let names = texts(&cell.texts, [row.application, row.sdk, row.sdk_version])?;
+            let at = self.row("row", place, row.other, label(None, None, &names))?;
+            for hour in (0..32_u64).filter(|hour| row.hours >> hour & 1 == 1) {
+                self.say(Fact::row_at("hour", &at, hour), 1_u64)?;
+            }
+            for (byte, bits) in (0_u64..).zip(&row.instances) {
+                for bit in (0..8_u64).filter(|bit| bits >> bit & 1 == 1) {
+                    self.say(Fact::row_at("instance", &at, byte * 8 + bit), 1_u64)?;
+                }
+            }
+            self.say_some(Fact::row("diagnostics", &at), row.diagnostics)?;
+            self.say_some(Fact::row("dropped", &at), row.dropped_events)?;
+        }
+        Ok(())
+    }
+}
+
+/// The text with this number, from 1; 0 is the empty one.
+fn text(texts: &[Bytes], number: u64) -> Result<&[u8], String> {
+    let Some(place) = number.checked_sub(1) else { return Ok(b"") };
+    let text = usize::try_from(place).ok().and_then(|place| texts.get(place));
+    text.map(AsRef::as_ref).ok_or_else(|| format!("text {number} of {}", texts.len()))
+}
+
+fn texts<const N: usize>(all: &[Bytes], numbers: [u32; N]) -> Result<[&[u8]; N], String> {
+    let mut found: [&[u8]; N] = [b""; N];
+    for (place, number) in found.iter_mut().zip(numbers) {
+        *place = text(all, number.into())?;
+    }
+    Ok(found)
+}
+
+/// 0 = the caller's default, 2i + 1 = index i, 2t = the text with number t.
+fn variation(texts: &[Bytes], stored: u64) -> Result<StoredVariation<'_>, String> {
+    match (stored, stored % 2) {
+        (0, _) => Ok(StoredVariation::Default),
+        (_, 1) => Ok(StoredVariation::Index(u32::try_from(stored / 2).map_err(|_| format!("variation {stored}"))?)),
+        _ => Ok(StoredVariation::Name(text(texts, stored / 2)?)),
+    }
+}
