@@ -153,17 +153,17 @@ pub(crate) const LONG: &[Step] = &[
     },
     Step {
         name: "power-long",
-        what: "the processor's under power cuts, with 10,000 seeds (else 40 to 1,000)",
+        what: "the processor's under power cuts, with 5,000 seeds (else 40 to 1,000)",
         arguments: &["test", "--package", "processor", "--", "--show-output", "tests::power"],
-        environment: &[(SEEDS, "10000"), OPTIMISED],
+        environment: &[(SEEDS, "5000"), OPTIMISED],
         needs: Some("tests"),
         ..STEP
     },
     Step {
         name: "processor-long",
-        what: "its others, most of which wait for a clock or a disk, with 1,500 seeds (else 8 to 200)",
+        what: "its others, most of which wait for a clock or a disk, with 1,000 seeds (else 8 to 200)",
         arguments: &["test", "--package", "processor", "--", "--show-output", "--skip", "tests::power"],
-        environment: &[(SEEDS, "1500"), OPTIMISED],
+        environment: &[(SEEDS, "1000"), OPTIMISED],
         needs: Some("tests"),
         ..STEP
     },
