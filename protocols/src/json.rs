@@ -1,11 +1,11 @@
 //! JSON by `serde_json`, with two liberties that a derived struct does not take.
 //!
-//! Always true here: the grammar is `serde_json`'s, and bad syntax is its error; nothing is built, a value is a slice of the
-//! body ([`Scalar`]) until somebody asks for its text. A field of a wrong type is a value ([`Field::Wrong`]) and no error, so
-//! that one bad field spoils its event and no other; and of a name that comes twice the last counts. Text is checked to be
-//! Unicode only when somebody asks for it: [`repaired`] sees to bytes that are no UTF-8, and half a surrogate pair (JSON
-//! may spell one) is an error of [`Str::text`] and [`Name::text`] alone. Where an object or an array belongs, such text and
-//! a number beyond all floats are errors instead of [`Field::Wrong`]; whoever reads on from a slice refuses what it is of.
+//! Always true here: the grammar is `serde_json`'s, and bad syntax is its error: it takes each element of a body whole, as
+//! text ([`read_array`]), before [`Walk`] reads fields off it. Nothing is built, a value is a slice of the body ([`Scalar`])
+//! until somebody asks for its text. A field of a wrong type is a value ([`Field::Wrong`]) and no error, so that one bad
+//! field spoils its event and no other; and of a name that comes twice the last counts. Text is checked to be Unicode only
+//! when somebody asks for it: [`repaired`] sees to bytes that are no UTF-8, and half a surrogate pair (JSON may spell one) is
+//! an error of [`Str::text`] and [`Name::text`] alone.
 
 mod depth;
 mod number;
@@ -15,10 +15,12 @@ mod walk;
 pub(crate) use depth::is_deeper;
 pub(crate) use number::Number;
 pub(crate) use text::{Name, NotUnicode, Str, is_broken, repaired};
-pub(crate) use walk::{Array, Object, Walk, skip};
+pub(crate) use walk::{Array, Object, Walk};
 
 use schemas::rejection::Rejection;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer};
+use std::fmt;
+
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// A field as it was found.
@@ -76,7 +78,7 @@ impl<T> Field<T> {
 
 /// What a value may be read as.
 pub(crate) trait Read<'a>: Sized {
-    fn read<D: Deserializer<'a>>(from: D) -> Result<Field<Self>, D::Error>;
+    fn read(value: &mut Walk<'a>) -> Field<Self>;
 }
 
 /// What is told from a value's text alone.
@@ -92,17 +94,11 @@ impl<'a, T: Scalar<'a>> Field<T> {
     }
 }
 
-impl<'a, T: Read<'a>> Deserialize<'a> for Field<T> {
-    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
-        T::read(from)
-    }
-}
-
 macro_rules! read_scalars {
     ($($scalar:ty),*) => {
         $(impl<'a> Read<'a> for $scalar {
-            fn read<D: Deserializer<'a>>(from: D) -> Result<Field<Self>, D::Error> {
-                <&'a RawValue>::deserialize(from).map(|raw| Field::of(raw.get()))
+            fn read(value: &mut Walk<'a>) -> Field<Self> {
+                Field::of(value.text())
             }
         })*
     };
@@ -127,24 +123,29 @@ impl<'a> Scalar<'a> for &'a str {
     }
 }
 
-/// Reads an object off a text that is valid JSON without white space around it.
+/// Hands out the items of an array as text, one by one, each known to be JSON.
 ///
 /// # Errors
-/// Somewhere in the object, one of those wrong types that are errors.
-pub(crate) fn read_object<'a, T: Object<'a>>(text: &'a str, into: &mut T) -> serde_json::Result<Field<()>> {
-    match Field::<&str>::of(text) {
-        Field::Is(text) if text.starts_with('{') => read(text, Walk::object(into)),
-        Field::Absent => Ok(Field::Absent),
-        _ => Ok(Field::Wrong),
-    }
+/// The text is no JSON array; items were handed out up to where it is none.
+pub(crate) fn read_array<'a>(text: &'a str, item: impl FnMut(&'a str)) -> serde_json::Result<()> {
+    let mut from = serde_json::Deserializer::from_str(text);
+    from.deserialize_seq(Items(item))?;
+    from.end()
 }
 
-/// Reads a text that is one value, by a seed.
-///
-/// # Errors
-/// Bad syntax, or one of those wrong types that are errors.
-pub(crate) fn read<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> serde_json::Result<S::Value> {
-    let mut from = serde_json::Deserializer::from_str(text);
-    let value = seed.deserialize(&mut from)?;
-    from.end().map(|()| value)
+struct Items<F>(F);
+
+impl<'a, F: FnMut(&'a str)> Visitor<'a> for Items<F> {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an array")
+    }
+
+    fn visit_seq<S: SeqAccess<'a>>(mut self, mut items: S) -> Result<(), S::Error> {
+        while let Some(item) = items.next_element::<&'a RawValue>()? {
+            (self.0)(item.get());
+        }
+        Ok(())
+    }
 }

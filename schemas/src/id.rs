@@ -38,6 +38,19 @@ pub enum KeyError {
 /// # Errors
 /// [`KeyError`] tells which of the four rules is broken. Any other character, control characters included, is allowed.
 pub fn check_key(bytes: &[u8], limit: usize) -> Result<&str, KeyError> {
+    check_bytes(bytes, limit)?;
+    std::str::from_utf8(bytes).map_err(|_| KeyError::NotUnicode)
+}
+
+/// [`check_key`] of what is known to be Unicode.
+///
+/// # Errors
+/// [`KeyError`] tells which of the other three rules is broken.
+pub fn check_key_text(text: &str, limit: usize) -> Result<(), KeyError> {
+    check_bytes(text.as_bytes(), limit)
+}
+
+fn check_bytes(bytes: &[u8], limit: usize) -> Result<(), KeyError> {
     if bytes.is_empty() {
         return Err(KeyError::Empty);
     }
@@ -47,7 +60,7 @@ pub fn check_key(bytes: &[u8], limit: usize) -> Result<&str, KeyError> {
     if bytes.contains(&0) {
         return Err(KeyError::Nul);
     }
-    std::str::from_utf8(bytes).map_err(|_| KeyError::NotUnicode)
+    Ok(())
 }
 
 /// Cuts a name at [`NAME_BYTES_MAX`] bytes, at the edge of a character.

@@ -46,6 +46,14 @@ impl<'a> Scalar<'a> for Str<'a> {
 }
 
 impl<'a> Name<'a> {
+    /// Of a JSON string, quotes and all, which has escapes or has none.
+    pub(super) fn new(text: &'a str, escaped: bool) -> Self {
+        if escaped {
+            return serde_json::from_str(text).unwrap_or(Self(Cow::Borrowed(b"")));
+        }
+        Self(Cow::Borrowed(text.get(1..text.len().saturating_sub(1)).unwrap_or_default().as_bytes()))
+    }
+
     /// The text.
     pub(crate) fn text(self) -> Result<Cow<'a, str>, NotUnicode> {
         match self.0 {

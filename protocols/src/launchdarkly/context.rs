@@ -6,12 +6,10 @@
 use std::borrow::Cow;
 
 use schemas::event::ContextKey;
-use schemas::id::{CONTEXT_KEY_BYTES_MAX, KEY_BYTES_MAX, check_key};
+use schemas::id::{CONTEXT_KEY_BYTES_MAX, KEY_BYTES_MAX, check_key_text};
 use schemas::rejection::Rejection;
-use serde::de::MapAccess;
-use serde_json::value::RawValue;
 
-use crate::json::{Field, Name, NotUnicode, Object, Str, read_object, skip};
+use crate::json::{Field, Name, NotUnicode, Object, Str, Walk};
 
 /// A context as it was found: inline, as a single one, a multi one, or a user.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,8 +21,8 @@ pub(super) struct Inline<'a> {
 }
 
 impl<'a> Object<'a> for Inline<'a> {
-    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
-        let text = value.next_value::<&'a RawValue>()?.get();
+    fn member(&mut self, name: Name<'a>, value: &mut Walk<'a>) {
+        let text = value.text();
         match &*name.0 {
             b"kind" => self.kind = Field::of(text),
             b"key" => self.key = Field::of(text),
@@ -34,7 +32,6 @@ impl<'a> Object<'a> for Inline<'a> {
         if text.starts_with('{') && *name.0 != *b"_meta" {
             self.inner.push((name, text));
         }
-        Ok(())
     }
 }
 
@@ -57,8 +54,7 @@ impl<'k, 'a> Keys<'k, 'a> {
             Field::Absent => self.push_user(context.key),
             Field::Wrong => Err(Rejection::MalformedEvent),
             Field::Is(kind) if kind.name() == "multi" => context.inner.iter().try_for_each(|(kind, text)| {
-                let mut inner = Inline::default();
-                read_object(text, &mut inner).map_err(|_| Rejection::MalformedEvent)?;
+                let inner: Inline<'a> = Walk::new(text).read().told().unwrap_or_default();
                 self.push(kind.clone().text(), inner.key)
             }),
             Field::Is(kind) => self.push(kind.text(), context.key),
@@ -79,8 +75,8 @@ impl<'k, 'a> Keys<'k, 'a> {
     /// `contextKeys`, as text: an object of kind and key.
     pub(super) fn push_context_keys(&mut self, text: &'a str) -> Result<(), Rejection> {
         let mut members = KeysByKind { keys: self, refused: Ok(()) };
-        match read_object(text, &mut members) {
-            Ok(Field::Is(())) => members.refused,
+        match Walk::new(text).object(&mut members) {
+            Field::Is(()) => members.refused,
             _ => Err(Rejection::MalformedEvent),
         }
     }
@@ -111,13 +107,10 @@ struct KeysByKind<'s, 'k, 'a> {
 }
 
 impl<'a> Object<'a> for KeysByKind<'_, '_, 'a> {
-    fn member<M: MapAccess<'a>>(&mut self, kind: Name<'a>, value: &mut M) -> Result<(), M::Error> {
-        if self.refused.is_err() {
-            return skip(value);
+    fn member(&mut self, kind: Name<'a>, value: &mut Walk<'a>) {
+        if self.refused.is_ok() {
+            self.refused = self.keys.push(kind.text(), value.read());
         }
-        let key = value.next_value()?;
-        self.refused = self.keys.push(kind.text(), key);
-        Ok(())
     }
 }
 
@@ -131,6 +124,6 @@ fn context_key(key: Field<Str<'_>>) -> Result<Cow<'_, str>, Rejection> {
 /// A text that must be a key.
 pub(super) fn checked(key: Result<Cow<'_, str>, NotUnicode>, limit: usize) -> Result<Cow<'_, str>, Rejection> {
     let text = key.map_err(|_| Rejection::InvalidKey)?;
-    check_key(text.as_bytes(), limit).map_err(|_| Rejection::InvalidKey)?;
+    check_key_text(&text, limit).map_err(|_| Rejection::InvalidKey)?;
     Ok(text)
 }

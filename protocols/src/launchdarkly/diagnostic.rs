@@ -8,12 +8,11 @@ use std::borrow::Cow;
 
 use schemas::event::{Diagnostic, Payload};
 use schemas::rejection::{Rejection, Rejections};
-use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::headers::cut;
 use super::{malformed, not_json};
-use crate::json::{Field, Name, Number, Object, Str, read_object, skip};
+use crate::json::{Field, Name, Number, Object, Str, Walk};
 use crate::limits::Limits;
 use crate::payload_id;
 use crate::protocol::Refusal;
@@ -57,7 +56,7 @@ struct Identity<'a> {
 /// Bad JSON, no kind, or an event outside an array.
 pub(super) fn decode<'a>(plain: &'a str, limits: &Limits) -> Result<Payload<'a>, Refusal> {
     let whole: &RawValue = serde_json::from_str(plain).map_err(|error| not_json(&error, plain, limits))?;
-    let raw = raw(whole.get()).map_err(|error| malformed(format!("diagnostic cannot be read: {error}")))?;
+    let raw = raw(whole.get());
     let Some(kind) = raw.kind.told() else {
         return Err(malformed("body is an object without a kind; events come as an array"));
     };
@@ -84,46 +83,39 @@ pub(super) fn decode<'a>(plain: &'a str, limits: &Limits) -> Result<Payload<'a>,
 
 /// The fact that an element of an analytics array tells, should an SDK put a diagnostic there.
 pub(super) fn from_element(element: &str) -> Option<Diagnostic<'_>> {
-    row(&raw(element).ok()?).map(|(diagnostic, _)| diagnostic)
+    row(&raw(element)).map(|(diagnostic, _)| diagnostic)
 }
 
-fn raw(text: &str) -> serde_json::Result<Raw<'_>> {
-    let mut raw = Raw::default();
-    read_object(text, &mut raw).map(|_| raw)
+fn raw(text: &str) -> Raw<'_> {
+    Walk::new(text).read().told().unwrap_or_default()
 }
 
 impl<'a> Object<'a> for Raw<'a> {
-    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+    fn member(&mut self, name: Name<'a>, value: &mut Walk<'a>) {
         match &*name.0 {
-            b"kind" => self.kind = value.next_value()?,
-            b"creationDate" => self.creation_date = value.next_value()?,
-            b"droppedEvents" => self.dropped_events = value.next_value()?,
-            b"id" => self.id = value.next_value()?,
-            b"sdk" => self.sdk = value.next_value()?,
-            _ => skip(value)?,
+            b"kind" => self.kind = value.read(),
+            b"creationDate" => self.creation_date = value.read(),
+            b"droppedEvents" => self.dropped_events = value.read(),
+            b"id" => self.id = value.read(),
+            b"sdk" => self.sdk = value.read(),
+            _ => {}
         }
-        Ok(())
     }
 }
 
 impl<'a> Object<'a> for Identity<'a> {
-    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+    fn member(&mut self, name: Name<'a>, value: &mut Walk<'a>) {
         match &*name.0 {
-            b"diagnosticId" => self.diagnostic_id = value.next_value()?,
-            b"name" => self.name = value.next_value()?,
-            b"version" => self.version = value.next_value()?,
-            _ => skip(value)?,
+            b"diagnosticId" => self.diagnostic_id = value.read(),
+            b"name" => self.name = value.read(),
+            b"version" => self.version = value.read(),
+            _ => {}
         }
-        Ok(())
     }
 }
 
 fn identity(field: Field<&str>) -> Identity<'_> {
-    let mut identity = Identity::default();
-    match field.told().map(|text| read_object(text, &mut identity)) {
-        Some(Ok(_)) => identity,
-        _ => Identity::default(),
-    }
+    field.told().and_then(|text| Walk::new(text).read().told()).unwrap_or_default()
 }
 
 fn row<'a>(raw: &Raw<'a>) -> Option<(Diagnostic<'a>, &'static str)> {

@@ -3,12 +3,10 @@
 //! Always true here: the order of fields does not matter (`kind` may come last) and the last of a name counts; a field that
 //! no kind uses is skipped; a wrong type is kept as such, for the kind to judge.
 
-use serde::de::MapAccess;
-
 use super::context::Inline;
 use super::migration::{Evaluated, Measurements};
 use super::summary::Tally;
-use crate::json::{Field, Name, Number, Object, Str, skip};
+use crate::json::{Field, Name, Number, Object, Str, Walk};
 
 /// Every field that any kind of element uses.
 #[derive(Default)]
@@ -54,53 +52,50 @@ pub(super) struct Because<'a> {
 
 /// Every field but `features`, whose counters go straight into rows.
 impl<'a> Object<'a> for Raw<'a> {
-    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+    fn member(&mut self, name: Name<'a>, value: &mut Walk<'a>) {
         match &*name.0 {
-            b"kind" => self.kind = value.next_value()?,
-            b"key" => self.key = value.next_value()?,
-            b"creationDate" => self.creation_date = value.next_value()?,
-            b"context" => self.context = value.next_value()?,
-            b"contextKeys" => self.context_keys = value.next_value()?,
-            b"user" => self.user = value.next_value()?,
-            b"userKey" => self.user_key = value.next_value()?,
-            b"contextKind" => self.context_kind = value.next_value()?,
-            b"previousContextKind" => self.previous_context_kind = value.next_value()?,
-            b"samplingRatio" => self.sampling_ratio = value.next_value()?,
-            b"excludeFromSummaries" => self.exclude_from_summaries = value.next_value()?,
-            b"trackEvents" => self.track_events = value.next_value()?,
-            b"metricValue" => self.metric_value = value.next_value()?,
-            b"operation" => self.operation = value.next_value()?,
-            b"evaluation" => self.evaluation = value.next_value()?,
-            b"measurements" => self.measurements = value.next_value()?,
-            b"startDate" => self.start_date = value.next_value()?,
-            b"endDate" => self.end_date = value.next_value()?,
-            _ => self.served.member(name, value)?,
+            b"kind" => self.kind = value.read(),
+            b"key" => self.key = value.read(),
+            b"creationDate" => self.creation_date = value.read(),
+            b"context" => self.context = value.read(),
+            b"contextKeys" => self.context_keys = value.read(),
+            b"user" => self.user = value.read(),
+            b"userKey" => self.user_key = value.read(),
+            b"contextKind" => self.context_kind = value.read(),
+            b"previousContextKind" => self.previous_context_kind = value.read(),
+            b"samplingRatio" => self.sampling_ratio = value.read(),
+            b"excludeFromSummaries" => self.exclude_from_summaries = value.read(),
+            b"trackEvents" => self.track_events = value.read(),
+            b"metricValue" => self.metric_value = value.read(),
+            b"operation" => self.operation = value.read(),
+            b"evaluation" => self.evaluation = value.read(),
+            b"measurements" => self.measurements = value.read(),
+            b"startDate" => self.start_date = value.read(),
+            b"endDate" => self.end_date = value.read(),
+            _ => self.served.member(name, value),
         }
-        Ok(())
     }
 }
 
 impl<'a> Object<'a> for Served<'a> {
-    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+    fn member(&mut self, name: Name<'a>, value: &mut Walk<'a>) {
         match &*name.0 {
-            b"variation" => self.variation = value.next_value()?,
-            b"version" => self.version = value.next_value()?,
-            b"value" => self.value = value.next_value()?,
-            b"reason" => self.reason = value.next_value()?,
-            _ => skip(value)?,
+            b"variation" => self.variation = value.read(),
+            b"version" => self.version = value.read(),
+            b"value" => self.value = value.read(),
+            b"reason" => self.reason = value.read(),
+            _ => {}
         }
-        Ok(())
     }
 }
 
 impl<'a> Object<'a> for Because<'a> {
-    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+    fn member(&mut self, name: Name<'a>, value: &mut Walk<'a>) {
         match &*name.0 {
-            b"kind" => self.kind = value.next_value()?,
-            b"errorKind" => self.error_kind = value.next_value()?,
-            b"inExperiment" => self.in_experiment = value.next_value()?,
-            _ => skip(value)?,
+            b"kind" => self.kind = value.read(),
+            b"errorKind" => self.error_kind = value.read(),
+            b"inExperiment" => self.in_experiment = value.read(),
+            _ => {}
         }
-        Ok(())
     }
 }

@@ -7,12 +7,11 @@ use schemas::event::{MigrationOp, OldNew};
 use schemas::fixed::Micros;
 use schemas::id::KEY_BYTES_MAX;
 use schemas::rejection::Rejection;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess};
 
 use super::context::checked;
 use super::element::{Raw, Served};
 use super::rows::{sampling, variation};
-use crate::json::{Array, Field, Name, Number, Object, Read, Str, Walk, read_object, skip};
+use crate::json::{Array, Field, Name, Number, Object, Read, Str, Walk};
 use crate::limits::Limits;
 
 /// The `evaluation` of an operation.
@@ -41,78 +40,71 @@ struct Measurement<'a> {
 }
 
 impl<'a> Object<'a> for Evaluated<'a> {
-    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+    fn member(&mut self, name: Name<'a>, value: &mut Walk<'a>) {
         match &*name.0 {
-            b"key" => self.key = value.next_value()?,
-            _ => self.served.member(name, value)?,
+            b"key" => self.key = value.read(),
+            _ => self.served.member(name, value),
         }
-        Ok(())
     }
 }
 
 impl<'a> Object<'a> for Measurement<'a> {
-    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+    fn member(&mut self, name: Name<'a>, value: &mut Walk<'a>) {
         match &*name.0 {
-            b"key" => self.key = value.next_value()?,
-            b"value" => self.value = value.next_value()?,
-            b"values" => self.values = value.next_value()?,
-            _ => skip(value)?,
+            b"key" => self.key = value.read(),
+            b"value" => self.value = value.read(),
+            b"values" => self.values = value.read(),
+            _ => {}
         }
-        Ok(())
     }
 }
 
 impl<'a> Read<'a> for Measurements<'a> {
-    fn read<D: Deserializer<'a>>(from: D) -> Result<Field<Self>, D::Error> {
+    fn read(value: &mut Walk<'a>) -> Field<Self> {
         let mut all = Self::default();
-        let shape = Walk::array(&mut all).deserialize(from)?;
-        Ok(shape.with(all))
+        value.array(&mut all).with(all)
     }
 }
 
 impl<'a> Array<'a> for Measurements<'a> {
-    fn item<S: SeqAccess<'a>>(&mut self, items: &mut S) -> Result<bool, S::Error> {
-        let Some(one) = items.next_element::<Field<Measurement<'a>>>()? else { return Ok(false) };
-        if let Field::Is(one) = one {
-            self.take(&one).map_err(S::Error::custom)?;
+    fn item(&mut self, items: &mut Walk<'a>) {
+        if let Field::Is(one) = items.read() {
+            self.take(&one);
         }
-        Ok(true)
     }
 }
 
 impl<'a> Measurements<'a> {
-    fn take(&mut self, one: &Measurement<'a>) -> serde_json::Result<()> {
-        let Some(key) = one.key.told() else { return Ok(()) };
+    fn take(&mut self, one: &Measurement<'a>) {
+        let Some(key) = one.key.told() else { return };
         match &*key.name() {
             "consistent" => self.consistent = one.value,
-            "invoked" => self.invoked = sides(one.values)?,
-            "error" => self.error = sides(one.values)?,
-            "latency_ms" => self.latency_ms = sides(one.values)?,
+            "invoked" => self.invoked = sides(one.values),
+            "error" => self.error = sides(one.values),
+            "latency_ms" => self.latency_ms = sides(one.values),
             _ => {}
         }
-        Ok(())
     }
 }
 
 /// The two sides of a measurement; what is no object has none.
-fn sides<'a, T: Read<'a>>(values: Field<&'a str>) -> serde_json::Result<OldNew<Field<T>>> {
+fn sides<'a, T: Read<'a>>(values: Field<&'a str>) -> OldNew<Field<T>> {
     let mut sides = Sides(OldNew { old: Field::Absent, new: Field::Absent });
     if let Some(text) = values.told() {
-        read_object(text, &mut sides)?;
+        Walk::new(text).object(&mut sides);
     }
-    Ok(sides.0)
+    sides.0
 }
 
 struct Sides<T>(OldNew<Field<T>>);
 
 impl<'a, T: Read<'a>> Object<'a> for Sides<T> {
-    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+    fn member(&mut self, name: Name<'a>, value: &mut Walk<'a>) {
         match &*name.0 {
-            b"old" => self.0.old = value.next_value()?,
-            b"new" => self.0.new = value.next_value()?,
-            _ => skip(value)?,
+            b"old" => self.0.old = value.read(),
+            b"new" => self.0.new = value.read(),
+            _ => {}
         }
-        Ok(())
     }
 }
 

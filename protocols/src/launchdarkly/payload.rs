@@ -10,14 +10,12 @@ use std::collections::BTreeMap;
 
 use schemas::event::Payload;
 use schemas::rejection::Rejection;
-use serde::de::{IgnoredAny, MapAccess, SeqAccess};
-use serde_json::value::RawValue;
 
 use super::element::Raw;
 use super::rows::{Mark, Rows, push_rows};
 use super::summary::Features;
 use super::{Mode, diagnostic, not_json};
-use crate::json::{Array, Field, Name, Object, Walk, is_deeper, read, read_object};
+use crate::json::{Name, Object, Walk, is_deeper, read_array};
 use crate::limits::Limits;
 use crate::protocol::Refusal;
 
@@ -26,33 +24,19 @@ use crate::protocol::Refusal;
 /// # Errors
 /// A [`Refusal`] when the body is no JSON array.
 pub(super) fn decode<'a>(plain: &'a str, mode: Mode, limits: &Limits) -> Result<Payload<'a>, Refusal> {
-    let rows = Rows { payload: Payload::default(), contexts_seen: BTreeMap::new(), mode, limits };
-    let mut elements = Elements { rows, seen: 0 };
-    read(plain, Walk::array(&mut elements)).map_err(|error| not_json(&error, plain, limits))?;
-    let rows = elements.rows;
+    let mut rows = Rows { payload: Payload::default(), contexts_seen: BTreeMap::new(), mode, limits };
+    let mut seen = 0;
+    let taken = read_array(plain, |text| {
+        seen += 1;
+        if seen > limits.events_max {
+            rows.refuse(Rejection::TooManyEvents);
+        } else {
+            push_element(text, &mut rows);
+        }
+    });
+    taken.map_err(|error| not_json(&error, plain, limits))?;
     let contexts_seen: Vec<(Cow<'a, str>, u64)> = rows.contexts_seen.into_iter().collect();
     Ok(Payload { contexts_seen, ..rows.payload })
-}
-
-struct Elements<'l, 'a> {
-    rows: Rows<'l, 'a>,
-    seen: usize,
-}
-
-impl<'a> Array<'a> for Elements<'_, 'a> {
-    fn item<S: SeqAccess<'a>>(&mut self, items: &mut S) -> Result<bool, S::Error> {
-        if self.seen >= self.rows.limits.events_max {
-            let more = items.next_element::<IgnoredAny>()?.is_some();
-            if more {
-                self.rows.refuse(Rejection::TooManyEvents);
-            }
-            return Ok(more);
-        }
-        let Some(element) = items.next_element::<&'a RawValue>()? else { return Ok(false) };
-        self.seen += 1;
-        push_element(element.get(), &mut self.rows);
-        Ok(true)
-    }
 }
 
 fn push_element<'a>(text: &'a str, rows: &mut Rows<'_, 'a>) {
@@ -66,8 +50,7 @@ fn push_element<'a>(text: &'a str, rows: &mut Rows<'_, 'a>) {
 fn try_push_element<'a>(text: &'a str, rows: &mut Rows<'_, 'a>, mark: Mark) -> Result<(), Rejection> {
     let limits = rows.limits;
     let mut element = Element { raw: Raw::default(), rows, mark };
-    // The text is JSON, so what fails here is a wrong type.
-    let shape = read_object(text, &mut element).unwrap_or(Field::Wrong);
+    let shape = Walk::new(text).object(&mut element);
     let raw = element.raw;
     let kind = raw.kind.told().map(|kind| kind.name());
     if kind.as_deref() == Some("summary") {
@@ -100,14 +83,13 @@ struct Element<'r, 'l, 'a> {
 }
 
 impl<'a> Object<'a> for Element<'_, '_, 'a> {
-    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+    fn member(&mut self, name: Name<'a>, value: &mut Walk<'a>) {
         if *name.0 != *b"features" {
             return self.raw.member(name, value);
         }
         self.rows.take_back(self.mark);
         let mut features = Features::new(self.rows.next_element(), &mut self.rows.payload.counts, self.rows.limits);
-        let shape = value.next_value_seed(Walk::object(&mut features))?;
+        let shape = value.object(&mut features);
         self.raw.features = shape.with(features.tally);
-        Ok(())
     }
 }

@@ -9,13 +9,11 @@ use std::borrow::Cow;
 use schemas::event::Count;
 use schemas::id::KEY_BYTES_MAX;
 use schemas::rejection::{Rejection, Rejections};
-use serde::de::{MapAccess, SeqAccess};
-use serde_json::value::RawValue;
 
 use super::context::checked;
 use super::element::Served;
 use super::rows::{kept_value, variation, version};
-use crate::json::{Array, Field, Name, Number, Object, Walk, is_deeper, read_object, skip};
+use crate::json::{Array, Field, Name, Number, Object, Walk, is_deeper};
 use crate::limits::Limits;
 
 /// What became of a summary's flags.
@@ -45,33 +43,32 @@ impl<'c, 'l, 'a> Features<'c, 'l, 'a> {
         Self { tally: Tally::default(), element, counts, limits }
     }
 
-    fn push_entry(&mut self, flag: Name<'a>, text: &'a str) -> Result<(), Rejection> {
-        if is_deeper(text, self.limits.depth_max.saturating_sub(LEVELS_AROUND_ENTRY)) {
+    fn push_entry(&mut self, flag: Name<'a>, value: &mut Walk<'a>) -> Result<(), Rejection> {
+        let (mark, before, limits) = (self.counts.len(), self.tally, self.limits);
+        let flag = checked(flag.text(), KEY_BYTES_MAX);
+        let mut entry =
+            Entry { features: self, flag: flag.clone().unwrap_or_default(), mark, before, counters: Field::Absent };
+        let (shape, text) = value.text_of(|value| value.object(&mut entry));
+        if is_deeper(text, limits.depth_max.saturating_sub(LEVELS_AROUND_ENTRY)) {
             return Err(Rejection::TooDeep);
         }
-        if text.len() > self.limits.event_bytes_max {
+        if text.len() > limits.event_bytes_max {
             return Err(Rejection::EventTooLarge);
         }
-        let flag = checked(flag.text(), KEY_BYTES_MAX)?;
-        let (mark, before) = (self.counts.len(), self.tally);
-        let mut entry = Entry { features: self, flag, mark, before, counters: Field::Absent };
-        // The text is JSON, so what fails here is a wrong type.
-        let shape = read_object(text, &mut entry).unwrap_or(Field::Wrong);
+        flag?;
         shape.required().and(entry.counters.required())
     }
 }
 
 impl<'a> Object<'a> for Features<'_, '_, 'a> {
-    fn member<M: MapAccess<'a>>(&mut self, flag: Name<'a>, value: &mut M) -> Result<(), M::Error> {
-        let text = value.next_value::<&'a RawValue>()?.get();
+    fn member(&mut self, flag: Name<'a>, value: &mut Walk<'a>) {
         self.tally.entries += 1;
         let (mark, before) = (self.counts.len(), self.tally);
-        if let Err(reason) = self.push_entry(flag, text) {
+        if let Err(reason) = self.push_entry(flag, value) {
             self.counts.truncate(mark);
             self.tally = before;
             self.tally.rejections.add(reason, 1);
         }
-        Ok(())
     }
 }
 
@@ -86,18 +83,17 @@ struct Entry<'f, 'c, 'l, 'a> {
 }
 
 impl<'a> Object<'a> for Entry<'_, '_, '_, 'a> {
-    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+    fn member(&mut self, name: Name<'a>, value: &mut Walk<'a>) {
         if *name.0 != *b"counters" {
-            return skip(value);
+            return;
         }
         self.features.counts.truncate(self.mark);
         self.features.tally = self.before;
         let mut counters = Counters { features: self.features, flag: &self.flag, seen: 0 };
-        self.counters = value.next_value_seed(Walk::array(&mut counters))?;
+        self.counters = value.array(&mut counters);
         if counters.seen == 0 {
             self.features.tally.good += 1;
         }
-        Ok(())
     }
 }
 
@@ -116,20 +112,19 @@ struct Counter<'a> {
 }
 
 impl<'a> Object<'a> for Counter<'a> {
-    fn member<M: MapAccess<'a>>(&mut self, name: Name<'a>, value: &mut M) -> Result<(), M::Error> {
+    fn member(&mut self, name: Name<'a>, value: &mut Walk<'a>) {
         match &*name.0 {
-            b"count" => self.count = value.next_value()?,
-            b"unknown" => self.unknown = value.next_value()?,
-            _ => self.served.member(name, value)?,
+            b"count" => self.count = value.read(),
+            b"unknown" => self.unknown = value.read(),
+            _ => self.served.member(name, value),
         }
-        Ok(())
     }
 }
 
 impl<'a> Array<'a> for Counters<'_, '_, '_, 'a> {
-    fn item<S: SeqAccess<'a>>(&mut self, items: &mut S) -> Result<bool, S::Error> {
+    fn item(&mut self, items: &mut Walk<'a>) {
         let mut counter = Counter::default();
-        let Some(shape) = items.next_element_seed(Walk::object(&mut counter))? else { return Ok(false) };
+        let shape = items.object(&mut counter);
         self.seen += 1;
         let Features { tally, element, counts, limits } = &mut *self.features;
         match shape.required().and_then(|()| row(&counter, *element, self.flag, limits)) {
@@ -145,7 +140,6 @@ impl<'a> Array<'a> for Counters<'_, '_, '_, 'a> {
             }
             Err(reason) => tally.rejections.add(reason, 1),
         }
-        Ok(true)
     }
 }
 
