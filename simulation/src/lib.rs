@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod chance;
+pub mod disks;
 pub mod faults;
 pub mod stores;
 pub mod log;
