@@ -6,10 +6,11 @@
 //! servers or none, now or later; whatever a server took is told once by [`Stores::news`].
 //!
 //! Where to go next: [`conditional`] is one server with a condition, [`replicas`] three where the last write wins,
-//! [`fate`] throws what becomes of a write on its way.
+//! [`fate`] throws what becomes of a write on its way, [`table`] keeps items of either model by key.
 
 mod conditional;
 mod fate;
+mod model;
 mod replicas;
 mod table;
 #[cfg(test)]
@@ -27,55 +28,8 @@ use stores::protocol;
 use crate::chance::Chance;
 use crate::faults::Fault;
 use fate::Fate;
+pub use model::{Model, StoreBreak};
 use table::{Rule, Sent, Table};
-
-/// How the store keeps what it is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Model {
-    /// One copy of each item; a write carries a condition that the server evaluates.
-    Conditional,
-    /// Three replicas; a write carries its timestamp, and the last one wins.
-    LastWriteWins,
-}
-
-impl Model {
-    /// Both.
-    pub const ALL: &'static [Self] = &[Self::Conditional, Self::LastWriteWins];
-
-    /// What people call it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Conditional => "conditional",
-            Self::LastWriteWins => "last-write-wins",
-        }
-    }
-
-    /// The model of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|model| model.name() == name)
-    }
-}
-
-/// A rule of the store protocol that can be broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreBreak {
-    /// A cell is put whatever is there; where the last write wins, the time of arrival says which is the last.
-    Unconditional,
-    /// The same for checkpoints.
-    CheckpointUnconditional,
-    /// A cell is added to what is there; h is the higher of the two.
-    Add,
-    /// Cells and checkpoints are loaded with eventual consistency.
-    EventuallyConsistentRestore,
-}
-
-impl StoreBreak {
-    /// All of them.
-    pub const ALL: &'static [Self] =
-        &[Self::Unconditional, Self::CheckpointUnconditional, Self::Add, Self::EventuallyConsistentRestore];
-}
 
 /// Nobody answered in time; what was sent may have been done, in part or whole, or may be done later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

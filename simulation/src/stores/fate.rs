@@ -5,38 +5,9 @@
 
 use stores::protocol;
 
-use super::Model;
+use super::model::{Model, Servers};
 use crate::chance::Chance;
 use crate::faults::Fault;
-
-/// Servers as bits: which of them something concerns.
-pub(super) type Servers = u8;
-
-impl Model {
-    /// How many copies there are.
-    pub(super) fn copies(self) -> usize {
-        match self {
-            Self::Conditional => 1,
-            Self::LastWriteWins => super::replicas::REPLICAS,
-        }
-    }
-
-    /// All servers.
-    pub(super) fn servers(self) -> Servers {
-        match self {
-            Self::Conditional => 0b1,
-            Self::LastWriteWins => 0b111,
-        }
-    }
-
-    /// How many sets of servers a consistent reader may hear.
-    pub(super) fn views(self) -> usize {
-        match self {
-            Self::Conditional => 1,
-            Self::LastWriteWins => super::replicas::PAIRS.len(),
-        }
-    }
-}
 
 /// What becomes of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use stores::protocol;
 
-use super::fate::Servers;
+use super::model::Servers;
 use super::table::{Put, Row, Rule, Sent};
 
 /// How many there are.

@@ -10,7 +10,7 @@ use stores::protocol;
 
 use super::Model;
 use super::conditional::Item;
-use super::fate::Servers;
+use super::model::Servers;
 use super::replicas::{PAIRS, REPLICAS, Replicas};
 use crate::chance::Chance;
 use crate::faults::Fault;

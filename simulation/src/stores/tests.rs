@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use counting::cells::{Cell, Change, EventChange};
 use schemas::cell::{CellKind, CellName};
@@ -6,8 +8,6 @@ use schemas::id::Environment;
 use schemas::stored::StateChanges;
 
 use super::*;
-
-const EVERY_MODEL: [Model; 2] = [Model::Conditional, Model::LastWriteWins];
 
 fn key(name: &'static str) -> CellKey {
     let environment = Environment { project: "p".into(), key: "dev".into() };
@@ -65,7 +65,7 @@ fn flush(cells: Vec<CellWrite>, position: u64) -> Flush {
 
 #[test]
 fn a_lower_h_changes_nothing_and_a_higher_one_is_told_once() {
-    for model in EVERY_MODEL {
+    for &model in Model::ALL {
         let (mut stores, mut chance) = (Stores::new(model, None), calm());
         stores.write(&[write("a", 5, "five")], &mut chance).unwrap();
         let first = News::Cell { key: key("a"), cell: cell(5, "five"), before: None };
@@ -87,7 +87,7 @@ fn a_lower_h_changes_nothing_and_a_higher_one_is_told_once() {
 /// The server keeps what it has, so nobody would see it; but one of the two is wrong.
 #[test]
 fn other_bytes_under_the_same_h_are_news() {
-    for model in EVERY_MODEL {
+    for &model in Model::ALL {
         let (mut stores, mut chance) = (Stores::new(model, None), calm());
         stores.write(&[write("a", 5, "right")], &mut chance).unwrap();
         stores.news();
@@ -99,7 +99,7 @@ fn other_bytes_under_the_same_h_are_news() {
 
 #[test]
 fn a_checkpoint_never_falls() {
-    for model in EVERY_MODEL {
+    for &model in Model::ALL {
         let (mut stores, mut chance) = (Stores::new(model, None), calm());
         let mut write = |position| stores.write_checkpoint(1, 0, checkpoint(position), &mut chance).unwrap();
         let wrote = [write(4), write(4), write(3), write(6)];
@@ -135,14 +135,15 @@ fn an_unacknowledged_write_is_seen_by_some_readers_only() {
 
 #[test]
 fn what_was_not_answered_is_anywhere_and_a_retry_mends_it() {
-    for model in EVERY_MODEL {
-        let mut partial = 0;
+    for &model in Model::ALL {
+        let (mut partial, mut unheard) = (0, 0);
         for seed in 0..2_000 {
             let (mut stores, mut chance) = (Stores::new(model, None), Chance::new(seed));
             let batch = [write("a", 5, "five"), write("b", 5, "five"), write("c", 5, "five")];
             let answered = stores.write(&batch, &mut chance).is_ok();
             let whole = ["a", "b", "c"].iter().all(|name| views(&stores, name).iter().all(Option::is_some));
             assert!(whole || !answered, "every reader finds what was answered: seed {seed}, {model:?}");
+            unheard += usize::from(whole && !answered);
             partial += usize::from(!whole && ["a", "b", "c"].iter().any(|name| views(&stores, name)[0].is_some()));
             chance.be_calm();
             assert_eq!(stores.write(&batch, &mut chance), Ok(vec![WriteAnswer::Stored; 3]), "seed {seed}");
@@ -150,12 +151,13 @@ fn what_was_not_answered_is_anywhere_and_a_retry_mends_it() {
             assert!(whole, "seed {seed}, {model:?}");
         }
         assert!(partial > 20, "half of a batch came through {partial} times in {model:?}");
+        assert!(unheard > 20, "all of it came through unheard {unheard} times in {model:?}");
     }
 }
 
 #[test]
 fn each_fault_is_thrown_where_it_can_happen() {
-    for model in EVERY_MODEL {
+    for &model in Model::ALL {
         let (mut stores, mut chance) = (Stores::new(model, None), Chance::new(7));
         for h in 0..2_000 {
             let _ = stores.write(&[write("a", h, "x"), write("b", h, "x")], &mut chance);
@@ -173,7 +175,7 @@ fn each_fault_is_thrown_where_it_can_happen() {
 
 #[test]
 fn a_lost_write_may_arrive_later_and_undoes_nothing() {
-    for model in EVERY_MODEL {
+    for &model in Model::ALL {
         let mut arrived = 0;
         for seed in 0..2_000 {
             let (mut stores, mut chance) = (Stores::new(model, None), Chance::new(seed));
@@ -192,7 +194,7 @@ fn a_lost_write_may_arrive_later_and_undoes_nothing() {
 
 #[test]
 fn half_a_batch_is_left_by_a_process_that_dies() {
-    for model in EVERY_MODEL {
+    for &model in Model::ALL {
         let mut chance = calm();
         let mut counts = [0; 4];
         for _ in 0..300 {
@@ -233,7 +235,7 @@ fn the_first_row_of_a_generation_stays() {
 
 #[test]
 fn without_a_condition_the_last_to_come_wins() {
-    for model in EVERY_MODEL {
+    for &model in Model::ALL {
         let (mut stores, mut chance) = (Stores::new(model, Some(StoreBreak::Unconditional)), calm());
         for h in [5, 3] {
             assert_eq!(stores.write(&[write("a", h, "x")], &mut chance), Ok(vec![WriteAnswer::Stored]), "{model:?}");
@@ -252,7 +254,7 @@ fn without_a_condition_the_last_to_come_wins() {
 
 #[test]
 fn a_checkpoint_without_a_condition_falls() {
-    for model in EVERY_MODEL {
+    for &model in Model::ALL {
         let (mut stores, mut chance) = (Stores::new(model, Some(StoreBreak::CheckpointUnconditional)), calm());
         for position in [5, 3] {
             stores.write(&[write("a", position, "x")], &mut chance).unwrap();
@@ -272,7 +274,7 @@ fn adding_counts_twice_what_is_written_twice() {
     twice.merge(&events);
     assert_ne!(twice, events, "the change counts");
     let value = |cell: &Cell| Bytes::from(cell.encode());
-    for model in EVERY_MODEL {
+    for &model in Model::ALL {
         let (mut stores, mut chance) = (Stores::new(model, Some(StoreBreak::Add)), calm());
         for h in [5, 3] {
             let write = CellWrite { key: key("a"), cell: StoredCell { h, value: value(&events) } };
@@ -283,10 +285,29 @@ fn adding_counts_twice_what_is_written_twice() {
     }
 }
 
+/// A reader that does not ask for consistency may get anything that a server once had, and nothing else.
+#[test]
+fn a_stale_reader_sees_what_was_there() {
+    for &model in Model::ALL {
+        let mut stores = Stores::new(model, None);
+        place(&mut stores, model.servers(), write("a", 3, "three"));
+        place(&mut stores, 0b001, write("a", 5, "five"));
+        place(&mut stores, 0b001, write("a", 7, "seven"));
+        let mut chance = Chance::new(2);
+        let read = |_| stores.read_stale(&key("a"), &mut chance).map(|cell| cell.h);
+        let found: BTreeSet<Option<u64>> = (0..500).map(read).collect();
+        let expected = match model {
+            Model::Conditional => vec![None, Some(3), Some(5), Some(7)],
+            Model::LastWriteWins => vec![Some(3), Some(7)],
+        };
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), expected, "{model:?}");
+    }
+}
+
 /// A consistent load never gives what an answered write has replaced; the broken one does.
 #[test]
 fn only_a_broken_restore_is_stale() {
-    for model in EVERY_MODEL {
+    for &model in Model::ALL {
         for (broken, wanted) in [(None, false), (Some(StoreBreak::EventuallyConsistentRestore), true)] {
             let (mut stores, mut chance) = (Stores::new(model, broken), Chance::new(3));
             let mut stale = [false; 2];
