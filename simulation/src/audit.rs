@@ -19,7 +19,7 @@ use schemas::wire::record::Definition;
 
 use crate::chance::Chance;
 use crate::traffic::payloads::{around_the_limit, below_i64, origin};
-use sums::Sums;
+pub(crate) use sums::Sums;
 
 /// The environment's key, its flag's, its custom event's and its experiment's.
 pub const KEY: &str = "audit";
@@ -240,7 +240,11 @@ impl Audit {
     /// # Errors
     /// Which payload and event was counted how often, and how often it should have been.
     pub fn check(&self, cells: &[(CellKey, Bytes)]) -> Result<(), String> {
-        let sums = Sums::of(cells)?;
+        self.hold(&Sums::of(cells)?)
+    }
+
+    /// Holds what was counted against the ledger.
+    pub(crate) fn hold(&self, sums: &Sums) -> Result<(), String> {
         let mut used = Used::default();
         for (number, entry) in self.payloads.iter().enumerate() {
             for (element, event) in entry.events.iter().enumerate() {
@@ -264,7 +268,7 @@ impl Audit {
                 }
             }
         }
-        used.nothing_else(&sums)
+        used.nothing_else(sums)
     }
 
     /// How often a custom event may be in the experiment's sum: it acts only behind its subject's exposure.

@@ -136,7 +136,9 @@ mod tests {
         let mut log = Log::new(&Generation::new(1, "t", 1, counting::FOLD_VERSION), 0);
         let append = numbers_record(&Environment::new("p", "dev").unwrap(), 1, &Rejections::default(), 0);
         let mut chance = Chance::new(1);
-        (0..3).for_each(|_| drop(log.append(&append, 1, &mut chance)));
+        for _ in 0..3 {
+            log.append(&append, 1, &mut chance);
+        }
         log.retain(0, 2);
         log.retain(0, 1);
         assert_eq!(log.range(0), LogRange { from: 2, to: 4 });
@@ -152,12 +154,16 @@ mod tests {
         let mut log = Log::new(&Generation::new(1, "t", 1, counting::FOLD_VERSION), 0);
         let append = numbers_record(&Environment::new("p", "dev").unwrap(), 1, &Rejections::default(), 0);
         let mut chance = Chance::new(1);
-        (0..200).for_each(|_| drop(log.append(&append, 5_000_000, &mut chance)));
+        for _ in 0..200 {
+            log.append(&append, 5_000_000, &mut chance);
+        }
         let back = log.all(0).iter().skip(1).filter(|logged| logged.append_ms < 5_000_000).count();
         assert_eq!(u64::try_from(back).unwrap(), chance.tally.of(Fault::AppendTimeBack));
         assert!(back > 0);
         chance.be_calm();
-        (0..200).for_each(|_| drop(log.append(&append, 6_000_000, &mut chance)));
+        for _ in 0..200 {
+            log.append(&append, 6_000_000, &mut chance);
+        }
         assert!(log.all(0).iter().skip(201).all(|logged| logged.append_ms == 6_000_000));
         assert_eq!(log.newest_ms(), 6_000_000);
     }

@@ -104,13 +104,14 @@ impl Traffic {
 
     /// One small step: a client sends, a node receives or appends one record, a publisher goes on.
     pub fn turn(&mut self, log: &mut Log, now_ms: i64, chance: &mut Chance, trace: &mut Trace) {
-        let publishes = if self.waits_for_definition() { 60 } else { 12 };
+        let publishes = if self.waits_for_definition() || self.publishers.have_none() { 60 } else { 12 };
         if chance.percent(publishes) && self.publishers.turn(log, now_ms, chance, trace) {
             return;
         }
         if !self.doubles.is_empty() && chance.percent(20) {
             let double = self.doubles.swap_remove(0);
-            log.append(&double, now_ms, chance);
+            let offset = log.append(&double, now_ms, chance);
+            note!(trace, "producer", "appends a second copy to partition {} at {offset}", double.partition);
             return;
         }
         if chance.percent(60) && self.clients.retry_due(now_ms, chance, trace) {
@@ -167,7 +168,7 @@ impl Traffic {
     }
 
     fn send(&mut self, now_ms: i64, chance: &mut Chance, trace: &mut Trace) {
-        if self.waits_for_definition() && self.publishers.everywhere(crate::audit::KEY.as_bytes()) {
+        if self.waits_for_definition() && self.publishers.audits_is_everywhere() {
             self.audit.open();
         }
         let mut sent = None;
@@ -294,3 +295,6 @@ fn unreadable(environment: &Environment, partitions: u32, received_ms: i64, chan
     let partition = partition::home(environment, partitions);
     Append { partition, header, body: Bytes::from_static(b"\xff\xff\xff") }
 }
+
+#[cfg(test)]
+mod tests;

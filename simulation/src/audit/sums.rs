@@ -8,17 +8,17 @@ use schemas::cell::CellKey;
 
 /// What the cells say, all together.
 #[derive(Debug, Default)]
-pub(super) struct Sums {
+pub(crate) struct Sums {
     /// Counts of evaluations.
-    pub(super) usage: i128,
+    pub(crate) usage: i128,
     /// Values of custom events, in millionths.
-    pub(super) events: i128,
+    pub(crate) events: i128,
     /// Values of conversions in the experiment, in millionths.
-    pub(super) experiment: i128,
+    pub(crate) experiment: i128,
     /// Units of the experiment.
-    pub(super) units: i128,
+    pub(crate) units: i128,
     /// Units that saw several variations.
-    pub(super) multiple: i128,
+    pub(crate) multiple: i128,
 }
 
 impl Sums {

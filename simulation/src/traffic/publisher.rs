@@ -51,9 +51,14 @@ impl Publishers {
         self.running.push(Publishing::new(definition, self.partitions()));
     }
 
-    /// Whether a definition with this project, environment and key has reached every partition.
-    pub(super) fn everywhere(&self, key: &[u8]) -> bool {
-        let version = self.in_first.iter().find(|definition| definition.key == key).map(|found| found.version);
+    /// Whether partition 0 has no definition yet.
+    pub(super) fn have_none(&self) -> bool {
+        self.in_first.is_empty()
+    }
+
+    /// Whether the audit's definition has reached every partition.
+    pub(super) fn audits_is_everywhere(&self) -> bool {
+        let version = self.in_first.iter().find(|definition| is_audits(definition)).map(|found| found.version);
         version.is_some_and(|version| self.known.iter().all(|known| *known >= version))
     }
 
@@ -75,12 +80,13 @@ impl Publishers {
 
     /// One step of one publisher; `false` = there is nothing to do.
     pub(super) fn turn(&mut self, log: &mut Log, now_ms: i64, chance: &mut Chance, trace: &mut Trace) -> bool {
-        let one_more = self.running.is_empty() || chance.percent(20);
-        if self.to_begin > 0 && one_more && (self.running.is_empty() || chance.fault(Fault::DefinitionsAtOnce, 800)) {
+        if self.to_begin > 0 && self.may_begin(chance) {
             self.to_begin -= 1;
             // Two at once are of one definition, mostly: then their order matters.
             let definition = match self.running.first() {
-                Some(other) if chance.percent(70) => changed(other.definition(), chance, now_ms),
+                Some(other) if !is_audits(other.definition()) && chance.percent(70) => {
+                    changed(other.definition(), chance, now_ms)
+                }
                 _ => definition(chance, now_ms),
             };
             note!(trace, "publisher", "begins {}", told(&definition));
@@ -104,6 +110,14 @@ impl Publishers {
         }
         self.step(which, log, now_ms, chance, trace);
         true
+    }
+
+    fn may_begin(&self, chance: &mut Chance) -> bool {
+        match self.running.len() {
+            0 => chance.percent(50),
+            1 => chance.fault(Fault::DefinitionsAtOnce, 150),
+            _ => false,
+        }
     }
 
     /// What is half done is done; so every partition has every version.
@@ -136,9 +150,7 @@ impl Publishers {
     fn dies(&self, which: usize, chance: &mut Chance) -> bool {
         let publishing = &self.running[which];
         let half = publishing.version().is_some() && !matches!(publishing.next(), Next::Done { .. });
-        half && self.known.len() > 1
-            && publishing.definition().key != crate::audit::KEY.as_bytes()
-            && chance.fault(Fault::DefinitionHalf, 80)
+        half && self.known.len() > 1 && !is_audits(publishing.definition()) && chance.fault(Fault::DefinitionHalf, 80)
     }
 
     fn step(&mut self, which: usize, log: &mut Log, now_ms: i64, chance: &mut Chance, trace: &mut Trace) {
@@ -148,7 +160,11 @@ impl Publishers {
                 let definition = definition.clone();
                 let appended = self.append(&definition, partition, log, now_ms, chance);
                 note!(trace, "publisher", "{} to partition {partition}: {appended:?}", told(&definition));
-                self.running[which].appended(partition, appended);
+                let publishing = &mut self.running[which];
+                publishing.appended(partition, appended);
+                if matches!(publishing.next(), Next::Done { .. }) {
+                    self.step(which, log, now_ms, chance, trace);
+                }
             }
             Next::Look(definition) => {
                 let found =
@@ -166,7 +182,8 @@ impl Publishers {
             }
             Next::Done { version } => {
                 self.known.iter_mut().for_each(|known| *known = version.max(*known));
-                self.running.swap_remove(which);
+                let done = self.running.swap_remove(which);
+                note!(trace, "publisher", "is done with {}", told(done.definition()));
             }
         }
     }
@@ -191,6 +208,10 @@ impl Publishers {
         }
         if chance.fault(Fault::AppendUnknown, 60) { Appended::Unknown } else { Appended::At(offset) }
     }
+}
+
+fn is_audits(definition: &Definition) -> bool {
+    definition.key == crate::audit::KEY.as_bytes()
 }
 
 fn same(left: &Definition, right: &Definition) -> bool {
