@@ -245,14 +245,13 @@ impl Quick {
 
 impl Hasher for Quick {
     fn finish(&self) -> u64 {
-        self.0
+        // A multiplication mixes upwards, and a table looks at the lowest bits.
+        self.0.rotate_left(26)
     }
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.mix(u64::from_le_bytes(word));
-        }
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.mix(u64::from_le_bytes(*word)));
+        self.mix(rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
     }
     fn write_u8(&mut self, number: u8) {
         self.mix(number.into());
