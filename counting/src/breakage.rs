@@ -2,6 +2,15 @@
 //!
 //! Always true here: without the feature `testing` nothing can be switched.
 
+#[cfg(any(test, feature = "testing"))]
+use std::hash::{DefaultHasher, Hash, Hasher};
+#[cfg(any(test, feature = "testing"))]
+use std::sync::{Arc, Mutex, atomic::AtomicI64};
+
+use schemas::log::Logged;
+#[cfg(any(test, feature = "testing"))]
+use schemas::wire::record::Definition;
+
 /// The switches, and the list of them all: written once, so that no rule is left out of the tests that walk it.
 macro_rules! switches {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
@@ -47,6 +56,54 @@ switches! {
     BeginAtCheckpoint,
     /// A poisoned record is not remembered.
     PoisonForgotten,
+    /// After each flush the memory of ids gives up its older half.
+    DedupeEvicted,
+    /// Without a saved state and a checkpoint, reading begins at the log's end.
+    StartAtLatest,
+    /// Without a saved state, reading begins N records before the checkpoint with the empty state.
+    BeginWithoutState,
+    /// Nothing is done to find out whether the log is another one.
+    NoFingerprint,
+    /// Where the last write wins, a loaded cell counts as dirty only once the checkpoint is going to pass its h.
+    ReflushBelowCheckpointOnly,
+    /// Where the last write wins, whatever was loaded is taken for durable.
+    TrustUnacknowledged,
+    /// A snapshot is named by what is folded, not by what is saved.
+    SnapshotNamedAhead,
+    /// A flush writes what came since the last one, for a store that adds.
+    AddInsteadOfPut,
+    /// The first rows of a cell are those that a hash of this process puts first.
+    OtherByHash,
+    /// Subjects expire by the clock on the wall.
+    ExpireByWallClock,
+    /// What is in force is what the configuration has now, not what the log has said.
+    DefinitionFromConfiguration,
+    /// The version folded last is in force, not the highest.
+    DefinitionByArrival,
+    /// What a subject told before is worked out under the definition that is in force now.
+    OldUnderNewer,
+    /// Of a subject's exposures the earliest is kept, and no other variation.
+    OnlyEarliestKept,
+    /// A row takes part in experiments however late it is.
+    NoHorizon,
+    /// What a row changes of other days than its own is left out.
+    LateOnOwnDay,
+    /// The generation in the log is not compared with the process's own.
+    SettingsUnchecked,
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl Break {
+    /// Those that show only where logs are made again, definitions arrive out of order, stores forget or add, or processes
+    /// differ in their settings: the simulation has that, the tests of this package have not.
+    pub const SIMULATED: &'static [Self] = &[
+        Self::NoFingerprint,
+        Self::ReflushBelowCheckpointOnly,
+        Self::TrustUnacknowledged,
+        Self::AddInsteadOfPut,
+        Self::DefinitionByArrival,
+        Self::SettingsUnchecked,
+    ];
 }
 
 /// Where a record can make the fold panic.
@@ -64,42 +121,63 @@ pub enum PanicIn {
 }
 
 /// Which rule is broken, if any, and on which records the fold panics.
+#[cfg(any(test, feature = "testing"))]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Breakage {
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) which: Option<Break>,
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) panics: Vec<(PanicIn, u64)>,
+    pub(crate) panics_on: Option<fn(&Logged) -> bool>,
+    pub(crate) wall_ms: Arc<AtomicI64>,
+    pub(crate) configured: Arc<Mutex<Vec<Definition>>>,
+    pub(crate) process_seed: u64,
 }
 
+/// No rule is broken in this build.
+#[cfg(not(any(test, feature = "testing")))]
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Breakage {}
+
+#[cfg(any(test, feature = "testing"))]
 impl Breakage {
     /// Whether this rule is broken.
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn is(&self, rule: Break) -> bool {
         self.which == Some(rule)
     }
 
-    /// Whether this rule is broken: never in this build.
-    #[cfg(not(any(test, feature = "testing")))]
-    #[allow(clippy::unused_self)]
-    pub(crate) fn is(&self, _rule: Break) -> bool {
-        false
-    }
-
     /// Panics when a test wants it to.
-    #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn panic_in(&self, place: PanicIn, offset: u64) {
-        assert!(!self.panics.contains(&(place, offset)), "a test wants the record at offset {offset} to panic");
+    pub(crate) fn panic_in(&self, place: PanicIn, logged: &Logged) {
+        let offset = logged.offset;
+        let wanted = self.panics.contains(&(place, offset))
+            || place == PanicIn::Rows && self.panics_on.is_some_and(|panics| panics(logged));
+        assert!(!wanted, "a test wants the record at offset {offset} to panic");
     }
 
     /// Adds records on which the fold panics.
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn panicking(&mut self, place: PanicIn, offsets: &[u64]) {
         self.panics.extend(offsets.iter().map(|offset| (place, *offset)));
     }
 
+    /// Puts a record's changes in an order that this process's seed decides.
+    pub(crate) fn in_hash_order<T>(&self, offset: u64, changes: &mut [T]) {
+        for last in (1..changes.len()).rev() {
+            let mut hasher = DefaultHasher::new();
+            (self.process_seed, offset, last).hash(&mut hasher);
+            changes.swap(last, (hasher.finish() % (last as u64 + 1)) as usize);
+        }
+    }
+}
+
+#[cfg(not(any(test, feature = "testing")))]
+#[allow(clippy::unused_self)]
+impl Breakage {
+    /// Whether this rule is broken: never in this build.
+    pub(crate) fn is(&self, _rule: Break) -> bool {
+        false
+    }
+
     /// Panics when a test wants it to: never in this build.
-    #[cfg(not(any(test, feature = "testing")))]
-    #[allow(clippy::unused_self)]
-    pub(crate) fn panic_in(&self, _place: PanicIn, _offset: u64) {}
+    pub(crate) fn panic_in(&self, _place: PanicIn, _logged: &Logged) {}
+
+    /// Puts a record's changes in another order: never in this build.
+    pub(crate) fn in_hash_order<T>(&self, _offset: u64, _changes: &mut [T]) {}
 }

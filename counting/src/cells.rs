@@ -16,6 +16,8 @@ mod definition;
 mod events;
 mod last_seen;
 mod sdks;
+#[cfg(any(test, feature = "testing"))]
+mod stand_in;
 mod texts;
 mod usage;
 
@@ -29,6 +31,8 @@ pub use events::{EventChange, Events};
 pub use last_seen::{LastSeen, LastSeenChange, LastSeenRow, LastSeenValue, VALUES_MAX, VERSIONS_MAX};
 pub(crate) use sdks::INSTANCE_BITS;
 pub use sdks::{SdkChange, SdkRow, Sdks};
+#[cfg(any(test, feature = "testing"))]
+pub use stand_in::{StandIn, StandInChange, StandInNumbers};
 pub use usage::{Usage, UsageChange, UsageCount, UsageRow};
 
 use schemas::cell::{CELL_BYTES_MAX, CellKind};
@@ -88,6 +92,9 @@ pub enum Cell {
     Sdks(Sdks),
     /// Newest version of a definition.
     Definition(Definition),
+    /// A stand-in experiment on a day.
+    #[cfg(any(test, feature = "testing"))]
+    StandIn(StandIn),
 }
 
 /// What a record adds to a cell.
@@ -107,6 +114,9 @@ pub enum Change<'a> {
     Sdk(SdkChange<'a>),
     /// A version of a definition.
     Definition(DefinitionChange<'a>),
+    /// Differences of a stand-in experiment's day.
+    #[cfg(any(test, feature = "testing"))]
+    StandIn(StandInChange),
 }
 
 impl Cell {
@@ -120,6 +130,8 @@ impl Cell {
             CellKind::Books => Self::Books(Books::default()),
             CellKind::Sdks => Self::Sdks(Sdks::default()),
             CellKind::Definition => Self::Definition(Definition::default()),
+            #[cfg(any(test, feature = "testing"))]
+            CellKind::StandIn => Self::StandIn(StandIn::default()),
         }
     }
 
@@ -135,6 +147,8 @@ impl Cell {
             CellKind::Books => Self::Books(Books::decode(bytes)?),
             CellKind::Sdks => Self::Sdks(Sdks::decode(bytes)?),
             CellKind::Definition => Self::Definition(Definition::decode(bytes)?),
+            #[cfg(any(test, feature = "testing"))]
+            CellKind::StandIn => Self::StandIn(StandIn::decode(bytes)?),
         })
     }
 
@@ -148,6 +162,8 @@ impl Cell {
             Self::Books(cell) => cell.encode(),
             Self::Sdks(cell) => cell.encode(),
             Self::Definition(cell) => cell.encode(),
+            #[cfg(any(test, feature = "testing"))]
+            Self::StandIn(cell) => cell.encode(),
         }
     }
 
@@ -160,6 +176,8 @@ impl Cell {
             (Self::Books(cell), Self::Books(other)) => cell.merge(other),
             (Self::Sdks(cell), Self::Sdks(other)) => cell.merge(other),
             (Self::Definition(cell), Self::Definition(other)) => cell.merge(other),
+            #[cfg(any(test, feature = "testing"))]
+            (Self::StandIn(cell), Self::StandIn(other)) => cell.merge(other),
             _ => {}
         }
     }
@@ -174,6 +192,8 @@ impl Cell {
             (Self::Books(cell), Change::Books(change)) => cell.apply(change),
             (Self::Sdks(cell), Change::Sdk(change)) => cell.apply(change, limits),
             (Self::Definition(cell), Change::Definition(change)) => cell.apply(change),
+            #[cfg(any(test, feature = "testing"))]
+            (Self::StandIn(cell), Change::StandIn(change)) => cell.apply(change),
             _ => false,
         }
     }
@@ -203,6 +223,8 @@ pub fn bytes_max(kind: CellKind, limits: &FoldLimits) -> usize {
         CellKind::Books => books::BYTES_MAX,
         CellKind::Sdks => sdks::bytes_max(limits),
         CellKind::Definition => CELL_BYTES_MAX,
+        #[cfg(any(test, feature = "testing"))]
+        CellKind::StandIn => stand_in::BYTES_MAX,
     }
 }
 

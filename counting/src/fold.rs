@@ -13,6 +13,8 @@ mod commit;
 mod needs;
 mod payload;
 mod prepare;
+#[cfg(any(test, feature = "testing"))]
+mod stand_in;
 mod step;
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use schemas::id::Environment;
 use schemas::stored::{CellWrite, StoredCell};
 use std::hash::BuildHasher;
 
+use crate::breakage::{Break, Breakage};
 use crate::cells::{Cell, CellError, Change};
 use crate::state::copy_environment;
 
@@ -201,17 +202,31 @@ impl Cells {
     }
 
     /// Begins a flush: every dirty cell as it stands now. They stay held until [`Self::stored`] or [`Self::refused`].
+    #[cfg(test)]
     pub(crate) fn begin_flush(&mut self) -> Vec<CellWrite> {
+        self.begin_flush_with(u64::MAX, &Breakage::default())
+    }
+
+    /// The same, of a flush that reaches to `position`, breaking a rule.
+    pub(crate) fn begin_flush_with(&mut self, position: u64, breakage: &Breakage) -> Vec<CellWrite> {
         let mut writes = Vec::with_capacity(self.dirty);
+        let mut left_out = 0;
         for held in self.slots.iter_mut().flatten().filter(|held| held.dirty) {
             let Some(h) = held.h else { continue };
+            if h >= position && breakage.is(Break::ReflushBelowCheckpointOnly) {
+                left_out += 1;
+                continue;
+            }
             let cell = StoredCell { h, value: held.cell.encode().into() };
             held.bytes = bytes_in_memory(cell.value.len());
             held.dirty = false;
             held.flushing = true;
             writes.push(CellWrite { key: held.key.clone(), cell });
+            if breakage.is(Break::AddInsteadOfPut) {
+                held.cell = Cell::empty(held.key.kind);
+            }
         }
-        self.dirty = 0;
+        self.dirty = left_out;
         writes
     }
 

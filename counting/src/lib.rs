@@ -8,6 +8,8 @@ mod breakage;
 pub mod cells;
 pub mod fold;
 mod held;
+#[cfg(any(test, feature = "testing"))]
+mod stand_in;
 mod state;
 pub mod worker;
 

@@ -7,6 +7,8 @@
 mod names;
 mod remembered;
 mod rows;
+#[cfg(any(test, feature = "testing"))]
+mod stand_ins;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,8 @@ pub(crate) use remembered::RECORDS_MAX;
 use remembered::Remembered;
 pub(crate) use rows::DefinitionKey;
 use rows::Row;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use stand_ins::subject_row;
 
 /// Why saved rows are no state that this build can go on from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +76,8 @@ pub struct State {
     remembered: Remembered,
     names: Names,
     definitions: HashMap<DefinitionKey, DefinitionHeld>,
+    #[cfg(any(test, feature = "testing"))]
+    stand_ins: stand_ins::StandIns,
     put: Vec<(Bytes, Bytes)>,
 }
 
@@ -86,6 +92,8 @@ impl State {
             remembered: Remembered::new(dedupe_records),
             names: Names::default(),
             definitions: HashMap::new(),
+            #[cfg(any(test, feature = "testing"))]
+            stand_ins: stand_ins::StandIns::default(),
             put: Vec::new(),
         }
     }
@@ -110,19 +118,24 @@ impl State {
                 Row::Name(environment, kind, name) => {
                     state.names.add(&environment, kind, &name);
                 }
-                Row::Definition(key, version, body) => {
-                    state.definitions.insert(key, DefinitionHeld { version, body });
-                }
+                Row::Definition(key, version, body) => state.hold(key, version, body),
+                #[cfg(any(test, feature = "testing"))]
+                Row::Subject(subject) => state.stand_ins.put(key.clone(), subject),
             }
             state.remembered.all_saved();
         }
         if saved.position > 0 && !head {
             return Err(StateError::NoHead(saved.position));
         }
-        state.remembered.reach(saved.position);
-        state.remembered.all_saved();
-        state.position = saved.position;
+        state.reach(saved.position);
         Ok(state)
+    }
+
+    /// Everything below `position` is passed, and nothing of it is to be saved.
+    pub(crate) fn reach(&mut self, position: u64) {
+        self.remembered.reach(position);
+        self.remembered.all_saved();
+        self.position = position;
     }
 
     /// All records below this offset are in the state.
@@ -176,13 +189,25 @@ impl State {
         }
     }
 
-    pub(crate) fn define(&mut self, key: DefinitionKey, version: u64, body: &[u8]) {
+    pub(crate) fn define(&mut self, key: DefinitionKey, version: u64, body: &[u8], breakage: &Breakage) {
         self.definition_version = self.definition_version.max(version);
-        if self.definition(&key).is_some_and(|held| held.version >= version) {
+        let is_older = self.definition(&key).is_some_and(|held| held.version >= version);
+        if is_older && !breakage.is(Break::DefinitionByArrival) {
             return;
         }
         self.put.push(rows::definition(&key, version, body));
-        self.definitions.insert(key, DefinitionHeld { version, body: Bytes::copy_from_slice(body) });
+        self.hold(key, version, Bytes::copy_from_slice(body));
+    }
+
+    fn hold(&mut self, key: DefinitionKey, version: u64, body: Bytes) {
+        #[cfg(any(test, feature = "testing"))]
+        self.stand_ins.define(&key, &body);
+        self.definitions.insert(key, DefinitionHeld { version, body });
+    }
+
+    /// Half of the window is forgotten, the older one; what is saved of it stays saved.
+    pub(crate) fn forget_older_half(&mut self) {
+        self.remembered.forget_older_half();
     }
 
     /// Hands out what changed since the last call: with these rows put and removed, what was saved is the state as it
@@ -204,5 +229,34 @@ impl State {
         put.push(rows::head(log_time_ms, self.definition_version));
         let remove = ids.remove.into_iter().map(rows::id_key).collect();
         StateChanges { put, remove, position: self.position }
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl State {
+    /// The stand-in experiments in force in an environment.
+    pub(crate) fn experiments(&self, environment: &Environment) -> Option<&crate::stand_in::Experiments> {
+        self.stand_ins.experiments(environment)
+    }
+
+    /// A subject by the key of its row.
+    pub(crate) fn subject(&self, row: &[u8]) -> Option<&crate::stand_in::Subject> {
+        self.stand_ins.subject(row)
+    }
+
+    pub(crate) fn put_subject(&mut self, row: Bytes, subject: crate::stand_in::Subject) {
+        self.put.push((row.clone(), subject.encode()));
+        self.stand_ins.put(row, subject);
+    }
+
+    /// All rows of the state as it is in memory, saved or not, in order of key.
+    pub(crate) fn in_memory(&self) -> SavedState {
+        let mut all: Vec<(Bytes, Bytes)> = self.names.rows();
+        all.push(rows::head(self.log_time_ms, self.definition_version));
+        all.extend(self.remembered.ids().map(|(offset, id)| (rows::id_key(offset), Bytes::copy_from_slice(&id.0))));
+        all.extend(self.definitions.iter().map(|(key, held)| rows::definition(key, held.version, &held.body)));
+        all.extend(self.stand_ins.rows());
+        all.sort_unstable();
+        SavedState { position: self.position, rows: all }
     }
 }

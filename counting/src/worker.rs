@@ -15,6 +15,7 @@
 
 mod flush;
 mod messages;
+mod retention;
 mod settings;
 mod start;
 mod stop;
@@ -34,6 +35,7 @@ use crate::held::Cells;
 use crate::state::State;
 use flush::UnderWay;
 pub use messages::{Action, Assigned, Committed, Input, LogRange, Work};
+pub use retention::{Source, keep_from, source};
 pub use settings::{Mode, Settings, SettingsError};
 pub use stop::Stop;
 
@@ -169,6 +171,13 @@ impl Worker {
         }
     }
 
+    /// All rows of the state as it is in memory, ahead of what is durable.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn state_in_memory(&self) -> schemas::stored::SavedState {
+        self.state.in_memory()
+    }
+
     fn end(&mut self) {
         self.phase = Phase::Done;
         self.waiting.clear();
@@ -217,8 +226,10 @@ impl Worker {
 
     fn loaded(&mut self, cells: Vec<Option<StoredCell>>) -> Result<(), Stop> {
         let Some(keys) = self.loading.take() else { return Ok(()) };
-        let dirty_from = if self.settings.last_write_wins { self.durable } else { u64::MAX };
+        let trusted = !self.settings.last_write_wins || self.rules.breakage.is(Break::TrustUnacknowledged);
+        let dirty_from = if trusted { u64::MAX } else { self.durable };
         for (key, stored) in keys.into_iter().zip(cells) {
+            let stored = stored.filter(|_| !self.rules.breakage.is(Break::AddInsteadOfPut));
             let inserted = self.cells.insert(key.clone(), stored, dirty_from);
             inserted.map_err(|why| Stop::Cell { key: Box::new(key), why })?;
         }
@@ -284,7 +295,7 @@ impl Worker {
         actions.push(Action::Load(keys));
     }
 
-    fn apply(&mut self, commit: Commit<'_>, actions: &mut Vec<Action>) {
+    fn apply(&mut self, mut commit: Commit<'_>, actions: &mut Vec<Action>) {
         let counter = match commit.outcome() {
             Outcome::Folded => 0,
             Outcome::Duplicate => 1,
@@ -295,6 +306,9 @@ impl Worker {
         }
         let limits = &self.settings.generation.fold;
         let again = self.rules.breakage.is(Break::IgnoreH);
+        if self.rules.breakage.is(Break::OtherByHash) {
+            self.rules.breakage.in_hash_order(commit.offset, &mut commit.changes);
+        }
         if self.rules.breakage.is(Break::FlushMidRecord) {
             let (first, rest) = commit.changes.split_at(commit.changes.len() / 2);
             self.cells.commit(commit.offset, first, limits, again);
@@ -303,7 +317,7 @@ impl Worker {
         } else {
             self.cells.commit(commit.offset, &commit.changes, limits, again);
         }
-        let letter = commit.apply_to_state(&mut self.state);
+        let letter = commit.apply_to_state(&mut self.state, &self.rules.breakage);
         actions.extend(letter.map(Action::DeadLetter));
     }
 }

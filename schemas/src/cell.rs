@@ -28,11 +28,24 @@ pub enum CellKind {
     Sdks = 5,
     /// Newest version of a definition; in partition 0 only, no window.
     Definition = 6,
+    /// A stand-in experiment's UTC day, where folds are proved before real experiments are.
+    #[cfg(feature = "testing")]
+    StandIn = 200,
 }
+
+/// The kind of definition that makes a stand-in experiment.
+#[cfg(feature = "testing")]
+pub const STAND_IN: u32 = CellKind::StandIn as u32;
 
 impl CellKind {
     /// Every kind there is.
+    #[cfg(not(feature = "testing"))]
     pub const ALL: [Self; 6] = [Self::Usage, Self::LastSeen, Self::Events, Self::Books, Self::Sdks, Self::Definition];
+
+    /// Every kind there is, the stand-in's too.
+    #[cfg(feature = "testing")]
+    pub const ALL: [Self; 7] =
+        [Self::Usage, Self::LastSeen, Self::Events, Self::Books, Self::Sdks, Self::Definition, Self::StandIn];
 
     /// The kind with this number.
     #[must_use]

@@ -105,6 +105,12 @@ impl Held {
                 let version = dice.below(50) as u64;
                 Change::Definition(DefinitionChange { version, body: &self.values[version as usize % 3] })
             }
+            CellKind::StandIn => {
+                let mut number = || dice.pick(&[0, 1, -1, 1 << 100, i128::MIN]);
+                let (late, multiple) = (number(), number());
+                let row = StandInNumbers { n: number(), sum: number(), square: number() };
+                Change::StandIn(StandInChange { late, multiple, rows: [(dice.below(3) as u32, row)].into() })
+            }
         }
     }
 
@@ -245,6 +251,10 @@ fn largest_of(kind: CellKind, limits: &FoldLimits) -> Cell {
                     dropped_events: u64::MAX,
                 }),
                 CellKind::Definition => Change::Definition(DefinitionChange { version: u64::MAX, body: &body }),
+                CellKind::StandIn => {
+                    let row = StandInNumbers { n: 1, sum: 1, square: 1 };
+                    Change::StandIn(StandInChange { late: 1, multiple: 1, rows: [(n * 256 + turn, row)].into() })
+                }
             };
             cell.apply(&change, limits);
         }
@@ -436,7 +446,7 @@ fn sums_are_exact_and_counters_stop_where_they_say() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_decoding_panic(bytes: Vec<u8>, kind in 0_usize..6) {
+    fn no_bytes_make_decoding_panic(bytes: Vec<u8>, kind in 0..CellKind::ALL.len()) {
         if let Ok(mut cell) = Cell::decode(CellKind::ALL[kind], &bytes) {
             let other = cell.clone();
             cell.merge(&other);
@@ -445,7 +455,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_cell_is_read_without_a_panic(seed: u64, kind in 0_usize..6, place: prop::sample::Index, flip in 1_u8..) {
+    fn a_damaged_cell_is_read_without_a_panic(seed: u64, kind in 0..CellKind::ALL.len(), place: prop::sample::Index, flip in 1_u8..) {
         let (kind, held) = (CellKind::ALL[kind], Held::new());
         let mut bytes = held.cell(kind, &mut Dice::new(seed), &small()).encode();
         if !bytes.is_empty() {

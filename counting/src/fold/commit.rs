@@ -9,6 +9,7 @@ use schemas::id::Environment;
 use schemas::record::RecordId;
 
 use super::prepare::Record;
+use crate::breakage::Breakage;
 use crate::cells::Change;
 use crate::held::Cells;
 use crate::state::{DefinitionKey, NameKind, State};
@@ -55,6 +56,8 @@ pub struct Commit<'r> {
     pub(crate) changes: Vec<(u32, Change<'r>)>,
     pub(crate) names: Vec<(NameKind, &'r Bytes)>,
     pub(crate) definition: Option<(DefinitionKey, u64, &'r Bytes)>,
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) subjects: Vec<(Bytes, crate::stand_in::Subject)>,
     pub(crate) dead_letter: Option<DeadLetter>,
 }
 
@@ -80,18 +83,22 @@ impl Commit<'_> {
     /// Applies the commit to the cells and the state. The cells must be those that the step was taken with.
     pub fn apply(self, state: &mut State, cells: &mut Cells, limits: &FoldLimits) -> Option<DeadLetter> {
         cells.commit(self.offset, &self.changes, limits, false);
-        self.apply_to_state(state)
+        self.apply_to_state(state, &Breakage::default())
     }
 
     /// The part of [`Self::apply`] that is the state's.
-    pub(crate) fn apply_to_state(self, state: &mut State) -> Option<DeadLetter> {
+    pub(crate) fn apply_to_state(self, state: &mut State, breakage: &Breakage) -> Option<DeadLetter> {
         if let Some(environment) = self.environment {
             for (kind, name) in &self.names {
                 state.see(environment, *kind, name);
             }
         }
         if let Some((key, version, body)) = self.definition {
-            state.define(key, version, body);
+            state.define(key, version, body, breakage);
+        }
+        #[cfg(any(test, feature = "testing"))]
+        for (row, subject) in self.subjects {
+            state.put_subject(row, subject);
         }
         state.pass(self.offset, self.id, self.log_time_ms);
         self.dead_letter

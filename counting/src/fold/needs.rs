@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
 use schemas::cell::{CellKey, CellKind};
 use schemas::id::Environment;
-use schemas::record::PayloadView;
+use schemas::record::{Header, PayloadView};
 
 use super::payload::definition_name;
 use super::prepare::{Content, Record, guarded};
@@ -63,6 +63,14 @@ impl<'r> Asker<'r> {
         }
     }
 
+    /// Asks for a cell whose name is no record's.
+    fn ask_made(&mut self, cell: CellRef<'_>) {
+        let key = cell.to_key(self.rules.generation.number, self.rules.partition);
+        if self.cells.find(&cell).is_none() && !self.keys.contains(&key) {
+            self.keys.push(key);
+        }
+    }
+
     /// Forgets what a record asked for, so that a later one may ask for it. Names stay unseen: at worst a cell too many
     /// is named.
     fn take_back(&mut self, keys: usize) {
@@ -74,8 +82,24 @@ impl<'r> Asker<'r> {
 
     fn books(&mut self, record: &'r Record) {
         let Some(header) = record.header.as_ref().filter(|header| header.home) else { return };
-        if let Some(cell) = day_cell(CellKind::Books, &header.environment, header.received_ms) {
+        self.ask_day(CellKind::Books, header);
+    }
+
+    fn ask_day(&mut self, kind: CellKind, header: &'r Header) {
+        if let Some(cell) = day_cell(kind, &header.environment, header.received_ms) {
             self.ask(cell);
+        }
+    }
+
+    /// The day of each row; where a row changes other days too, `step` says so.
+    #[cfg(any(test, feature = "testing"))]
+    fn stand_ins(&mut self, environment: &'r Environment, view: &'r PayloadView) {
+        let Some(experiments) = self.rules.experiments(self.state, environment) else { return };
+        for concern in super::stand_in::concerns(view, &experiments) {
+            if let Some(window) = crate::stand_in::day_of(concern.time_ms) {
+                let name = NameRef::Key(concern.experiment);
+                self.ask_made(CellRef { kind: CellKind::StandIn, environment, name, window });
+            }
         }
     }
 
@@ -83,23 +107,21 @@ impl<'r> Asker<'r> {
         let Some(header) = &record.header else { return };
         let environment = &header.environment;
         match &record.content {
-            Content::Payload(view) if header.home => {
-                if let Some(cell) = day_cell(CellKind::Sdks, environment, header.received_ms) {
-                    self.ask(cell);
+            Content::Payload(view) => {
+                if header.home {
+                    self.ask_day(CellKind::Sdks, header);
+                    self.payload(environment, view);
                 }
-                self.payload(environment, view);
+                #[cfg(any(test, feature = "testing"))]
+                self.stand_ins(environment, view);
                 for place in [PanicIn::Needs, PanicIn::Rows] {
-                    self.rules.breakage.panic_in(place, record.logged.offset);
+                    self.rules.breakage.panic_in(place, &record.logged);
                 }
             }
             Content::Definition(definition) if self.rules.partition == 0 => {
                 if let Some(name) = definition_name(definition) {
                     let name = NameRef::Key(&name);
-                    let cell = CellRef { kind: CellKind::Definition, environment, name, window: 0 };
-                    let key = cell.to_key(self.rules.generation.number, self.rules.partition);
-                    if self.cells.find(&cell).is_none() && !self.keys.contains(&key) {
-                        self.keys.push(key);
-                    }
+                    self.ask_made(CellRef { kind: CellKind::Definition, environment, name, window: 0 });
                 }
             }
             _ => {}

@@ -35,16 +35,18 @@ pub(super) struct Draft<'r> {
     pub(super) changes: Vec<(u32, Change<'r>)>,
     pub(super) names: Vec<(NameKind, &'r Bytes)>,
     pub(super) definition: Option<(DefinitionKey, u64, &'r Bytes)>,
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) subjects: Vec<(Bytes, crate::stand_in::Subject)>,
     pub(super) books: BooksChange,
 }
 
 /// Gathers the changes of one record.
 pub(super) struct Gatherer<'r, 's> {
-    rules: &'s Rules,
-    state: &'s State,
+    pub(super) rules: &'s Rules,
+    pub(super) state: &'s State,
     cells: &'s Cells,
-    environment: &'r Environment,
-    draft: Draft<'r>,
+    pub(super) environment: &'r Environment,
+    pub(super) draft: Draft<'r>,
     new_flags: HashSet<&'r [u8]>,
     new_events: HashSet<&'r [u8]>,
     missing: Vec<CellKey>,
@@ -292,7 +294,7 @@ impl<'r, 's> Gatherer<'r, 's> {
     }
 
     /// Where a cell is held; one that is not is noted as missing, and then nothing of this is handed out.
-    fn slot(&mut self, cell: CellRef<'r>) -> u32 {
+    pub(super) fn slot(&mut self, cell: CellRef<'_>) -> u32 {
         self.cells.find(&cell).unwrap_or_else(|| {
             let key = cell.to_key(self.rules.generation.number, self.rules.partition);
             if !self.missing.contains(&key) {

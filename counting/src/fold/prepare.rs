@@ -62,7 +62,7 @@ impl Rules {
     fn decode_one(&self, logged: Logged) -> Record {
         let unreadable = |said| Content::Unreadable(format!("reading it panicked: {said}"));
         let read = guarded(|| {
-            self.breakage.panic_in(PanicIn::Reading, logged.offset);
+            self.breakage.panic_in(PanicIn::Reading, &logged);
             read(&logged)
         });
         let (header, mut content) = read.unwrap_or_else(|said| {
@@ -79,7 +79,7 @@ impl Rules {
     }
 
     fn id(&self, logged: &Logged, header: &Header) -> Option<RecordId> {
-        self.breakage.panic_in(PanicIn::Id, logged.offset);
+        self.breakage.panic_in(PanicIn::Id, logged);
         if self.breakage.is(Break::DedupeWithoutPart) {
             return Header { part: 0, ..header.clone() }.record_id();
         }

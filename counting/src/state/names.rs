@@ -57,6 +57,20 @@ impl Names {
     }
 }
 
+#[cfg(any(test, feature = "testing"))]
+impl Names {
+    /// The rows of all names, in no order.
+    pub(super) fn rows(&self) -> Vec<(Bytes, Bytes)> {
+        let mut all = Vec::new();
+        for (environment, seen) in &self.environments {
+            for kind in [NameKind::Flag, NameKind::Event] {
+                all.extend(seen.of(kind).iter().map(|name| super::rows::name(environment, kind, name)));
+            }
+        }
+        all
+    }
+}
+
 /// An environment whose keys hold no record's bytes.
 pub(crate) fn copy_environment(environment: &Environment) -> Environment {
     Environment { project: Bytes::copy_from_slice(&environment.project), key: Bytes::copy_from_slice(&environment.key) }

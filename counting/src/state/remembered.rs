@@ -89,6 +89,20 @@ impl Remembered {
         RememberedChanges { put, remove: std::mem::take(&mut self.trimmed) }
     }
 
+    /// Forgets the older half of the window, for the broken rule that gives memory back; nothing is said of it to whoever
+    /// saves.
+    pub(crate) fn forget_older_half(&mut self) {
+        let half = self.ring.len() / 2;
+        self.newest.retain(|place| place.wrapping_sub(low(self.base)) as usize >= half);
+        self.ring.iter_mut().take(half).for_each(|id| *id = NONE);
+    }
+
+    /// The ids in the window with their offsets.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn ids(&self) -> impl Iterator<Item = (u64, RecordId)> {
+        self.ring.iter().zip(self.base..=u64::MAX).filter(|(id, _)| **id != NONE).map(|(id, offset)| (offset, *id))
+    }
+
     /// What was loaded is saved already.
     pub(crate) fn all_saved(&mut self) {
         self.saved = self.next();

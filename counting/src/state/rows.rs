@@ -18,6 +18,8 @@ const TAG_ID: u8 = 1;
 const TAG_FLAG: u8 = 2;
 const TAG_EVENT: u8 = 3;
 const TAG_DEFINITION: u8 = 4;
+#[cfg(any(test, feature = "testing"))]
+pub(super) const TAG_SUBJECT: u8 = 200;
 
 /// A row, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,9 @@ pub(crate) enum Row {
     Name(Environment, NameKind, Bytes),
     /// The newest version of a definition.
     Definition(DefinitionKey, u64, Bytes),
+    /// A subject of a stand-in experiment; it is known by the key as it is.
+    #[cfg(any(test, feature = "testing"))]
+    Subject(crate::stand_in::Subject),
 }
 
 /// What tells a definition from others.
@@ -89,6 +94,8 @@ pub(crate) fn read(key: &[u8], value: &[u8]) -> Result<Row, StateError> {
         TAG_FLAG => read_name(rest, NameKind::Flag).ok_or_else(unreadable),
         TAG_EVENT => read_name(rest, NameKind::Event).ok_or_else(unreadable),
         TAG_DEFINITION => read_definition(rest, value).ok_or_else(unreadable),
+        #[cfg(any(test, feature = "testing"))]
+        TAG_SUBJECT => crate::stand_in::Subject::decode(value).map(Row::Subject).ok_or_else(unreadable),
         _ => Err(unreadable()),
     }
 }

@@ -10,6 +10,7 @@ use schemas::stored::SavedState;
 
 use super::rows::DefinitionKey;
 use super::*;
+use crate::stand_in::Subject;
 
 fn id(number: u8) -> RecordId {
     let mut bytes = [0; 16];
@@ -29,12 +30,22 @@ fn told(state: &State) -> String {
         |kind| state.seen(&environment).map(|seen| (0..9_u8).filter(|n| seen.of(kind).contains(&[*n][..])).count());
     let (flags, events) = (names(NameKind::Flag), names(NameKind::Event));
     let definitions: Vec<_> = (0..5).map(|key| state.definition(&definition_key(key)).cloned()).collect();
+    let subjects: Vec<_> = (0..9).map(|key| state.subject(&subject(key)).cloned()).collect();
+    let experiments = state.experiments(&definition_key(0).environment);
     let head = (state.position(), state.log_time_ms(), state.definition_version());
-    format!("{head:?} {ids:?} {flags:?} {events:?} {definitions:?}")
+    format!("{head:?} {ids:?} {flags:?} {events:?} {definitions:?} {subjects:?} {experiments:?}")
 }
 
 fn definition_key(key: u8) -> DefinitionKey {
-    DefinitionKey { environment: Environment::new("p", "e").unwrap(), kind: 1, key: Bytes::copy_from_slice(&[key]) }
+    DefinitionKey {
+        environment: Environment::new("p", "e").unwrap(),
+        kind: 200 - key % 2,
+        key: Bytes::copy_from_slice(&[key]),
+    }
+}
+
+fn subject(key: u8) -> Bytes {
+    subject_row(&Environment::new("p", "e").unwrap(), b"x", b"user", &[key])
 }
 
 proptest! {
@@ -61,7 +72,7 @@ proptest! {
     #[test]
     fn what_was_saved_is_the_state_as_it_was(
         records in 1_u64..12,
-        steps in prop::collection::vec((0_u8..6, 0_u8..9), 1..80),
+        steps in prop::collection::vec((0_u8..7, 0_u8..9), 1..80),
     ) {
         let mut state = State::empty(records);
         let mut rows: BTreeMap<Bytes, Bytes> = BTreeMap::new();
@@ -70,16 +81,30 @@ proptest! {
             match what {
                 0 => state.see(&environment, NameKind::Flag, &[number]),
                 1 => state.see(&environment, NameKind::Event, &[number]),
-                2 => state.define(definition_key(number % 5), state.position() + 1, &[number]),
+                2 => {
+                    let body = if number > 5 { "over".to_owned() } else { format!("f user e {number} 0 9") };
+                    state.define(definition_key(number % 5), state.position() + 1, body.as_bytes(), &Breakage::default());
+                }
+                4 => {
+                    let mut kept = Subject::default();
+                    kept.expires_ms = i64::from(number);
+                    kept.expose(number.into(), 5);
+                    kept.convert(7, -1);
+                    kept.convert(8, i128::MAX);
+                    kept.compact(7);
+                    state.put_subject(subject(number), kept);
+                }
                 3 => {
                     let changes = state.changes();
                     changes.remove.iter().for_each(|key| { rows.remove(key); });
                     rows.extend(changes.put);
                     let saved: Vec<_> = rows.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
                     let held = saved.len() as u64;
-                    prop_assert!(held <= records + 1 + 2 * 9 + 5, "{} rows: what left the window stays", held);
+                    prop_assert!(held <= records + 1 + 2 * 9 + 5 + 9, "{} rows: what left the window stays", held);
                     let mut loaded = State::load(&SavedState { position: changes.position, rows: saved }, records).unwrap();
                     prop_assert_eq!(told(&loaded), told(&state));
+                    let in_memory = State::load(&state.in_memory(), records).unwrap();
+                    prop_assert_eq!(told(&in_memory), told(&state), "what is in memory is all of it");
                     prop_assert_eq!(loaded.changes().put.len(), 1, "only the head is put again");
                     state = State::load(&SavedState { position: changes.position, rows: rows.clone().into_iter().collect() }, records).unwrap();
                 }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use schemas::cell::CellKey;
 
 use super::dice::Dice;
 use super::naive::{Counts, Facts, Naive, told};
-use super::payloads::{make_log, small_generation};
+use super::payloads::{START, make_log, small_generation};
 use super::world::World;
 use super::{quiet_wanted_panics, seeds};
 use crate::Break;
@@ -31,6 +32,9 @@ fn run(seed: u64, broken: Option<Break>) -> Result<(), String> {
     settings.dirty_cells_max = 2 + dice.below(30);
     settings.waiting_records_max = 1 + dice.below(12);
     settings.last_write_wins = dice.percent(20);
+    // The worker catches up a month later.
+    settings.wall_ms.store(START + 30 * 86_400_000, Ordering::Relaxed);
+    settings.process_seed = seed;
     if let Some(rule) = broken {
         settings = settings.breaking(rule);
     }
@@ -112,7 +116,8 @@ fn every_crash_leaves_exact_cells() {
 fn every_broken_rule_is_noticed() {
     quiet_wanted_panics();
     let seeds = seeds(SEEDS);
-    for &rule in Break::ALL {
+    let shown_here = |rule: &&Break| !Break::SIMULATED.contains(*rule);
+    for &rule in Break::ALL.iter().filter(shown_here) {
         let noticed = (0..seeds).find(|seed| run(*seed, Some(rule)).is_err());
         println!("{rule:?} is noticed at seed {noticed:?}");
         assert!(noticed.is_some(), "{rule:?} breaks nothing in {seeds} seeds");

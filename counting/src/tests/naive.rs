@@ -3,6 +3,8 @@
 //! A cell is a list of facts (a text and a number), and beside it the names that have a place in its budget of texts. It
 //! shares no code with the fold but the reading of records.
 
+mod stand_in;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -30,6 +32,7 @@ pub(crate) struct Naive {
     texts: BTreeMap<CellKey, BTreeSet<Vec<u8>>>,
     ids: Vec<(u64, RecordId)>,
     names: BTreeMap<(Environment, bool), Vec<Vec<u8>>>,
+    stand_ins: stand_in::StandIns,
     pub(crate) log_time_ms: i64,
     /// Offsets of records that cannot be folded.
     pub(crate) poisoned: BTreeSet<u64>,
@@ -44,6 +47,7 @@ impl Naive {
             texts: BTreeMap::new(),
             ids: Vec::new(),
             names: BTreeMap::new(),
+            stand_ins: stand_in::StandIns::default(),
             log_time_ms: 0,
             poisoned: BTreeSet::new(),
         }
@@ -89,6 +93,7 @@ impl Naive {
             (Ok(RecordKind::Payload), Ok(view)) => {
                 self.books(&header, "counted", header.accepted - view.late(), &rejected);
                 self.payload(&header, &view);
+                self.stand_ins(&header, &view);
             }
             (Ok(RecordKind::Numbers), _) => self.books(&header, "counted", header.accepted, &rejected),
             (Ok(RecordKind::Definition), _) => self.definition(logged, &header),
@@ -211,13 +216,30 @@ impl Naive {
         }
     }
 
+    fn stand_ins(&mut self, header: &Header, view: &PayloadView) {
+        let lateness = i64::try_from(self.generation.clock.lateness_ms).unwrap();
+        let changed = self.stand_ins.payload(&header.environment, view, self.log_time_ms, lateness);
+        for ((experiment, day), mut numbers) in changed {
+            numbers.retain(|_, number| *number != 0);
+            if numbers.is_empty() {
+                continue;
+            }
+            let facts = self.facts(CellKind::StandIn, &header.environment, CellName::Key(experiment.into()), day);
+            for (what, number) in numbers {
+                *facts.entry(what).or_default() += number;
+            }
+            facts.retain(|_, number| *number != 0);
+        }
+    }
+
     fn definition(&mut self, logged: &Logged, header: &Header) {
         let definition = record::decode_definition(&logged.body).unwrap();
         if definition.version != 0 {
             self.poisoned.insert(logged.offset);
             return;
         }
-        let name = [&[1], definition.key.as_ref()].concat().into();
+        self.stand_ins.define(&header.environment, &definition, logged.offset + 1);
+        let name = [&[definition.kind as u8], definition.key.as_ref()].concat().into();
         let facts = self.facts(CellKind::Definition, &header.environment, CellName::Key(name), 0);
         facts.clear();
         let body = String::from_utf8(definition.body.to_vec()).unwrap();
@@ -326,6 +348,20 @@ pub(crate) fn told(cell: &Cell) -> Facts {
         }
         Cell::Definition(definition) => {
             facts.insert(text(definition.body()), i128::from(definition.version()));
+        }
+        Cell::StandIn(stand_in) => {
+            let mut tell = |what: String, number| {
+                if number != 0 {
+                    facts.insert(what, number);
+                }
+            };
+            tell("late".into(), stand_in.late());
+            tell("multiple".into(), stand_in.multiple());
+            for (variation, n, sum, square) in stand_in.rows() {
+                tell(format!("n of {variation}"), n);
+                tell(format!("sum of {variation}"), sum);
+                tell(format!("square of {variation}"), square);
+            }
         }
     }
     facts

@@ -21,13 +21,19 @@ use schemas::wire::record as wire;
 use super::dice::Dice;
 
 const DAY: i64 = 86_400_000;
+const KINDS: [ElementKind; 6] = {
+    use ElementKind::{Custom, Feature, Identify, Summary};
+    [Summary, Feature, Feature, Custom, Custom, Identify]
+};
 /// Near midnight, so that records fall on two days and several hours.
-const START: i64 = 19_000 * DAY - 2 * 3_600_000;
+pub(crate) const START: i64 = 19_000 * DAY - 2 * 3_600_000;
 
 /// A generation of one partition with limits that a handful of records meets.
 pub(crate) fn small_generation() -> Generation {
     let mut generation = Generation::new(1, "t", 1, crate::FOLD_VERSION);
     generation.dedupe_records = 8;
+    // Experiments look back three hours, of a log that goes on for four or more.
+    generation.clock.lateness_ms = 3 * 3_600_000;
     generation.fold.flags_max = 3;
     generation.fold.usage_pairs_max = 2;
     generation.fold.usage_rows_max = 3;
@@ -49,7 +55,9 @@ pub(crate) fn make_log(dice: &mut Dice, generation: &Generation, records: usize)
     let mut panics_at = Vec::new();
     while appends.len() < records {
         let now = START + dice.below(4 * 3_600_000) as i64;
-        match dice.below(20) {
+        match dice.below(22) {
+            _ if (3..6).contains(&appends.len()) && dice.percent(70) => appends.push(stand_in(dice, START)),
+            20 | 21 => appends.push(stand_in(dice, now)),
             0 => appends.push(numbers(dice, now)),
             1 => appends.push(definition(dice, now)),
             2 => appends.push(unreadable(dice, now)),
@@ -145,18 +153,20 @@ fn payload(dice: &mut Dice, number: usize) -> Payload<'static> {
     let id = format!("payload-{number}").into_bytes();
     let id = if dice.percent(90) { Some(PayloadId::Sent(id)) } else { None };
     let mut payload = Payload { id, origin: origin(dice), ..Payload::default() };
-    payload.context_keys.push(ContextKey { kind: "user".into(), key: "alice".into() });
+    for (kind, key) in [("user", "alice"), ("user", "bob"), ("org", "acme")] {
+        payload.context_keys.push(ContextKey { kind: kind.into(), key: key.into() });
+    }
     for element in 0..dice.below(6) as u32 {
-        let kind = dice.pick(&[ElementKind::Summary, ElementKind::Feature, ElementKind::Custom, ElementKind::Identify]);
+        let kind = dice.pick(&KINDS);
         let time = START + dice.below(6 * 3_600_000) as i64;
         payload.elements.push(Element { kind, time_ms: dice.percent(90).then_some(time) });
         match kind {
             ElementKind::Summary => (0..1 + dice.below(4)).for_each(|_| count(dice, &mut payload, element)),
             ElementKind::Feature => {
                 count(dice, &mut payload, element);
-                evaluation(dice, &mut payload, element);
+                (0..1 + dice.below(3)).for_each(|_| evaluation(dice, &mut payload, element));
             }
-            ElementKind::Custom => conversion(dice, &mut payload, element),
+            ElementKind::Custom => (0..1 + dice.below(2)).for_each(|_| conversion(dice, &mut payload, element)),
             _ => {}
         }
     }
@@ -215,12 +225,12 @@ fn count(dice: &mut Dice, payload: &mut Payload<'static>, element: u32) {
 fn evaluation(dice: &mut Dice, payload: &mut Payload<'static>, element: u32) {
     payload.evaluations.push(Evaluation {
         element,
-        flag: flag(dice),
-        variation: variation(dice),
+        flag: if dice.percent(60) { "a".into() } else { flag(dice) },
+        variation: if dice.percent(60) { Variation::Index(dice.below(2) as u32) } else { variation(dice) },
         version: None,
         reason: dice.pick(&[Reason::Off, Reason::Fallthrough]),
-        in_experiment: dice.percent(30),
-        contexts: 0..1,
+        in_experiment: dice.percent(80),
+        contexts: contexts(dice),
     });
 }
 
@@ -228,11 +238,16 @@ fn conversion(dice: &mut Dice, payload: &mut Payload<'static>, element: u32) {
     payload.conversions.push(Conversion {
         element,
         kind: dice.pick(&[ConversionKind::Custom, ConversionKind::Custom, ConversionKind::Click]),
-        key: dice.pick(&["buy", "sell", "rent", "lend"]).into(),
+        key: dice.pick(&["buy", "buy", "buy", "sell", "rent", "lend"]).into(),
         value: dice.percent(70).then(|| Micros(dice.below(1000) as i64 - 500)),
         sampling: 1 + dice.below(2) as u64,
-        contexts: 0..1,
+        contexts: contexts(dice),
     });
+}
+
+/// Alice, Bob, the organisation, two of them, or nobody.
+fn contexts(dice: &mut Dice) -> std::ops::Range<u32> {
+    dice.pick(&[0..1, 0..1, 0..3, 0..3, 1..2, 1..3, 0..0])
 }
 
 fn numbers(dice: &mut Dice, now: i64) -> Append {
@@ -249,6 +264,29 @@ fn definition(dice: &mut Dice, now: i64) -> Append {
         key: Bytes::from_static(dice.pick(&[b"a" as &'static [u8], b"b"])),
         version: if dice.percent(10) { 7 } else { 0 },
         body: format!("{{\"n\": {}}}", dice.below(100)).into(),
+    };
+    record::definition_record(&definition, 0, now)
+}
+
+/// An experiment, its newer version, or one that ends it.
+fn stand_in(dice: &mut Dice, now: i64) -> Append {
+    let hour = 3_600_000;
+    let (flag, kind, event) = (
+        dice.pick(&["a", "a", "a", "b"]),
+        dice.pick(&["user", "user", "org"]),
+        dice.pick(&["buy", "buy", "buy", "sell"]),
+    );
+    let factor = dice.pick(&[1, 2, -3]);
+    let start = START + dice.pick(&[-hour, 0]);
+    let end = START + dice.pick(&[hour, 2 * hour, 30 * hour, 30 * hour, 30 * hour]);
+    let body = format!("{flag} {kind} {event} {factor} {start} {end}");
+    let definition = wire::Definition {
+        project: Bytes::from_static(b"p"),
+        environment: Bytes::from_static(dice.pick(&[b"dev" as &'static [u8], b"dev", b"prod"])),
+        kind: schemas::cell::STAND_IN,
+        key: Bytes::from_static(dice.pick(&[b"x" as &'static [u8], b"x", b"y"])),
+        version: if dice.percent(5) { 7 } else { 0 },
+        body: if dice.percent(90) { body.into() } else { Bytes::from_static(b"over") },
     };
     record::definition_record(&definition, 0, now)
 }

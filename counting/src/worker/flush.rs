@@ -57,7 +57,7 @@ impl Worker {
         let flush = Flush {
             generation: self.settings.generation.number,
             partition: self.settings.partition,
-            cells: self.cells.begin_flush(),
+            cells: self.cells.begin_flush_with(position, &self.rules.breakage),
             checkpoint,
             state: self.state.changes_with(&self.rules.breakage),
         };
@@ -183,6 +183,9 @@ impl Worker {
         if let Some(under_way) = self.flush.take() {
             self.durable = self.durable.max(under_way.flush.checkpoint.position);
             self.saved = under_way.flush.state.position;
+            if self.rules.breakage.is(Break::DedupeEvicted) {
+                self.state.forget_older_half();
+            }
         }
         self.snapshot(actions);
     }
@@ -192,7 +195,9 @@ impl Worker {
         if self.snapshot_due && self.flush.is_none() {
             self.snapshot_due = false;
             if self.saved > 0 {
-                actions.push(Action::Snapshot { position: self.saved });
+                let ahead = self.rules.breakage.is(Break::SnapshotNamedAhead);
+                let position = if ahead { self.state.position() } else { self.saved };
+                actions.push(Action::Snapshot { position });
             }
         }
     }

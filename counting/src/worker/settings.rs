@@ -2,7 +2,12 @@
 //!
 //! Always true here: none of it but the generation can change a number.
 
+#[cfg(any(test, feature = "testing"))]
+use std::sync::{Arc, Mutex, atomic::AtomicI64};
+
 use schemas::generation::Generation;
+#[cfg(any(test, feature = "testing"))]
+use schemas::{log::Logged, wire::record::Definition};
 
 use crate::breakage::Breakage;
 use crate::cells::{LimitsError, check_limits};
@@ -38,6 +43,15 @@ pub struct Settings {
     pub dirty_cells_max: usize,
     /// Records waiting to be folded above which no further batch is wanted.
     pub waiting_records_max: usize,
+    /// The clock on the wall, Unix milliseconds: for the broken rule that looks at it.
+    #[cfg(any(test, feature = "testing"))]
+    pub wall_ms: Arc<AtomicI64>,
+    /// Definitions as the configuration has them now: for the broken rule that looks there.
+    #[cfg(any(test, feature = "testing"))]
+    pub configured: Arc<Mutex<Vec<Definition>>>,
+    /// What this process hashes with: for the broken rule that goes by the order of a hash.
+    #[cfg(any(test, feature = "testing"))]
+    pub process_seed: u64,
     pub(crate) breakage: Breakage,
 }
 
@@ -66,6 +80,12 @@ impl Settings {
             clean_cells_bytes_max: 64 << 20,
             dirty_cells_max: 5_000,
             waiting_records_max: 10_000,
+            #[cfg(any(test, feature = "testing"))]
+            wall_ms: Arc::default(),
+            #[cfg(any(test, feature = "testing"))]
+            configured: Arc::default(),
+            #[cfg(any(test, feature = "testing"))]
+            process_seed: 0,
             breakage: Breakage::default(),
         }
     }
@@ -93,6 +113,14 @@ impl Settings {
         self
     }
 
+    /// The same, with the fold panicking where it walks the rows of the records for which `panics` says so.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn panicking_on(mut self, panics: fn(&Logged) -> bool) -> Self {
+        self.breakage.panics_on = Some(panics);
+        self
+    }
+
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         check_limits(&self.generation.fold)?;
         if self.generation.dedupe_records > RECORDS_MAX {
@@ -102,6 +130,15 @@ impl Settings {
     }
 
     pub(super) fn rules(&self) -> Rules {
-        Rules { generation: self.generation.clone(), partition: self.partition, breakage: self.breakage.clone() }
+        #[cfg(any(test, feature = "testing"))]
+        let breakage = Breakage {
+            wall_ms: Arc::clone(&self.wall_ms),
+            configured: Arc::clone(&self.configured),
+            process_seed: self.process_seed,
+            ..self.breakage.clone()
+        };
+        #[cfg(not(any(test, feature = "testing")))]
+        let breakage = self.breakage.clone();
+        Rules { generation: self.generation.clone(), partition: self.partition, breakage }
     }
 }

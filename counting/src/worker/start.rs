@@ -6,7 +6,7 @@
 use schemas::stored::Checkpoint;
 
 use super::{Action, Assigned, Phase, Stop, Worker};
-use crate::breakage::Break;
+use crate::breakage::{Break, Breakage};
 use crate::state::State;
 
 impl Worker {
@@ -14,10 +14,10 @@ impl Worker {
         let dedupe_records = self.settings.generation.dedupe_records;
         let state = match &assigned.state {
             Some(saved) => State::load(saved, dedupe_records)?,
-            None => State::empty(dedupe_records),
+            None => self.empty_state(assigned),
         };
         let mut position = state.position();
-        check(position, assigned)?;
+        check(position, assigned, &self.rules.breakage)?;
         if self.rules.breakage.is(Break::BeginAtCheckpoint) {
             position = assigned.checkpoint.map_or(position, |checkpoint| checkpoint.position);
         }
@@ -30,17 +30,32 @@ impl Worker {
         actions.push(Action::Begin { position });
         Ok(())
     }
+
+    /// The empty state, at offset 0.
+    fn empty_state(&self, assigned: &Assigned) -> State {
+        let dedupe_records = self.settings.generation.dedupe_records;
+        let mut state = State::empty(dedupe_records);
+        match assigned.checkpoint {
+            None if self.rules.breakage.is(Break::StartAtLatest) => state.reach(assigned.log.to),
+            Some(checkpoint) if self.rules.breakage.is(Break::BeginWithoutState) => {
+                state.reach(checkpoint.position.saturating_sub(dedupe_records));
+            }
+            _ => {}
+        }
+        state
+    }
 }
 
-fn check(position: u64, assigned: &Assigned) -> Result<(), Stop> {
+fn check(position: u64, assigned: &Assigned, breakage: &Breakage) -> Result<(), Stop> {
     let none = Checkpoint { position: 0, definition_version: 0, fingerprint: 0, log_time_ms: 0 };
     let checkpoint = assigned.checkpoint.unwrap_or(none);
     let log = assigned.log;
-    if position > checkpoint.position {
+    if position > checkpoint.position && !breakage.is(Break::StartAtLatest) {
         return Err(Stop::StateAhead { state: position, checkpoint: checkpoint.position });
     }
+    let any_log = breakage.is(Break::NoFingerprint);
     for (what, position) in [("the checkpoint", checkpoint.position), ("the saved state", position)] {
-        if position > log.to {
+        if position > log.to && !any_log {
             return Err(Stop::BeyondEnd { what, position, end: log.to });
         }
     }
@@ -48,7 +63,7 @@ fn check(position: u64, assigned: &Assigned) -> Result<(), Stop> {
         && before.offset.saturating_add(1) == checkpoint.position
     {
         let (expected, found) = (checkpoint.fingerprint, before.fingerprint());
-        if expected != found {
+        if expected != found && !any_log {
             return Err(Stop::OtherLog { position: checkpoint.position, expected, found });
         }
     }

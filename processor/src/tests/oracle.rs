@@ -254,7 +254,7 @@ fn tell(facts: &mut Facts, key: &CellKey, cell: &Cell) {
                 }
             }
         }
-        Cell::Definition(_) => {}
+        Cell::Definition(_) | Cell::StandIn(_) => {}
     }
 }
 
