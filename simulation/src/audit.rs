@@ -8,7 +8,7 @@
 mod sums;
 
 use bytes::Bytes;
-use schemas::cell::CellKey;
+use schemas::cell::{CellKey, STAND_IN};
 use schemas::event::{
     ContextKey, Conversion, ConversionKind, Count, Element, ElementKind, Evaluation, Payload, PayloadId, Reason,
     Variation,
@@ -90,7 +90,7 @@ impl Audit {
     /// Nothing was sent yet.
     #[must_use]
     pub fn new(lateness_ms: i64, chance: &mut Chance) -> Self {
-        let at_limit_percent = chance.pick(&[0, 10, 30]);
+        let at_limit_percent = chance.pick(&[5, 20, 40]);
         let (payloads, subjects) = (Vec::new(), Vec::new());
         Self { lateness_ms, open: false, at_limit_percent, payloads, subjects, counts: 0, values: 0 }
     }
@@ -102,7 +102,7 @@ impl Audit {
         Definition {
             project: Bytes::from_static(b"p"),
             environment: Bytes::from_static(KEY.as_bytes()),
-            kind: crate::traffic::STAND_IN,
+            kind: STAND_IN,
             key: Bytes::from_static(KEY.as_bytes()),
             version: 0,
             body: format!("{KEY} user {KEY} 1 {start_ms} {end_ms}").into(),

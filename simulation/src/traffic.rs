@@ -36,9 +36,6 @@ const REQUESTS_MAX: usize = 4;
 /// Index of the environment that is audited.
 const AUDIT: usize = 2;
 
-/// Kind of the definitions of stand-in experiments.
-pub(crate) const STAND_IN: u32 = 200;
-
 /// What an ingest node does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IngestBreak {
@@ -104,7 +101,7 @@ impl Traffic {
 
     /// One small step: a client sends, a node receives or appends one record, a publisher goes on.
     pub fn turn(&mut self, log: &mut Log, now_ms: i64, chance: &mut Chance, trace: &mut Trace) {
-        let publishes = if self.waits_for_definition() || self.publishers.have_none() { 60 } else { 12 };
+        let publishes = if self.waits_for_definition() || self.publishers.have_none() { 60 } else { 16 };
         if chance.percent(publishes) && self.publishers.turn(log, now_ms, chance, trace) {
             return;
         }

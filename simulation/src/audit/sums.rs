@@ -35,7 +35,14 @@ impl Sums {
         match Cell::decode(key.kind, value)? {
             Cell::Usage(usage) => self.usage += usage.counts().map(|row| i128::from(row.count)).sum::<i128>(),
             Cell::Events(events) => self.events += events.metric_sum(),
-            _ => {}
+            Cell::StandIn(day) => {
+                self.multiple += day.multiple();
+                for (_, units, sum, _) in day.rows() {
+                    self.units += units;
+                    self.experiment += sum;
+                }
+            }
+            Cell::LastSeen(_) | Cell::Books(_) | Cell::Sdks(_) | Cell::Definition(_) => {}
         }
         Ok(())
     }

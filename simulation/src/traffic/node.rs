@@ -38,7 +38,7 @@ pub(super) struct Handling {
 
 impl Node {
     pub(super) fn new(generation: &Generation, broken: Option<IngestBreak>, chance: &mut Chance) -> Self {
-        let part_bytes_max = chance.pick(&[None, None, Some(150), Some(250), Some(400)]);
+        let part_bytes_max = chance.pick(&[None, Some(150), Some(250), Some(400)]);
         Self { generation: generation.clone(), part_bytes_max, broken }
     }
 

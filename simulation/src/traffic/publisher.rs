@@ -4,11 +4,11 @@
 //! may finish its work; at the end every partition has every version.
 
 use bytes::Bytes;
+use schemas::cell::STAND_IN;
 use schemas::publish::{Appended, Next, Publishing};
 use schemas::record::definition_record;
 use schemas::wire::record::Definition;
 
-use super::STAND_IN;
 use super::payloads::below_i64;
 use crate::chance::Chance;
 use crate::faults::Fault;
@@ -87,7 +87,11 @@ impl Publishers {
                 Some(other) if !is_audits(other.definition()) && chance.percent(70) => {
                     changed(other.definition(), chance, now_ms)
                 }
-                _ => definition(chance, now_ms),
+                _ => {
+                    let named = named(chance);
+                    let newest = self.in_first.iter().rev().find(|held| same(held, &named));
+                    changed(newest.unwrap_or(&named), chance, now_ms)
+                }
             };
             note!(trace, "publisher", "begins {}", told(&definition));
             self.begin(definition);
@@ -224,37 +228,46 @@ fn told(definition: &Definition) -> String {
     format!("definition {}/{} version {}", text(&definition.environment), text(&definition.key), definition.version)
 }
 
-fn definition(chance: &mut Chance, now_ms: i64) -> Definition {
-    let (kind, key) = if chance.percent(80) { (STAND_IN, ["x", "y"]) } else { (1, ["a", "b"]) };
-    let environment: &'static str = if kind == STAND_IN { chance.pick(&["dev", "dev", "prod"]) } else { "" };
-    let definition = Definition {
+/// The name of some definition, mostly of one of few experiments, so that they change under way.
+fn named(chance: &mut Chance) -> Definition {
+    let (kind, key) = if chance.percent(85) { (STAND_IN, ["x", "x", "y"]) } else { (1, ["a", "a", "b"]) };
+    let environment: &'static str = if kind == STAND_IN { chance.pick(&["dev", "dev", "dev", "prod"]) } else { "" };
+    Definition {
         project: Bytes::from_static(b"p"),
         environment: Bytes::from_static(environment.as_bytes()),
         kind,
         key: Bytes::from_static(chance.pick(&key).as_bytes()),
         version: 0,
         body: Bytes::new(),
-    };
-    changed(&definition, chance, now_ms)
+    }
 }
 
 /// Another body for the same definition.
 fn changed(definition: &Definition, chance: &mut Chance, now_ms: i64) -> Definition {
-    let body =
-        if definition.kind == STAND_IN { stand_in(chance, now_ms) } else { format!("{{\"n\": {}}}", chance.bits()) };
+    let body = if definition.kind == STAND_IN {
+        stand_in(&definition.body, chance, now_ms)
+    } else {
+        format!("{{\"n\": {}}}", chance.bits())
+    };
     Definition { version: 0, body: body.into(), ..definition.clone() }
 }
 
-/// Five words and the end; now and then nothing that can be read.
-fn stand_in(chance: &mut Chance, now_ms: i64) -> String {
+/// What the experiment is about stays, mostly; its factor and its times change. Now and then it cannot be read.
+fn stand_in(before: &[u8], chance: &mut Chance, now_ms: i64) -> String {
     if chance.percent(4) {
         return "not an experiment".to_owned();
     }
-    let flag = chance.pick(&["a", "a", "b"]);
-    let kind = chance.pick(&["user", "user", "device"]);
-    let event = chance.pick(&["buy", "buy", "sell"]);
-    let factor = 1 + chance.below(3);
+    let before = std::str::from_utf8(before).unwrap_or_default();
+    let words: Vec<&str> = before.split(' ').collect();
+    let about = match words[..] {
+        [flag, kind, event, _, _, _] if chance.percent(75) => [flag, kind, event],
+        _ => {
+            let kind = chance.pick(&["user", "user", "device"]);
+            [chance.pick(&["a", "a", "b"]), kind, chance.pick(&["buy", "buy", "sell"])]
+        }
+    };
+    let factor = 1 + chance.below(4);
     let start_ms = now_ms - if chance.percent(80) { 80 * HOUR } else { below_i64(chance, 4 * HOUR) };
     let end_ms = now_ms + if chance.percent(70) { 10 * 24 * HOUR } else { below_i64(chance, 30 * HOUR) };
-    format!("{flag} {kind} {event} {factor} {start_ms} {end_ms}")
+    format!("{} {factor} {start_ms} {end_ms}", about.join(" "))
 }

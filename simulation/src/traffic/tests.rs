@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use counting::worker::{Action, Assigned, Committed, Input, Mode, Settings, Worker};
+use schemas::cell::{CellKey, CellKind};
 use schemas::generation::Generation;
 use schemas::record::{Header, RecordKind, StoredVariation, decode_definition, decode_payload};
+use schemas::stored::StoredCell;
 
 use super::*;
 use crate::audit::Sums;
@@ -93,6 +96,63 @@ fn sums(log: &Log) -> Sums {
         }
     }
     sums
+}
+
+/// The cells of the whole log, as the product's worker folds it.
+fn cells(log: &Log) -> Vec<(CellKey, Bytes)> {
+    let mut cells: BTreeMap<CellKey, StoredCell> = BTreeMap::new();
+    for partition in 0..log.partitions() {
+        let settings = Settings::new(generation(log.partitions()), partition, Mode::Together);
+        let mut worker = Worker::new(settings.panicking_on(crate::panics)).unwrap();
+        let assigned = Assigned { checkpoint: None, state: None, log: log.range(partition), before_checkpoint: None };
+        let mut next = 0;
+        let mut inputs = vec![Input::Assigned(Box::new(assigned))];
+        loop {
+            let Some(input) = inputs.pop() else {
+                if worker.wants_batch() && next < log.range(partition).to {
+                    inputs.push(Input::Batch(log.read(partition, next, 5)));
+                    next += 5;
+                } else if !worker.is_at_rest() {
+                    inputs.push(Input::Tick);
+                } else {
+                    break;
+                }
+                continue;
+            };
+            for action in worker.handle(input) {
+                match action {
+                    Action::Load(keys) => {
+                        inputs.push(Input::Loaded(keys.iter().map(|key| cells.get(key).cloned()).collect()));
+                    }
+                    Action::Commit(flush) => {
+                        cells.extend(flush.cells.into_iter().map(|write| (write.key, write.cell)));
+                        inputs.push(Input::Committed(Committed::Durable));
+                    }
+                    Action::Begin { .. } | Action::DeadLetter(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    }
+    cells.into_iter().map(|(key, cell)| (key, cell.value)).collect()
+}
+
+#[test]
+fn the_products_fold_passes_the_audit_and_cells_missing_or_twice_do_not() {
+    let kinds = [CellKind::Usage, CellKind::Events, CellKind::StandIn];
+    let mut noticed = [0; 3];
+    for seed in 0..40 {
+        let Ran { log, traffic, .. } = run(seed, false, None);
+        let cells = cells(&log);
+        traffic.audit.check(&cells).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        for (noticed, kind) in noticed.iter_mut().zip(kinds) {
+            let (of_kind, others): (Vec<_>, Vec<_>) = cells.iter().cloned().partition(|(key, _)| key.kind == kind);
+            *noticed += u32::from(traffic.audit.check(&others).is_err());
+            *noticed += u32::from(traffic.audit.check(&[cells.clone(), of_kind].concat()).is_err());
+        }
+    }
+    // Where the audit opened late, it has nothing of some kind.
+    assert!(noticed.iter().all(|noticed| *noticed > 60), "{noticed:?} of 80 were noticed of {kinds:?}");
 }
 
 #[test]
