@@ -8,8 +8,26 @@ pub mod audit;
 pub mod chance;
 pub mod disks;
 pub mod faults;
-pub mod stores;
 pub mod log;
+pub mod mutants;
 pub mod oracle;
+pub mod process;
+pub mod run;
+pub mod small;
+pub mod stores;
 pub mod trace;
 pub mod traffic;
+pub mod world;
+
+use schemas::event::PayloadId;
+use schemas::log::Logged;
+use schemas::record::Header;
+
+/// On which records the fold of every process panics: those whose payload id ends with an exclamation mark.
+#[must_use]
+pub fn panics(logged: &Logged) -> bool {
+    match Header::salvage(&logged.header).and_then(|header| header.id) {
+        Some(PayloadId::Sent(id) | PayloadId::Diagnostic(id)) => id.ends_with(b"!"),
+        None => false,
+    }
+}

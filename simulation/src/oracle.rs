@@ -5,11 +5,14 @@
 //! It sees one partition, from offset 0 on and without gaps, each record once, as the log has it; no batch, no flush,
 //! no state that is saved, no cell that is loaded.
 //!
-//! Where to go next: `payload` has usage, last seen, events and SDKs, `cell` the limits, `told` reads stored cells.
+//! Where to go next: `payload` has usage, last seen, events and SDKs, `stand_in` the experiments, `cell` the limits; `told`
+//! reads stored cells.
 
 mod cell;
+mod compare;
 mod facts;
 mod payload;
+mod stand_in;
 mod told;
 
 #[cfg(test)]
@@ -28,6 +31,7 @@ use schemas::stored::StoredCell;
 
 use cell::Cell;
 pub use facts::{Fact, Facts};
+use stand_in::{Clock, Experiments};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -48,6 +52,7 @@ pub struct Oracle {
     names: BTreeMap<(Environment, bool), Vec<Bytes>>,
     /// After n records: the running log time, and the highest definition version.
     heads: Vec<(i64, u64)>,
+    experiments: Experiments,
     poisoned: BTreeSet<u64>,
 }
 
@@ -62,6 +67,7 @@ impl Oracle {
             ids: Vec::new(),
             names: BTreeMap::new(),
             heads: vec![(0, 0)],
+            experiments: Experiments::default(),
             poisoned: BTreeSet::new(),
         }
     }
@@ -117,12 +123,13 @@ impl Oracle {
         let Some((last, expected)) = self.cells.get(key).and_then(|cell| cell.at(checkpoint.max(h + 1))) else {
             return wrong("no record up to there has anything for this cell".to_owned());
         };
-        let found = match told::told(key.kind, &stored.value) {
-            Ok(found) => found,
+        match compare::agrees(key.kind, &stored.value, expected) {
+            Ok(true) => {}
+            Ok(false) => {
+                let differences = compare::differences(key.kind, &stored.value, expected);
+                return wrong(format!("the record at {last} must leave it otherwise:{differences}"));
+            }
             Err(what) => return wrong(what),
-        };
-        if found != *expected {
-            return wrong(format!("after the record at {last} it must differ in{}", differences(&found, expected)));
         }
         if last != h {
             return wrong(format!("its facts are right, but the record that changed it last is at {last}"));
@@ -134,15 +141,19 @@ impl Oracle {
     pub fn push(&mut self, logged: &Logged) {
         let (log_time_ms, version) = self.head(u64::MAX);
         self.heads.push((log_time_ms, version));
-        match Header::salvage(&logged.header) {
-            Some(header) => self.record(logged, &header),
+        let (header, understood) = match Header::decode(&logged.header) {
+            Ok(header) => (Some(header), true),
+            Err(_) => (Header::salvage(&logged.header), false),
+        };
+        match header {
+            Some(header) => self.record(logged, &header, understood),
             // Nobody knows whose it is.
             None => self.poison(logged, None, &Rejections::default()),
         }
         self.cells.values_mut().for_each(|cell| cell.note(logged.offset));
     }
 
-    fn record(&mut self, logged: &Logged, header: &Header) {
+    fn record(&mut self, logged: &Logged, header: &Header, understood: bool) {
         let time_ms = logged.append_ms.min(header.received_ms.saturating_add(AHEAD_MS));
         self.raise_head(time_ms, 0);
         let id = header.record_id();
@@ -156,44 +167,45 @@ impl Oracle {
         }
         let mut rejected = header.rejected;
         rejected.merge(&header.carried);
-        let sound = !panics(header) && self.content(logged, header, &rejected);
+        let sound = understood && !crate::panics(logged) && self.content(logged, header, &rejected);
         if !sound {
             self.poison(logged, Some(header), &rejected);
         }
     }
 
     /// Folds what the record says; false = nothing was changed, since it cannot be understood whole.
-    fn content(&mut self, logged: &Logged, salvaged: &Header, rejected: &Rejections) -> bool {
-        let Ok(header) = Header::decode(&logged.header) else { return false };
+    fn content(&mut self, logged: &Logged, header: &Header, rejected: &Rejections) -> bool {
         match header.kind {
             RecordKind::Payload => match record::decode_payload(logged, header.received_ms) {
-                Ok(view) => self.payload(salvaged, &view, rejected),
+                Ok(view) => self.payload(header, &view, rejected),
                 Err(_) => false,
             },
             RecordKind::Numbers => {
-                self.books(salvaged, "counted", salvaged.accepted, rejected);
+                self.books(header, "counted", header.accepted, rejected);
                 true
             }
-            RecordKind::Definition => self.definition(logged, salvaged),
+            RecordKind::Definition => self.definition(logged, header),
             RecordKind::Generation => true,
         }
     }
 
     fn payload(&mut self, header: &Header, view: &PayloadView, rejected: &Rejections) -> bool {
-        if !header.home {
-            return true;
-        }
-        if !payload::is_sound(header, view) {
-            return false;
-        }
-        self.books(header, "counted", header.accepted - view.late(), rejected);
-        let without_id = u64::from(header.id.is_none());
-        for (what, number) in [("late", view.late()), ("clamped", view.clamped()), ("without id", without_id)] {
-            if number > 0 {
-                self.books_cell(header).add_some(Fact::of(what), number);
+        if header.home {
+            if !payload::is_sound(header, view) {
+                return false;
             }
+            self.books(header, "counted", header.accepted - view.late(), rejected);
+            let books = self.books_cell(header);
+            books.add_some(Fact::of("late"), view.late());
+            books.add_some(Fact::of("clamped"), view.clamped());
+            books.add_some(Fact::of("without id"), u64::from(header.id.is_none()));
+            self.home_part(header, view);
         }
-        self.home_part(header, view);
+        let lateness_ms = i64::try_from(self.generation.clock.lateness_ms).unwrap_or(i64::MAX);
+        let clock = Clock { log_time_ms: self.log_time_ms(u64::MAX), lateness_ms };
+        for ((experiment, day, fact), number) in self.experiments.rows(header, view, clock) {
+            self.cell(CellKind::StandIn, header, CellName::Key(experiment), day).add_signed(fact, number);
+        }
         true
     }
 
@@ -232,13 +244,17 @@ impl Oracle {
         }
         let version = if first { logged.offset + 1 } else { definition.version };
         self.raise_head(0, version);
+        if kind == stand_in::DEFINITION_KIND {
+            self.experiments.define(&header.environment, &definition.key, version, &definition.body);
+        }
         if first {
             let name = [&[kind], definition.key.as_ref()].concat();
             let cell = self.cell(CellKind::Definition, header, CellName::Key(name.into()), 0);
-            let bodies: Vec<Fact> = cell.facts().keys().filter(|fact| fact.is("body")).cloned().collect();
+            let bodies: Vec<Fact> =
+                cell.facts().iter().map(|(fact, _)| fact).filter(|fact| fact.is("body")).cloned().collect();
             bodies.iter().for_each(|old| cell.take(old));
             cell.put(Fact::of("version"), version.into());
-            cell.put(told::body(&definition.body), 1);
+            cell.put(Fact::row("body", &String::from_utf8_lossy(&definition.body).into()), 1);
         }
         true
     }
@@ -278,24 +294,4 @@ impl Oracle {
             *head = (head.0.max(log_time_ms), head.1.max(version));
         }
     }
-}
-
-/// Whether the fold is made to panic on this record.
-fn panics(header: &Header) -> bool {
-    use schemas::event::PayloadId;
-    matches!(&header.id, Some(PayloadId::Sent(id) | PayloadId::Diagnostic(id)) if id.ends_with(b"!"))
-}
-
-/// The facts in which two cells differ, a line each.
-fn differences(found: &Facts, expected: &Facts) -> String {
-    let facts: BTreeSet<&Fact> = found.keys().chain(expected.keys()).collect();
-    let number = |number: Option<&i128>| number.map_or_else(|| "nothing".to_owned(), i128::to_string);
-    let mut lines = String::new();
-    for fact in facts {
-        let (found, expected) = (found.get(fact), expected.get(fact));
-        if found != expected {
-            lines += &format!("\n  {fact}: found {}, expected {}", number(found), number(expected));
-        }
-    }
-    lines
 }

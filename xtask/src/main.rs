@@ -8,6 +8,7 @@ mod crates;
 mod dockerfile;
 mod full;
 mod sdks;
+mod sim;
 mod steps;
 mod tools;
 mod verify;
@@ -31,6 +32,9 @@ enum Command {
     Arrows,
     /// Runs the real, pinned SDKs against a server, through faults, and compares what it counted
     Sdks(sdks::Arguments),
+    /// Runs the simulation: seeds, one seed as a trace, the mutants, the small worlds
+    #[command(disable_help_flag = true)]
+    Sim(sim::Arguments),
     /// Checks that the tools that the other commands need are installed
     Tools,
     /// Lints the Dockerfile with a pinned hadolint, installed under the target folder
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Command::Full(arguments) => verify::run(&full::steps(), &arguments),
         Command::Arrows => arrows::run(),
         Command::Sdks(arguments) => sdks::run(&arguments),
+        Command::Sim(arguments) => sim::run(&arguments),
         Command::Tools => tools::run(),
         Command::Dockerfile => dockerfile::run(),
         Command::Crates => crates::run(),

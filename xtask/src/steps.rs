@@ -77,7 +77,8 @@ pub(crate) const VERIFY: &[Step] = &[
     Step {
         name: "clippy-default",
         what: "nor of what users build, without the features of tests",
-        arguments: &["clippy", "--workspace", "--", "--deny", "warnings"],
+        // The simulation asks for the features of tests, and would switch them on for all.
+        arguments: &["clippy", "--workspace", "--exclude", "simulation", "--", "--deny", "warnings"],
         ..STEP
     },
     Step {
@@ -114,6 +115,29 @@ pub(crate) const VERIFY: &[Step] = &[
         arguments: &["run", "--quiet", "--package", "loadtest", "--", "crash", "--binary", BUILT],
         needs: Some("build"),
         minutes_max: 10,
+        ..STEP
+    },
+    Step {
+        name: "sim",
+        what: "20,000 seeds under both store models give no wrong number, and every fault happens often enough",
+        program: Program::Xtask,
+        arguments: &["sim", "--seeds", "20000"],
+        minutes_max: 10,
+        ..STEP
+    },
+    Step {
+        name: "sim-mutants",
+        what: "every deliberate mistake is noticed within 20,000 seeds",
+        program: Program::Xtask,
+        arguments: &["sim", "--mutants", "--seeds", "20000"],
+        minutes_max: 10,
+        ..STEP
+    },
+    Step {
+        name: "sim-small",
+        what: "every crash, and every pair of crashes, of a small script leaves exact cells",
+        program: Program::Xtask,
+        arguments: &["sim", "--small"],
         ..STEP
     },
     Step {
@@ -165,6 +189,14 @@ pub(crate) const LONG: &[Step] = &[
         arguments: &["test", "--package", "processor", "--", "--show-output", "--skip", "tests::power"],
         environment: &[(SEEDS, "1000"), OPTIMISED],
         needs: Some("tests"),
+        ..STEP
+    },
+    Step {
+        name: "sim-long",
+        what: "500,000 seeds of the simulation under both store models",
+        program: Program::Xtask,
+        arguments: &["sim", "--from", "1000000", "--seeds", "500000"],
+        minutes_max: 60,
         ..STEP
     },
     Step {

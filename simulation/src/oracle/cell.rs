@@ -32,15 +32,15 @@ impl Cell {
 
     /// Says this from now on.
     pub(super) fn put(&mut self, fact: Fact, number: i128) {
-        if self.facts.get(&fact) != Some(&number) {
+        if self.facts.get(&fact) != Some(number) {
             self.changed = true;
-            Rc::make_mut(&mut self.facts).insert(fact, number);
+            Rc::make_mut(&mut self.facts).put(fact, number);
         }
     }
 
     /// Says so much more.
     pub(super) fn add(&mut self, fact: Fact, number: i128) {
-        let before = self.facts.get(&fact).copied().unwrap_or(0);
+        let before = self.facts.get(&fact).unwrap_or(0);
         self.put(fact, before + number);
     }
 
@@ -51,23 +51,29 @@ impl Cell {
         }
     }
 
+    /// Says so much more or less; of what has come to nothing it says nothing.
+    pub(super) fn add_signed(&mut self, fact: Fact, number: i128) {
+        let number = self.facts.get(&fact).unwrap_or(0) + number;
+        if number == 0 { self.take(&fact) } else { self.put(fact, number) }
+    }
+
     /// Says this no more.
     pub(super) fn take(&mut self, fact: &Fact) {
-        if self.facts.contains_key(fact) {
+        if self.facts.get(fact).is_some() {
             self.changed = true;
-            Rc::make_mut(&mut self.facts).remove(fact);
+            Rc::make_mut(&mut self.facts).take(fact);
         }
     }
 
     /// The lesser of what it says and this.
     pub(super) fn least(&mut self, fact: Fact, number: i128) {
-        let before = self.facts.get(&fact).copied().unwrap_or(number);
+        let before = self.facts.get(&fact).unwrap_or(number);
         self.put(fact, before.min(number));
     }
 
     /// The greater of what it says and this.
     pub(super) fn most(&mut self, fact: Fact, number: i128) {
-        let before = self.facts.get(&fact).copied().unwrap_or(number);
+        let before = self.facts.get(&fact).unwrap_or(number);
         self.put(fact, before.max(number));
     }
 

@@ -3,14 +3,14 @@
 //! Always true here: a fact tells its meaning by itself (which row, which column, which minute, hour or day); names are
 //! quoted, so that none can look like the shared row or like two names.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::rc::Rc;
 
 use schemas::record::StoredVariation;
 
-/// Everything a cell says.
-pub type Facts = BTreeMap<Fact, i128>;
+/// Everything a cell says: facts in order, each with its number. A list, since it is copied far more often than it grows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts(Vec<(Fact, i128)>);
 
 /// The label of the row that takes what is beyond a limit; all other labels begin with a quote, `#` or `default`.
 pub(super) const OTHER: &str = "(other)";
@@ -24,6 +24,10 @@ pub struct Fact {
 }
 
 impl Fact {
+    pub(super) fn new(what: &'static str, row: Option<&str>, place: u64) -> Self {
+        Self { what, row: row.map(Into::into), place }
+    }
+
     /// A fact about the cell.
     pub(super) fn of(what: &'static str) -> Self {
         Self { what, row: None, place: 0 }
@@ -58,6 +62,39 @@ impl Fact {
     /// A fact about a minute, an hour, a bit of a row.
     pub(super) fn row_at(what: &'static str, row: &Rc<str>, place: u64) -> Self {
         Self { what, row: Some(row.clone()), place }
+    }
+}
+
+impl Facts {
+    /// The facts and their numbers, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Fact, i128)> {
+        self.0.iter().map(|(fact, number)| (fact, *number))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn get(&self, fact: &Fact) -> Option<i128> {
+        self.find(fact.what, fact.row.as_deref(), fact.place).map(|(_, number)| number)
+    }
+
+    /// Where a fact stands, and its number.
+    pub(super) fn find(&self, what: &'static str, row: Option<&str>, place: u64) -> Option<(usize, i128)> {
+        let found =
+            self.0.binary_search_by(|(fact, _)| (fact.what, fact.row.as_deref(), fact.place).cmp(&(what, row, place)));
+        found.ok().map(|at| (at, self.0[at].1))
+    }
+
+    pub(super) fn put(&mut self, fact: Fact, number: i128) {
+        match self.0.binary_search_by(|(held, _)| held.cmp(&fact)) {
+            Ok(at) => self.0[at].1 = number,
+            Err(at) => self.0.insert(at, (fact, number)),
+        }
+    }
+
+    pub(super) fn take(&mut self, fact: &Fact) {
+        self.0.retain(|(held, _)| held != fact);
     }
 }
 

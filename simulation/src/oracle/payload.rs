@@ -143,8 +143,8 @@ fn value_told(seen: &mut Cell, variation: StoredVariation<'_>, value: &Bytes, ho
     }
     let row: Rc<str> = label(Some(variation), None, &[]).into();
     let told = Fact::row("value told", &row);
-    let Some(before) = seen.facts().get(&told).copied() else {
-        let values = seen.facts().keys().filter(|fact| fact.is("value told")).count();
+    let Some(before) = seen.facts().get(&told) else {
+        let values = seen.facts().iter().filter(|(fact, _)| fact.is("value told")).count();
         if values < VALUES_MAX {
             seen.put(told, hour.into());
             seen.put(value_fact(&row, value), 1);
@@ -153,7 +153,7 @@ fn value_told(seen: &mut Cell, variation: StoredVariation<'_>, value: &Bytes, ho
     };
     let same_hour = before == i128::from(hour) && variation != StoredVariation::Default;
     if i128::from(hour) > before || same_hour {
-        let old = seen.facts().keys().find(|fact| fact.is("value") && fact.begins(&row)).cloned();
+        let old = seen.facts().iter().map(|(fact, _)| fact).find(|fact| fact.is("value") && fact.begins(&row)).cloned();
         let new = value_fact(&row, value);
         if let Some(old) = old.filter(|old| *old != new) {
             seen.take(&old);
@@ -163,9 +163,13 @@ fn value_told(seen: &mut Cell, variation: StoredVariation<'_>, value: &Bytes, ho
     }
 }
 
-/// The fact that a variation has this value.
-pub(super) fn value_fact(variation: &str, value: &[u8]) -> Fact {
-    Fact::row("value", &format!("{variation} = {}", String::from_utf8_lossy(value)).into())
+/// The text of a variation's value.
+pub(super) fn value_text(variation: &str, value: &[u8]) -> String {
+    format!("{variation} = {}", String::from_utf8_lossy(value))
+}
+
+fn value_fact(variation: &str, value: &[u8]) -> Fact {
+    Fact::row("value", &value_text(variation, value).into())
 }
 
 /// Says the number of this place (the least that was ever told of it), then drops the lowest places until what is kept is
@@ -177,7 +181,8 @@ fn keep_highest(
     allowed: impl Fn(usize, (u64, u64)) -> bool,
     number: i64,
 ) {
-    let mut places: Vec<u64> = cell.facts().keys().filter(|fact| fact.is(what)).map(Fact::place).collect();
+    let mut places: Vec<u64> =
+        cell.facts().iter().map(|(fact, _)| fact).filter(|fact| fact.is(what)).map(Fact::place).collect();
     if places.contains(&place) {
         cell.least(Fact::at(what, place), number.into());
         return;

@@ -1,140 +1,148 @@
-//! What a stored cell tells, read from its bytes by the wire form alone.
+//! What a stored cell tells, read from its bytes by the wire form alone (but for the stand-in's, which has none).
 //!
 //! Always true here: whatever the cell has is told (every row with its place, every text), so that two cells that tell the
 //! same are of the same bytes; what no fold writes (a row twice, a number that points nowhere, books that do not balance)
 //! is an error.
 
-use std::rc::Rc;
+use std::borrow::Cow;
 
 use bytes::Bytes;
+use counting::cells::Cell;
 use prost::Message;
 use schemas::cell::CellKind;
 use schemas::record::StoredVariation;
 use schemas::rejection::Rejection;
 use schemas::wire::cells as wire;
 
-use super::facts::{Fact, Facts, OTHER, label};
-use super::payload::value_fact;
+use super::facts::{OTHER, label};
+use super::payload::value_text;
 
-/// What the bytes of a cell of this kind tell.
-pub(super) fn told(kind: CellKind, bytes: &Bytes) -> Result<Facts, String> {
-    let mut telling = Telling::default();
+/// A fact in pieces: its column, its row's label, its place, its number.
+pub(super) type Piece<'a> = (&'static str, Option<&'a str>, u64, i128);
+
+/// Tells what the bytes of a cell of this kind say, a fact at a time.
+pub(super) fn tell(kind: CellKind, bytes: &Bytes, hear: &mut dyn FnMut(Piece<'_>)) -> Result<(), String> {
+    let mut telling = Telling { hear };
     match kind {
-        CellKind::Usage => telling.usage(&read(bytes)?)?,
-        CellKind::LastSeen => telling.last_seen(&read(bytes)?)?,
-        CellKind::Events => telling.events(&read(bytes)?)?,
-        CellKind::Books => telling.books(&read(bytes)?)?,
-        CellKind::Sdks => telling.sdks(&read(bytes)?)?,
+        CellKind::Usage => telling.usage(&read(bytes)?),
+        CellKind::LastSeen => telling.last_seen(&read(bytes)?),
+        CellKind::Events => telling.events(&read(bytes)?),
+        CellKind::Books => telling.books(&read(bytes)?),
+        CellKind::Sdks => telling.sdks(&read(bytes)?),
         CellKind::Definition => {
             let definition: wire::Definition = read(bytes)?;
-            telling.say(Fact::of("version"), definition.version)?;
-            telling.say(body(&definition.body), 1_u64)?;
+            telling.say("version", definition.version);
+            telling.say_of("body", &String::from_utf8_lossy(&definition.body), 1_u64);
+            Ok(())
         }
+        CellKind::StandIn => telling.stand_in(bytes),
     }
-    Ok(telling.facts)
-}
-
-/// The fact that a definition has this body.
-pub(super) fn body(body: &[u8]) -> Fact {
-    Fact::row("body", &String::from_utf8_lossy(body).into())
 }
 
 fn read<M: Message + Default>(bytes: &Bytes) -> Result<M, String> {
     M::decode(bytes.clone()).map_err(|e| format!("the cell cannot be read: {e}"))
 }
 
-#[derive(Default)]
-struct Telling {
-    facts: Facts,
+struct Telling<'h> {
+    hear: &'h mut dyn FnMut(Piece<'_>),
 }
 
-impl Telling {
-    fn say(&mut self, fact: Fact, number: impl Into<i128>) -> Result<(), String> {
-        let number = number.into();
-        match self.facts.insert(fact.clone(), number) {
-            Some(before) => Err(format!("{fact} is told twice: {before} and {number}")),
-            None => Ok(()),
+impl Telling<'_> {
+    fn say(&mut self, what: &'static str, number: impl Into<i128>) {
+        (self.hear)((what, None, 0, number.into()));
+    }
+
+    fn say_at(&mut self, what: &'static str, place: u64, number: impl Into<i128>) {
+        (self.hear)((what, None, place, number.into()));
+    }
+
+    fn say_of(&mut self, what: &'static str, row: &str, number: impl Into<i128>) {
+        (self.hear)((what, Some(row), 0, number.into()));
+    }
+
+    fn say_of_at(&mut self, what: &'static str, row: &str, place: u64, number: impl Into<i128>) {
+        (self.hear)((what, Some(row), place, number.into()));
+    }
+
+    fn say_some(&mut self, what: &'static str, number: u64) {
+        if number > 0 {
+            self.say(what, number);
         }
     }
 
-    fn say_some(&mut self, fact: Fact, number: u64) -> Result<(), String> {
-        if number == 0 { Ok(()) } else { self.say(fact, number) }
-    }
-
-    fn texts(&mut self, texts: &[Bytes]) -> Result<(), String> {
+    fn texts(&mut self, texts: &[Bytes]) {
         for (place, text) in (0_u64..).zip(texts) {
-            self.say(Fact::row("text", &String::from_utf8_lossy(text).into()), place)?;
+            self.say_of("text", &String::from_utf8_lossy(text), place);
         }
-        Ok(())
     }
 
     /// A row of a table, and its place there.
-    fn row(&mut self, table: &'static str, place: usize, other: bool, named: String) -> Result<Rc<str>, String> {
-        let row: Rc<str> = if other { OTHER.into() } else { named.into() };
-        self.say(Fact::row(table, &row), place as i128)?;
-        Ok(row)
+    fn row(&mut self, table: &'static str, place: usize, other: bool, named: String) -> Cow<'static, str> {
+        let row: Cow<'static, str> = if other { OTHER.into() } else { named.into() };
+        self.say_of(table, &row, place as i128);
+        row
     }
 
     fn usage(&mut self, cell: &wire::Usage) -> Result<(), String> {
-        self.texts(&cell.texts)?;
+        self.texts(&cell.texts);
         for (place, pair) in cell.pairs.iter().enumerate() {
             let variation = variation(&cell.texts, pair.variation)?;
             let named = label(Some(variation), pair.version.checked_sub(1), &[]);
-            let row = self.row("pair", place, pair.other, named)?;
+            let row = self.row("pair", place, pair.other, named);
             let minutes: Vec<u64> = (0..64).filter(|minute| pair.minutes >> minute & 1 == 1).collect();
             if minutes.len() != pair.count.len() {
                 return Err(format!("{} counts for minutes {minutes:?}", pair.count.len()));
             }
             for (minute, count) in minutes.into_iter().zip(&pair.count) {
-                self.say(Fact::row_at("minute", &row, minute), *count)?;
+                self.say_of_at("minute", &row, minute, *count);
             }
             if pair.estimated {
-                self.say(Fact::row("estimated", &row), 1_u64)?;
+                self.say_of("estimated", &row, 1_u64);
             }
         }
         for (place, row) in cell.rows.iter().enumerate() {
             let names = texts(&cell.texts, [row.application, row.sdk, row.sdk_version])?;
             let named = label(Some(variation(&cell.texts, row.variation)?), None, &names);
-            let at = self.row("row", place, row.other, named)?;
-            self.say(Fact::row("asked", &at), row.count)?;
+            let at = self.row("row", place, row.other, named);
+            self.say_of("asked", &at, row.count);
         }
         if cell.reason.len() != cell.reason_number.len() {
             return Err(format!("{} reasons, {} numbers", cell.reason.len(), cell.reason_number.len()));
         }
         for (reason, number) in cell.reason.iter().zip(&cell.reason_number) {
-            self.say(Fact::at("reason", (*reason).into()), *number)?;
+            self.say_at("reason", (*reason).into(), *number);
         }
         Ok(())
     }
 
     fn last_seen(&mut self, cell: &wire::LastSeen) -> Result<(), String> {
-        self.texts(&cell.texts)?;
+        self.texts(&cell.texts);
         for (place, row) in cell.rows.iter().enumerate() {
             let numbers = [row.application, row.application_version, row.sdk, row.sdk_version];
             let names = texts(&cell.texts, numbers)?;
             let named = label(Some(variation(&cell.texts, row.variation)?), row.error.then_some(1), &names);
-            let at = self.row("row", place, row.other, named)?;
-            self.say(Fact::row("first", &at), row.first)?;
-            self.say(Fact::row("last", &at), row.last)?;
+            let at = self.row("row", place, row.other, named);
+            self.say_of("first", &at, row.first);
+            self.say_of("last", &at, row.last);
         }
         for value in &cell.values {
-            let row: Rc<str> = label(Some(variation(&cell.texts, value.variation)?), None, &[]).into();
-            self.say(Fact::row("value told", &row), value.hour)?;
-            self.say(value_fact(&row, &value.value), 1_u64)?;
+            let row = label(Some(variation(&cell.texts, value.variation)?), None, &[]);
+            self.say_of("value told", &row, value.hour);
+            self.say_of("value", &value_text(&row, &value.value), 1_u64);
         }
         if cell.version.len() != cell.version_since.len() {
             return Err(format!("{} versions, {} hours of them", cell.version.len(), cell.version_since.len()));
         }
         for (version, since) in cell.version.iter().zip(&cell.version_since) {
-            self.say(Fact::at("version", *version), *since)?;
+            self.say_at("version", *version, *since);
         }
         for (byte, bits) in (0_u64..).zip(&cell.days) {
             for bit in (0..8_u64).filter(|bit| bits >> bit & 1 == 1) {
-                self.say(Fact::at("day", u64::from(cell.days_from) + byte * 8 + bit), 1_u64)?;
+                self.say_at("day", u64::from(cell.days_from) + byte * 8 + bit, 1_u64);
             }
         }
         if cell.client_side {
-            self.say(Fact::of("client side"), 1_u64)?;
+            self.say("client side", 1_u64);
         }
         Ok(())
     }
@@ -145,13 +153,14 @@ impl Telling {
             Err(_) if cell.metric_sum.is_empty() => 0,
             Err(_) => return Err(format!("a sum of {} bytes", cell.metric_sum.len())),
         };
-        self.say_some(Fact::of("count"), cell.count)?;
-        self.say_some(Fact::of("with a value"), cell.metric_count)?;
+        self.say_some("count", cell.count);
+        self.say_some("with a value", cell.metric_count);
         match cell.metric_count {
-            0 if sum == 0 => Ok(()),
-            0 => Err(format!("a sum of {sum} without a value")),
-            _ => self.say(Fact::of("sum"), sum),
+            0 if sum == 0 => {}
+            0 => return Err(format!("a sum of {sum} without a value")),
+            _ => self.say("sum", sum),
         }
+        Ok(())
     }
 
     fn books(&mut self, cell: &wire::Books) -> Result<(), String> {
@@ -159,38 +168,58 @@ impl Telling {
         if cell.accepted != sum {
             return Err(format!("the books do not balance: accepted {}, the others {sum}: {cell:?}", cell.accepted));
         }
-        self.say_some(Fact::of("accepted"), cell.accepted)?;
-        self.say_some(Fact::of("counted"), cell.counted)?;
-        self.say_some(Fact::of("duplicate"), cell.duplicate)?;
-        self.say_some(Fact::of("late"), cell.late)?;
-        self.say_some(Fact::of("poison"), cell.poison)?;
-        self.say_some(Fact::of("clamped"), cell.clamped)?;
-        self.say_some(Fact::of("without id"), cell.without_id)?;
+        self.say_some("accepted", cell.accepted);
+        self.say_some("counted", cell.counted);
+        self.say_some("duplicate", cell.duplicate);
+        self.say_some("late", cell.late);
+        self.say_some("poison", cell.poison);
+        self.say_some("clamped", cell.clamped);
+        self.say_some("without id", cell.without_id);
         if cell.reason.len() != cell.reason_number.len() {
             return Err(format!("{} reasons, {} numbers", cell.reason.len(), cell.reason_number.len()));
         }
         for (reason, number) in cell.reason.iter().zip(&cell.reason_number) {
             let reason = Rejection::from_number(*reason).ok_or_else(|| format!("a rejection of reason {reason}"))?;
-            self.say(Fact::of(reason.code()), *number)?;
+            self.say(reason.code(), *number);
         }
         Ok(())
     }
 
+    /// Its form is the stand-in's own, so here its own reader reads; numbers that have come to nothing are not told.
+    fn stand_in(&mut self, bytes: &Bytes) -> Result<(), String> {
+        let cell = match Cell::decode(CellKind::StandIn, bytes) {
+            Ok(Cell::StandIn(cell)) => cell,
+            Ok(other) => return Err(format!("a stand-in cell is read as {other:?}")),
+            Err(e) => return Err(e.to_string()),
+        };
+        let rows = cell.rows().flat_map(|(variation, n, sum, square)| {
+            let place = u64::from(variation);
+            [("n", place, n), ("sum", place, sum), ("square", place, square)]
+        });
+        let all = [("late", 0, cell.late()), ("multiple", 0, cell.multiple())].into_iter().chain(rows);
+        all.filter(|(_, _, number)| *number != 0).for_each(|(what, place, number)| self.say_at(what, place, number));
+        Ok(())
+    }
+
     fn sdks(&mut self, cell: &wire::Sdks) -> Result<(), String> {
-        self.texts(&cell.texts)?;
+        self.texts(&cell.texts);
         for (place, row) in cell.rows.iter().enumerate() {
             let names = texts(&cell.texts, [row.application, row.sdk, row.sdk_version])?;
-            let at = self.row("row", place, row.other, label(None, None, &names))?;
+            let at = self.row("row", place, row.other, label(None, None, &names));
             for hour in (0..32_u64).filter(|hour| row.hours >> hour & 1 == 1) {
-                self.say(Fact::row_at("hour", &at, hour), 1_u64)?;
+                self.say_of_at("hour", &at, hour, 1_u64);
             }
             for (byte, bits) in (0_u64..).zip(&row.instances) {
                 for bit in (0..8_u64).filter(|bit| bits >> bit & 1 == 1) {
-                    self.say(Fact::row_at("instance", &at, byte * 8 + bit), 1_u64)?;
+                    self.say_of_at("instance", &at, byte * 8 + bit, 1_u64);
                 }
             }
-            self.say_some(Fact::row("diagnostics", &at), row.diagnostics)?;
-            self.say_some(Fact::row("dropped", &at), row.dropped_events)?;
+            if row.diagnostics > 0 {
+                self.say_of("diagnostics", &at, row.diagnostics);
+            }
+            if row.dropped_events > 0 {
+                self.say_of("dropped", &at, row.dropped_events);
+            }
         }
         Ok(())
     }

@@ -174,6 +174,10 @@ fn element(payload: &mut Payload<'static>, kind: ElementKind, time_ms: i64) -> u
 pub(super) fn random(chance: &mut Chance, generation: &Generation, turns: usize) -> Logs {
     let mut logs = Logs::new(generation.clone());
     let mut sent: Vec<(Environment, Payload<'static>, usize)> = Vec::new();
+    for turn in 0..12 {
+        let partition = turn % generation.partitions;
+        logs.append(definition(chance, partition, START), START);
+    }
     for turn in 0..turns {
         let now = START + chance.below(30 * 3_600_000) as i64;
         let append_ms = START + turn as i64 * 2_000_000 - chance.below(1_800_000) as i64;
@@ -185,8 +189,8 @@ pub(super) fn random(chance: &mut Chance, generation: &Generation, turns: usize)
                 numbers.add(Rejection::MalformedPayload, 1 + chance.below(3) as u64);
                 appends.push(record::numbers_record(&environment("dev"), generation.partitions, &numbers, now));
             }
-            1 => appends.push(definition(chance, partition, now)),
-            2 => appends.push(unreadable(chance, partition, now)),
+            1 | 2 => appends.push(definition(chance, partition, now)),
+            3 if chance.percent(50) => appends.push(unreadable(chance, partition, now)),
             3 => appends.push(record::generation_record(generation, partition, now)),
             roll => {
                 let (environment, payload, bytes) = if roll < 9 && !sent.is_empty() {
@@ -245,6 +249,20 @@ fn payload(chance: &mut Chance, number: usize) -> Payload<'static> {
             }
             ElementKind::Custom => custom(chance, &mut payload, element),
             _ => {}
+        }
+    }
+    for _ in 0..chance.below(4) {
+        let time_ms = START + chance.below(30 * 3_600_000) as i64;
+        if chance.percent(50) {
+            let variation = chance.pick(&[0, 0, 0, 1]);
+            exposure(&mut payload, chance.pick(&["a", "a", "b"]), variation, time_ms);
+        } else {
+            conversion(
+                &mut payload,
+                chance.pick(&["buy", "buy", "sell"]),
+                chance.pick(&[None, Some(3), Some(4)]),
+                time_ms,
+            );
         }
     }
     if chance.percent(20) {
@@ -314,13 +332,24 @@ fn custom(chance: &mut Chance, payload: &mut Payload<'static>, element: u32) {
 
 fn definition(chance: &mut Chance, partition: u32, now: i64) -> Append {
     let numbered = (partition != 0) != chance.percent(10);
+    let kind = chance.pick(&[1, 1, 200, 200, 200, 300]);
+    let (start, middle, end) = (START - DAY, START + 10 * HOUR, START + 40 * HOUR);
+    let experiment = chance.pick(&[
+        format!("a user buy 2 {start} {end}"),
+        format!("a user sell -1 {start} {middle}"),
+        format!("b user buy 3 {start} {middle}"),
+        format!("a device buy 3 {start} {end}"),
+        format!("a user buy 5 {start} {}", START + 3 * HOUR),
+        "nothing".to_owned(),
+    ]);
+    let other = format!("{{\"n\": {}}}", chance.below(3));
     let definition = wire::Definition {
         project: Bytes::from_static(b"p"),
-        environment: Bytes::from_static(chance.pick(&[b"dev" as &'static [u8], b""])),
-        kind: chance.pick(&[1, 1, 1, 200, 300]),
+        environment: Bytes::from_static(chance.pick(&[b"dev" as &'static [u8], b"dev", b"dev", b""])),
+        kind,
         key: Bytes::from_static(chance.pick(&[b"a" as &'static [u8], b"b"])),
         version: if numbered { 1 + chance.below(50) as u64 } else { 0 },
-        body: format!("{{\"n\": {}}}", chance.below(3)).into(),
+        body: if kind == 200 { experiment.into() } else { other.into() },
     };
     record::definition_record(&definition, partition, now)
 }

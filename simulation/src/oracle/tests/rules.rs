@@ -9,19 +9,28 @@ use schemas::wire::cells as wire;
 
 use super::super::{Fact, Facts, Oracle};
 use super::logs::{self, DAY, HOUR, Logs, NOON, one_count};
+use super::{folded, quiet_wanted_panics};
 
 /// A log of one partition that remembers `dedupe_records` records.
 fn one_partition(dedupe_records: u64) -> Logs {
     Logs::new(logs::small(1, dedupe_records))
 }
 
-fn oracle(logs: &Logs, partition: u32) -> Oracle {
+/// The oracle after the whole log of a partition; the worker's cells are held against it on the way.
+pub(super) fn oracle(logs: &Logs, partition: u32) -> Oracle {
+    quiet_wanted_panics();
+    let log = &logs.partitions[partition as usize];
     let mut oracle = Oracle::new(&logs.generation, partition);
-    logs.partitions[partition as usize].iter().for_each(|logged| oracle.push(logged));
+    log.iter().for_each(|logged| oracle.push(logged));
+    let store = folded(&logs.generation, partition, &[log]).remove(0);
+    assert!(oracle.keys(u64::MAX).eq(store.keys()));
+    for (key, stored) in &store {
+        oracle.check(key, stored, oracle.position()).unwrap();
+    }
     oracle
 }
 
-fn key(kind: CellKind, name: Option<&'static str>, window: i64) -> CellKey {
+pub(super) fn key(kind: CellKind, name: Option<&'static str>, window: i64) -> CellKey {
     CellKey {
         generation: 7,
         partition: 0,
@@ -37,13 +46,13 @@ fn books() -> CellKey {
 }
 
 /// The facts of a cell after the whole log, as text.
-fn says(oracle: &Oracle, key: &CellKey) -> Vec<String> {
+pub(super) fn says(oracle: &Oracle, key: &CellKey) -> Vec<String> {
     let facts = oracle.at(key, oracle.position()).unwrap_or_else(|| panic!("no cell {key:?}"));
     facts.iter().map(|(fact, number)| format!("{fact} = {number}")).collect()
 }
 
 fn number(facts: &Facts, what: &'static str) -> i128 {
-    facts.get(&Fact::of(what)).copied().unwrap_or(0)
+    facts.get(&Fact::of(what)).unwrap_or(0)
 }
 
 fn counted_and_duplicate(logs: &Logs) -> (i128, i128) {

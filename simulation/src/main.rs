@@ -1,0 +1,201 @@
+//! The simulation's command: seeds, one seed as a trace, the mutants, the small worlds.
+//!
+//! Always true here: it ends with 1 when a number was wrong, a mutant went unseen or a fault was too rare; whatever fails
+//! is told with the command that shows it again.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use simulation::faults::Fault;
+use simulation::mutants::{self, Mutant};
+use simulation::run::{Many, Run, Summary};
+use simulation::small;
+use simulation::stores::Model;
+use simulation::trace::{COLUMNS, Trace};
+
+/// Proof by seed: crashes, zombies, lost answers and torn writes against the product's own counting, held against a naive
+/// oracle.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask sim", after_help = EXAMPLES)]
+struct Arguments {
+    /// How many seeds, each under each store model
+    #[arg(long, default_value_t = 20_000)]
+    seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// One seed, told step by step
+    #[arg(long, conflicts_with_all = ["seeds", "from", "mutants", "small"])]
+    seed: Option<u64>,
+    /// The store model
+    #[arg(long, value_enum, default_value_t = Models::Both)]
+    model: Models,
+    /// Every deliberate mistake, each until it is caught or the seeds are used up
+    #[arg(long)]
+    mutants: bool,
+    /// With this mistake switched on (a name from --mutants)
+    #[arg(long)]
+    mutant: Option<String>,
+    /// Every crash, and every pair of crashes, of a small script
+    #[arg(long)]
+    small: bool,
+    /// Threads; all cores unless told
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask sim --seeds 20000            both store models; ends with the faults that happened
+  cargo xtask sim --from 40000 --seeds 100 any range again
+  cargo xtask sim --seed 7 --model conditional     one seed, a line a step
+  cargo xtask sim --mutants                each mistake must be caught: N/N caught
+  cargo xtask sim --mutant 'start at latest' --seed 3
+  cargo xtask sim --small                  every crash and every pair of crashes";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Models {
+    Both,
+    Conditional,
+    LastWriteWins,
+}
+
+impl Models {
+    fn list(self) -> Vec<Model> {
+        match self {
+            Self::Both => vec![Model::Conditional, Model::LastWriteWins],
+            Self::Conditional => vec![Model::Conditional],
+            Self::LastWriteWins => vec![Model::LastWriteWins],
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mutant = match arguments.mutant.as_deref().map(|name| (name, Mutant::named(name))) {
+        Some((name, None)) => {
+            let names: Vec<String> = mutants::ALL.iter().map(|mutant| format!("  {}", mutant.name)).collect();
+            eprintln!("no mutant is called {name:?}; there are\n{}", names.join("\n"));
+            return ExitCode::from(2);
+        }
+        Some((_, found)) => found,
+        None => None,
+    };
+    let right = match (arguments.seed, arguments.small, arguments.mutants) {
+        (Some(seed), ..) => one(seed, arguments.model, mutant),
+        (None, true, _) => every_small_world(),
+        (None, false, true) => every_mutant(&arguments),
+        (None, false, false) => many(&arguments, mutant),
+    };
+    if right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn threads(arguments: &Arguments) -> usize {
+    arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// One seed, a line a step.
+fn one(seed: u64, models: Models, mutant: Option<&'static Mutant>) -> bool {
+    let mut right = true;
+    for model in models.list() {
+        let outcome = Run { seed, model, mutant }.run(Trace::on());
+        println!("seed {seed}, {}\n{COLUMNS}", model.name());
+        outcome.trace.lines.iter().for_each(|line| println!("{line}"));
+        match &outcome.result {
+            Ok(()) => println!("seed {seed}, {}: every number is right", model.name()),
+            Err(what) => println!("seed {seed}, {}: WRONG: {what}", model.name()),
+        }
+        right &= outcome.result.is_ok();
+    }
+    right
+}
+
+fn many(arguments: &Arguments, mutant: Option<&'static Mutant>) -> bool {
+    let (from, seeds) = (arguments.from, arguments.seeds);
+    let models = arguments.model.list();
+    let runs = seeds * models.len() as u64;
+    let many = Many { from, seeds, models, mutant, failures_max: 10, threads: threads(arguments) };
+    let told = AtomicU64::new(0);
+    let summary = many.run(&|made, since: Duration| {
+        let seconds = since.as_secs() / 5;
+        if told.fetch_max(seconds, Ordering::Relaxed) < seconds {
+            eprintln!("… {made} of {runs} runs, {} a second", per_second(made, since));
+        }
+    });
+    for failure in &summary.failures {
+        println!("WRONG: {}\n  again: {}", failure.what, failure.run.command());
+    }
+    tell_faults(&summary);
+    let rare = if arguments.model == Models::Both && runs >= 2_000 { summary.too_rare() } else { Vec::new() };
+    for (fault, found, least) in &rare {
+        println!("TOO RARE: {}: {found}, at least {least} were asked for", fault.name());
+    }
+    println!(
+        "seeds {from} to {}: {} runs, {} wrong, {:.1} s, {} runs a second",
+        from + seeds.saturating_sub(1),
+        summary.runs,
+        summary.failures.len(),
+        summary.took.as_secs_f64(),
+        per_second(summary.runs, summary.took)
+    );
+    summary.failures.is_empty() && rare.is_empty()
+}
+
+fn tell_faults(summary: &Summary) {
+    println!("{:>12}  fault", "times");
+    for fault in Fault::ALL {
+        println!("{:>12}  {}", summary.tally.of(*fault), fault.name());
+    }
+}
+
+fn per_second(runs: u64, since: Duration) -> u64 {
+    let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1);
+    runs.saturating_mul(1000) / ms
+}
+
+/// Each mutant, until a seed notices it.
+fn every_mutant(arguments: &Arguments) -> bool {
+    let mut caught = 0;
+    for mutant in mutants::ALL {
+        let many = Many {
+            from: arguments.from,
+            seeds: arguments.seeds,
+            models: arguments.model.list(),
+            mutant: Some(mutant),
+            failures_max: 1,
+            threads: threads(arguments),
+        };
+        let summary = many.run(&|_, _| {});
+        match summary.failures.first() {
+            Some(failure) => {
+                caught += 1;
+                let first = failure.what.lines().next().unwrap_or_default();
+                println!("caught at seed {:<6} {}: {}", failure.run.seed, mutant.name, shortened(first));
+            }
+            None => println!("NOT CAUGHT in {} runs: {}", summary.runs, mutant.name),
+        }
+    }
+    println!("{caught}/{} caught", mutants::ALL.len());
+    caught == mutants::ALL.len()
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(140).collect()
+}
+
+fn every_small_world() -> bool {
+    let summary = small::run_all();
+    for wrong in summary.wrong.iter().take(10) {
+        println!("WRONG: {wrong}");
+    }
+    println!(
+        "small worlds: {} crash points, {} single crashes, {} pairs, {} wrong",
+        summary.points,
+        summary.singles,
+        summary.pairs,
+        summary.wrong.len()
+    );
+    summary.wrong.is_empty()
+}

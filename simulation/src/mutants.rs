@@ -1,0 +1,137 @@
+//! The mistakes that the simulation must notice: each breaks one rule of the design.
+//!
+//! Always true here: a mutant is a name and a switch in the part that it breaks; nothing else of the run changes.
+
+use counting::Break;
+
+use crate::stores::StoreBreak;
+use crate::traffic::IngestBreak;
+
+/// What the driver of the workers, which stands for the processor, does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriverBreak {
+    /// A snapshot is made from what the worker has in memory.
+    SnapshotFromMemory,
+    /// The log lets go what is saved, whether a snapshot has it or not.
+    RetentionPastSnapshot,
+}
+
+/// Where the mistake is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the fold or the worker.
+    Worker(Break),
+    /// In the store protocol.
+    Store(StoreBreak),
+    /// Before the log.
+    Ingest(IngestBreak),
+    /// Around the worker.
+    Driver(DriverBreak),
+}
+
+/// A deliberate mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mutant {
+    /// What people call it.
+    pub name: &'static str,
+    /// Where it is.
+    pub places: &'static [Place],
+}
+
+impl Mutant {
+    /// The worker's broken rule, if that is it.
+    #[must_use]
+    pub fn worker(&self) -> Option<Break> {
+        self.places.iter().find_map(|place| if let Place::Worker(rule) = place { Some(*rule) } else { None })
+    }
+
+    /// The store's broken rule, if that is it.
+    #[must_use]
+    pub fn store(&self) -> Option<StoreBreak> {
+        self.places.iter().find_map(|place| if let Place::Store(rule) = place { Some(*rule) } else { None })
+    }
+
+    /// The broken rule before the log, if that is it.
+    #[must_use]
+    pub fn ingest(&self) -> Option<IngestBreak> {
+        self.places.iter().find_map(|place| if let Place::Ingest(rule) = place { Some(*rule) } else { None })
+    }
+
+    /// The driver's broken rule, if that is it.
+    #[must_use]
+    pub fn driver(&self) -> Option<DriverBreak> {
+        self.places.iter().find_map(|place| if let Place::Driver(rule) = place { Some(*rule) } else { None })
+    }
+
+    /// The mutant of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|mutant| mutant.name == name)
+    }
+}
+
+use Place::{Driver, Ingest, Store, Worker};
+
+const fn mutant(name: &'static str, places: &'static [Place]) -> Mutant {
+    Mutant { name, places }
+}
+
+/// All of them.
+#[rustfmt::skip]
+pub const ALL: &[Mutant] = &[
+    mutant("checkpoint before flush", &[Worker(Break::CheckpointBeforeCells)]),
+    mutant("checkpoint without an h per cell", &[Worker(Break::IgnoreH)]),
+    mutant("checkpoint without its condition", &[Store(StoreBreak::CheckpointUnconditional)]),
+    mutant("adopt a value without its h", &[Worker(Break::AdoptWithoutH)]),
+    mutant("unconditional put", &[Store(StoreBreak::Unconditional)]),
+    mutant("ADD instead of put", &[Worker(Break::AddInsteadOfPut), Store(StoreBreak::Add)]),
+    mutant("eventually consistent restore", &[Store(StoreBreak::EventuallyConsistentRestore)]),
+    mutant("unacknowledged write trusted", &[Worker(Break::TrustUnacknowledged)]),
+    mutant("re-flush only before the checkpoint passes h", &[Worker(Break::ReflushBelowCheckpointOnly)]),
+    mutant("dedupe set not in the state", &[Worker(Break::DedupeNotInState)]),
+    mutant("dedupe against the last counted copy", &[Worker(Break::DedupeAgainstCounted)]),
+    mutant("dedupe set evicted under memory pressure", &[Worker(Break::DedupeEvicted)]),
+    mutant("dedupe without the part number", &[Worker(Break::DedupeWithoutPart)]),
+    mutant("flush in mid-record", &[Worker(Break::FlushMidRecord)]),
+    mutant("start at latest", &[Worker(Break::StartAtLatest)]),
+    mutant("re-send to another partition", &[Ingest(IngestBreak::ResendToAnotherPartition)]),
+    mutant("split after lateness", &[Ingest(IngestBreak::SplitAfterLateness)]),
+    mutant("usage and subject part as two records", &[Ingest(IngestBreak::HomeAndSubjectsApart)]),
+    mutant("topic made again without a new generation", &[Worker(Break::NoFingerprint)]),
+    mutant("state durable before the cells", &[Worker(Break::StateBeforeCheckpoint)]),
+    mutant("snapshot from memory", &[Driver(DriverBreak::SnapshotFromMemory)]),
+    mutant("snapshot named by the wrong offset", &[Worker(Break::SnapshotNamedAhead)]),
+    mutant("begin without state N records back", &[Worker(Break::BeginWithoutState)]),
+    mutant("retention past the last snapshot", &[Driver(DriverBreak::RetentionPastSnapshot)]),
+    mutant("state expired by the wall clock", &[Worker(Break::ExpireByWallClock)]),
+    mutant("definition from configuration", &[Worker(Break::DefinitionFromConfiguration)]),
+    mutant("definition version by order of arrival", &[Worker(Break::DefinitionByArrival)]),
+    mutant("old contribution under a newer definition", &[Worker(Break::OldUnderNewer)]),
+    mutant("only t0 kept", &[Worker(Break::OnlyEarliestKept)]),
+    mutant("no lateness horizon in the fold", &[Worker(Break::NoHorizon)]),
+    mutant("late difference on its own day only", &[Worker(Break::LateOnOwnDay)]),
+    mutant("other row by hash order", &[Worker(Break::OtherByHash)]),
+    mutant("exposure acts for every kind everywhere", &[Ingest(IngestBreak::ActsForEveryKind)]),
+    mutant("flag limit outside the state", &[Worker(Break::NamesNotInState)]),
+    mutant("log time outside the state", &[Worker(Break::LogTimeNotInState)]),
+    mutant("state saved as it is when its turn comes", &[Worker(Break::StateAsItIs)]),
+    mutant("begin at the checkpoint, not the state", &[Worker(Break::BeginAtCheckpoint)]),
+    mutant("poison forgotten", &[Worker(Break::PoisonForgotten)]),
+    mutant("settings unchecked", &[Worker(Break::SettingsUnchecked)]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A switch that no mutant throws would be a rule that nobody guards.
+    #[test]
+    fn every_switch_is_a_mutant() {
+        let places: Vec<Place> = ALL.iter().flat_map(|mutant| mutant.places).copied().collect();
+        let switches = Break::ALL.iter().map(|rule| Worker(*rule));
+        let switches = switches.chain(StoreBreak::ALL.iter().map(|rule| Store(*rule)));
+        let switches = switches.chain(IngestBreak::ALL.iter().map(|rule| Ingest(*rule)));
+        let without: Vec<Place> = switches.filter(|place| !places.contains(place)).collect();
+        assert!(without.is_empty(), "no mutant throws {without:?}");
+    }
+}

@@ -1,0 +1,260 @@
+//! A process that folds partitions: it drives the product's worker and carries out what the worker asks for.
+//!
+//! Always true here: actions are carried out in the order given, but that a load may overtake the steps of a flush or be
+//! overtaken by them; a process that dies leaves behind what its writes had done by then, and nothing else; a paused one
+//! keeps everything in memory and goes on from there when it wakes.
+
+use std::collections::{HashSet, VecDeque};
+
+use counting::worker::{Action, Assigned, Committed, Input, Settings, Source, Stop, Work, Worker, source};
+use schemas::cell::CellKey;
+use schemas::generation::Generation;
+use schemas::stored::StateChanges;
+
+use crate::chance::Chance;
+use crate::disks::{Disks, Objects};
+use crate::faults::Fault;
+use crate::log::Log;
+use crate::mutants::DriverBreak;
+use crate::note;
+use crate::stores::Stores;
+use crate::trace::Trace;
+
+/// A worker in its process, and what it has asked for.
+#[derive(Debug)]
+pub struct Seat {
+    /// The worker.
+    pub worker: Worker,
+    /// Actions not begun.
+    pub pending: VecDeque<Action>,
+    /// The next offset to be read.
+    pub next: u64,
+    /// It does nothing until it wakes.
+    pub paused: bool,
+    /// The generation that it folds.
+    pub generation: u32,
+    /// Cells that it has loaded once.
+    loaded: HashSet<CellKey>,
+}
+
+/// How far an action gets before its process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// It was not begun.
+    Before,
+    /// Part of it was done, where it has parts.
+    Midway,
+    /// It was done, and nobody heard of it.
+    After,
+}
+
+/// What processes share, and their disks.
+#[derive(Debug)]
+pub struct Site {
+    /// The log.
+    pub log: Log,
+    /// The store.
+    pub stores: Stores,
+    /// The disks beside the workers.
+    pub disks: Disks,
+    /// The snapshots.
+    pub objects: Objects,
+    /// What the driver does wrong.
+    pub broken: Option<DriverBreak>,
+}
+
+/// Which process folds which partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Post {
+    /// The process.
+    pub node: usize,
+    /// The partition.
+    pub partition: u32,
+}
+
+/// Why a process has no worker now.
+#[derive(Debug)]
+pub enum NotBegun {
+    /// The store did not answer; it may be tried again.
+    Unanswered,
+    /// The process disagrees with the generation.
+    Refused(String),
+    /// The worker stopped.
+    Stopped(Stop),
+}
+
+impl Site {
+    /// Begins to fold a partition, as the processor does.
+    ///
+    /// # Errors
+    /// [`NotBegun`] when it cannot.
+    pub fn begin(
+        &mut self,
+        post: Post,
+        settings: Settings,
+        unchecked: bool,
+        chance: &mut Chance,
+        trace: &mut Trace,
+    ) -> Result<Seat, NotBegun> {
+        let Post { node, partition } = post;
+        let generation = settings.generation.clone();
+        self.agree(&generation, unchecked)?;
+        let number = generation.number;
+        let checkpoint = self.stores.checkpoint(number, partition, chance).map_err(|_| NotBegun::Unanswered)?;
+        let saved = match settings.mode {
+            counting::worker::Mode::Together => self.disks.load(0, partition),
+            counting::worker::Mode::Apart => self.disks.load(node, partition),
+        };
+        let log = self.log.range(partition);
+        let snapshot = self.objects.newest(number, partition, log.from);
+        let state = match source(saved.as_ref().map(|s| s.position), snapshot.as_ref().map(|s| s.position), log.from) {
+            Source::Saved => saved,
+            Source::Snapshot => {
+                chance.tally.add(Fault::SnapshotUsed);
+                if let Some(snapshot) = &snapshot {
+                    self.disks.replace(node, partition, snapshot.clone());
+                }
+                snapshot
+            }
+            Source::Empty => None,
+        };
+        let before = checkpoint.and_then(|at| at.position.checked_sub(1));
+        let before_checkpoint = before.and_then(|offset| self.log.held(partition, offset).cloned());
+        note!(
+            trace,
+            "node {node}/{partition}",
+            "begins: checkpoint {:?}, state {:?}, log {}..{}",
+            checkpoint.map(|at| at.position),
+            state.as_ref().map(|state| state.position),
+            log.from,
+            log.to
+        );
+        let worker = Worker::new(settings).map_err(|e| NotBegun::Refused(e.to_string()))?;
+        let mut seat = Seat {
+            worker,
+            pending: VecDeque::new(),
+            next: 0,
+            paused: false,
+            generation: number,
+            loaded: HashSet::new(),
+        };
+        let assigned = Assigned { checkpoint, state, log, before_checkpoint };
+        for action in seat.worker.handle(Input::Assigned(Box::new(assigned))) {
+            match action {
+                Action::Begin { position } => seat.next = position,
+                Action::Stop(stop) => return Err(NotBegun::Stopped(stop)),
+                action => seat.pending.push_back(action),
+            }
+        }
+        Ok(seat)
+    }
+
+    /// A process agrees with the generation's row in the store, or refuses to start.
+    fn agree(&mut self, generation: &Generation, unchecked: bool) -> Result<(), NotBegun> {
+        let row = self.stores.create_generation(generation.number, generation.encode());
+        match generation.check(&row) {
+            Err(why) if !unchecked => Err(NotBegun::Refused(why.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Carries out one action; the answer is the worker's next input.
+    pub fn carry_out(&mut self, post: Post, seat: &mut Seat, action: Action, chance: &mut Chance) -> Option<Input> {
+        let Post { node, partition } = post;
+        let failed = |work| Input::Failed { work, reason: "no answer".to_owned(), retry: true };
+        Some(match action {
+            Action::Load(keys) => {
+                if !keys.iter().all(|key| seat.loaded.insert(key.clone())) {
+                    chance.tally.add(Fault::CellsEvicted);
+                }
+                self.stores.load(&keys, chance).map_or_else(|_| failed(Work::Load), Input::Loaded)
+            }
+            Action::Write(cells) => {
+                self.stores.write(&cells, chance).map_or_else(|_| failed(Work::Flush), Input::Wrote)
+            }
+            Action::WriteCheckpoint(checkpoint) => {
+                let wrote = self.stores.write_checkpoint(seat.generation, partition, checkpoint, chance);
+                wrote.map_or_else(|_| failed(Work::Flush), Input::CheckpointWrote)
+            }
+            Action::SaveState(changes) => self.save(node, partition, &changes, Input::StateSaved, chance),
+            Action::Commit(flush) => match self.stores.commit(&flush) {
+                Committed::Durable => {
+                    self.save(0, partition, &flush.state, Input::Committed(Committed::Durable), chance)
+                }
+                refused @ Committed::Refused { .. } => Input::Committed(refused),
+            },
+            Action::Snapshot { position } => {
+                self.snapshot(post, seat, position, chance);
+                return None;
+            }
+            Action::Begin { .. } | Action::DeadLetter(_) | Action::Stop(_) => return None,
+        })
+    }
+
+    /// Saves state on a disk, which refuses to fall back; the answer may be lost.
+    fn save(
+        &mut self,
+        node: usize,
+        partition: u32,
+        changes: &StateChanges,
+        saved: Input,
+        chance: &mut Chance,
+    ) -> Input {
+        if !self.disks.apply(node, partition, changes) {
+            let reason = format!("the state would fall back to {}", changes.position);
+            return Input::Failed { work: Work::Flush, reason, retry: false };
+        }
+        if chance.fault(Fault::SaveUnanswered, 40) {
+            return Input::Failed { work: Work::Flush, reason: "no answer".to_owned(), retry: true };
+        }
+        saved
+    }
+
+    fn snapshot(&mut self, post: Post, seat: &Seat, position: u64, chance: &mut Chance) {
+        let saved = if self.broken == Some(DriverBreak::SnapshotFromMemory) {
+            Some(seat.worker.state_in_memory())
+        } else {
+            // What is on the disk now, under the position that the worker gave it.
+            self.disks.load(post.node, post.partition).map(|saved| schemas::stored::SavedState { position, ..saved })
+        };
+        if let Some(saved) = saved {
+            chance.tally.add(Fault::SnapshotTaken);
+            self.objects.put(seat.generation, post.partition, saved);
+        }
+    }
+
+    /// What is left of an action when its process dies.
+    pub fn die_at(&mut self, post: Post, seat: &mut Seat, action: Action, death: Death, chance: &mut Chance) {
+        match (death, action) {
+            (Death::Before, _) => {}
+            (Death::Midway, Action::Write(cells)) => self.stores.write_half(&cells, chance),
+            // What is one write has no half.
+            (Death::Midway, _) => {}
+            (Death::After, action) => drop(self.carry_out(post, seat, action, chance)),
+        }
+    }
+}
+
+impl Seat {
+    /// The next action: a load overtakes the steps of a flush or is overtaken by them, for both are under way at once.
+    pub fn take(&mut self, load_first: bool) -> Option<Action> {
+        let first = self.pending.iter().position(|action| matches!(action, Action::Load(_)) == load_first);
+        self.pending.remove(first.unwrap_or(0))
+    }
+
+    /// Hands the worker an input; what it asks for waits its turn.
+    ///
+    /// # Errors
+    /// The worker's [`Stop`].
+    pub fn give(&mut self, input: Input, dead_letter: &mut dyn FnMut(u64)) -> Result<(), Stop> {
+        for action in self.worker.handle(input) {
+            match action {
+                Action::Stop(stop) => return Err(stop),
+                Action::Begin { position } => self.next = position,
+                Action::DeadLetter(letter) => dead_letter(letter.offset),
+                action => self.pending.push_back(action),
+            }
+        }
+        Ok(())
+    }
+}

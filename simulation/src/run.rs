@@ -1,0 +1,183 @@
+//! Seeds, run: one, or many on all cores.
+//!
+//! Always true here: a seed's outcome depends on the seed, the store model and the mutant alone, not on the machine, the
+//! threads or the seeds beside it; a panic anywhere is a failure of its seed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::chance::Chance;
+use crate::faults::{Fault, Tally};
+use crate::mutants::Mutant;
+use crate::stores::Model;
+use crate::trace::Trace;
+use crate::world::{Setup, World};
+
+/// One run: its dice, its store, its mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// What decides all that happens.
+    pub seed: u64,
+    /// How the store keeps cells.
+    pub model: Model,
+    /// The mistake that is switched on, if any.
+    pub mutant: Option<&'static Mutant>,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Faults that happened.
+    pub tally: Tally,
+    /// The lines, where they were asked for.
+    pub trace: Trace,
+    /// What was wrong, if anything.
+    pub result: Result<(), String>,
+}
+
+impl Run {
+    /// Runs it.
+    #[must_use]
+    pub fn run(self, trace: Trace) -> Outcome {
+        quiet_wanted_panics();
+        let world = catch_unwind(AssertUnwindSafe(|| {
+            let mut chance = Chance::new(self.seed);
+            let setup = Setup::throw(self.model, &mut chance);
+            World::new(setup, self.mutant, chance, trace).run()
+        }));
+        match world {
+            Ok((chance, trace, result)) => Outcome { tally: chance.tally, trace, result },
+            Err(panic) => {
+                let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
+                let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+                let result = Err(format!("a panic: {said}"));
+                Outcome { tally: Tally::default(), trace: Trace::default(), result }
+            }
+        }
+    }
+
+    /// What a person types to see it again.
+    #[must_use]
+    pub fn command(&self) -> String {
+        let mutant = self.mutant.map(|mutant| format!(" --mutant {:?}", mutant.name)).unwrap_or_default();
+        format!("cargo xtask sim --seed {} --model {}{mutant}", self.seed, self.model.name())
+    }
+}
+
+/// A run that found something wrong.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which.
+    pub run: Run,
+    /// What was wrong.
+    pub what: String,
+}
+
+/// What came of many runs.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Runs made.
+    pub runs: u64,
+    /// Faults that happened in them.
+    pub tally: Tally,
+    /// Runs that found something wrong, by rising seed; no more than were asked for.
+    pub failures: Vec<Failure>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Summary {
+    /// Faults that happened less often than they must in so many runs.
+    #[must_use]
+    pub fn too_rare(&self) -> Vec<(Fault, u64, u64)> {
+        let least = |fault: Fault| fault.least() * self.runs / 2_000;
+        Fault::ALL
+            .iter()
+            .map(|fault| (*fault, self.tally.of(*fault), least(*fault)))
+            .filter(|(_, found, least)| found < least)
+            .collect()
+    }
+}
+
+/// Many runs.
+#[derive(Debug, Clone)]
+pub struct Many {
+    /// First seed.
+    pub from: u64,
+    /// How many seeds.
+    pub seeds: u64,
+    /// Under which store models each seed is run.
+    pub models: Vec<Model>,
+    /// The mistake, if any.
+    pub mutant: Option<&'static Mutant>,
+    /// Failures after which it ends.
+    pub failures_max: usize,
+    /// Threads.
+    pub threads: usize,
+}
+
+impl Many {
+    /// Runs them all; `progress` hears about once a second how many runs were made.
+    #[must_use]
+    pub fn run(&self, progress: &(dyn Fn(u64, Duration) + Sync)) -> Summary {
+        let began = Instant::now();
+        let runs = self.seeds * self.models.len() as u64;
+        let (next, enough) = (AtomicU64::new(0), AtomicBool::new(false));
+        let summary = Mutex::new(Summary::default());
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads.max(1) {
+                scope.spawn(|| {
+                    while !enough.load(Ordering::Relaxed) {
+                        let first = next.fetch_add(CHUNK, Ordering::Relaxed);
+                        if first >= runs {
+                            break;
+                        }
+                        let part = self.chunk(first, runs.min(first + CHUNK), &enough);
+                        let mut all = summary.lock().unwrap_or_else(PoisonError::into_inner);
+                        all.runs += part.runs;
+                        all.tally.merge(&part.tally);
+                        all.failures.extend(part.failures);
+                        if all.failures.len() >= self.failures_max {
+                            enough.store(true, Ordering::Relaxed);
+                        }
+                        let made = all.runs;
+                        drop(all);
+                        progress(made, began.elapsed());
+                    }
+                });
+            }
+        });
+        let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
+        summary.failures.sort_by_key(|failure| failure.run.seed);
+        summary.took = began.elapsed();
+        summary
+    }
+
+    fn chunk(&self, from: u64, to: u64, enough: &AtomicBool) -> Summary {
+        let mut part = Summary::default();
+        for number in from..to {
+            if enough.load(Ordering::Relaxed) {
+                break;
+            }
+            let models = self.models.len() as u64;
+            let model = self.models[usize::try_from(number % models).unwrap_or(0)];
+            let run = Run { seed: self.from + number / models, model, mutant: self.mutant };
+            let outcome = run.run(Trace::default());
+            part.runs += 1;
+            part.tally.merge(&outcome.tally);
+            part.failures.extend(outcome.result.err().map(|what| Failure { run, what }));
+        }
+        part
+    }
+}
+
+/// Runs that a thread takes at a time.
+const CHUNK: u64 = 32;
+
+/// Panics that a test asked for say nothing; nor do others here, for each becomes the failure of its seed.
+fn quiet_wanted_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+}

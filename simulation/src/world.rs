@@ -1,0 +1,351 @@
+//! One seed's world: who acts next, and what goes wrong.
+//!
+//! Always true here: every turn is one small step of one actor; what the stores took since the last turn is held against
+//! the oracle before the next; after the faults stop, everything comes to its end.
+
+mod eras;
+mod looking;
+mod settle;
+mod setup;
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use counting::worker::{Action, Input, Mode, Settings, Stop, keep_from};
+use schemas::wire::record as wire;
+
+use crate::chance::Chance;
+use crate::disks::{Disks, Objects};
+use crate::faults::Fault;
+use crate::log::Log;
+use crate::mutants::{DriverBreak, Mutant};
+use crate::note;
+use crate::process::{Death, NotBegun, Post, Seat, Site};
+use crate::stores::Stores;
+use crate::trace::Trace;
+use crate::traffic::Traffic;
+
+use looking::Looker;
+pub use setup::Setup;
+
+/// Processes that may fold.
+const NODES: usize = 3;
+const DAY: i64 = 86_400_000;
+
+/// One seed's world.
+#[derive(Debug)]
+pub struct World {
+    setup: Setup,
+    mutant: Option<&'static Mutant>,
+    chance: Chance,
+    /// What happened, where somebody reads it.
+    pub trace: Trace,
+    now_ms: i64,
+    site: Site,
+    traffic: Traffic,
+    seats: Vec<Vec<Option<Seat>>>,
+    /// Which process the group has given each partition to.
+    owners: Vec<usize>,
+    looker: Looker,
+    wall: Arc<AtomicI64>,
+    configured: Arc<Mutex<Vec<wire::Definition>>>,
+}
+
+impl World {
+    /// The world of a seed.
+    #[must_use]
+    pub fn new(setup: Setup, mutant: Option<&'static Mutant>, mut chance: Chance, trace: Trace) -> Self {
+        let generation = &setup.generation;
+        let partitions = generation.partitions as usize;
+        let now_ms = setup.start_ms;
+        let ingest = mutant.and_then(Mutant::ingest);
+        let traffic = Traffic::new(generation, setup.audited, ingest, &mut chance);
+        let log = Log::new(generation, now_ms);
+        let stores = Stores::new(setup.model, mutant.and_then(Mutant::store));
+        let driver = mutant.and_then(Mutant::driver);
+        let site = Site { log, stores, disks: Disks::default(), objects: Objects::default(), broken: driver };
+        let nodes = if setup.mode == Mode::Together { 1 } else { NODES };
+        Self {
+            looker: Looker::new(generation),
+            seats: (0..nodes).map(|_| (0..partitions).map(|_| None).collect()).collect(),
+            owners: (0..partitions).map(|_| chance.below(nodes)).collect(),
+            wall: Arc::new(AtomicI64::new(now_ms)),
+            configured: Arc::default(),
+            setup,
+            mutant,
+            chance,
+            trace,
+            now_ms,
+            site,
+            traffic,
+        }
+    }
+
+    /// Runs the world: so many turns with faults, then to its end without.
+    ///
+    /// # Errors
+    /// What was wrong, in words.
+    pub fn run(mut self) -> (Chance, Trace, Result<(), String>) {
+        let result = self.turns();
+        (self.chance, self.trace, result)
+    }
+
+    fn turns(&mut self) -> Result<(), String> {
+        for _ in 0..self.setup.turns {
+            self.turn()?;
+        }
+        self.settle()
+    }
+
+    fn turn(&mut self) -> Result<(), String> {
+        self.pass_time();
+        match self.chance.below(100) {
+            0..=34 => self.traffic.turn(&mut self.site.log, self.now_ms, &mut self.chance, &mut self.trace),
+            35 => self.retention(),
+            36 => self.move_partition()?,
+            37 => self.stale_reader()?,
+            38 => self.strange_node()?,
+            39 if self.setup.topic_again => self.topic_again()?,
+            _ => self.somebody_works()?,
+        }
+        self.look()
+    }
+
+    fn pass_time(&mut self) {
+        let step = if self.chance.percent(90) { self.chance.below(400) } else { self.chance.below(5 * 60_000) };
+        self.now_ms += i64::try_from(step).unwrap_or(0);
+        if self.chance.fault(Fault::IdleWeeks, 1) {
+            self.now_ms += (1 + self.chance.below(20)) as i64 * DAY;
+            note!(self.trace, "clock", "days go by");
+        }
+        self.trace.step(self.now_ms);
+        self.wall.store(self.now_ms, Ordering::Relaxed);
+        if self.mutant.is_some_and(|mutant| mutant.worker() == Some(counting::Break::DefinitionFromConfiguration)) {
+            let newest = self.traffic.newest_definitions();
+            *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = newest;
+        }
+    }
+
+    /// One step of one process: it begins, reads, flushes, carries out, or dies.
+    fn somebody_works(&mut self) -> Result<(), String> {
+        let partition = self.chance.below(self.owners.len());
+        let zombie = self.chance.percent(30);
+        let node = if zombie { self.chance.below(self.seats.len()) } else { self.owners[partition] };
+        let post = Post { node, partition: partition as u32 };
+        let Some(seat) = &mut self.seats[node][partition] else {
+            return if node == self.owners[partition] { self.begin(post) } else { Ok(()) };
+        };
+        if seat.paused {
+            if self.chance.permille(60) {
+                seat.paused = false;
+                if node != self.owners[partition] {
+                    self.chance.tally.add(Fault::ZombieWakes);
+                }
+                note!(self.trace, "node {node}/{partition}", "wakes");
+            }
+            return Ok(());
+        }
+        match self.chance.below(100) {
+            0..=24 => self.deliver(post),
+            25..=36 => self.give(post, Input::Tick),
+            37..=38 => self.give(post, Input::SnapshotDue),
+            39..=40 => self.crash(post),
+            41 if self.setup.mode == Mode::Apart => {
+                seat.paused = true;
+                note!(self.trace, "node {node}/{partition}", "is paused");
+                Ok(())
+            }
+            _ => self.carry_out(post),
+        }
+    }
+
+    fn settings(&self, post: Post) -> Settings {
+        let mut settings = Settings::new(self.setup.generation.clone(), post.partition, self.setup.mode);
+        settings.last_write_wins = self.setup.last_write_wins();
+        settings.cells_max = self.setup.cells_max;
+        settings.clean_cells_bytes_max = self.setup.clean_cells_bytes_max;
+        settings.dirty_cells_max = self.setup.dirty_cells_max;
+        settings.waiting_records_max = self.setup.waiting_records_max;
+        settings.wall_ms = Arc::clone(&self.wall);
+        settings.configured = Arc::clone(&self.configured);
+        settings.process_seed = post.node as u64 + 1;
+        settings = settings.panicking_on(crate::panics);
+        match self.mutant.and_then(Mutant::worker) {
+            Some(rule) => settings.breaking(rule),
+            None => settings,
+        }
+    }
+
+    fn unchecked(&self) -> bool {
+        self.mutant.and_then(Mutant::worker) == Some(counting::Break::SettingsUnchecked)
+    }
+
+    fn begin(&mut self, post: Post) -> Result<(), String> {
+        if self.chance.permille(80) && self.site.disks.load(post.node, post.partition).is_some() {
+            self.lose_disk(post);
+        }
+        let settings = self.settings(post);
+        self.begin_with(post, settings)
+    }
+
+    fn begin_with(&mut self, post: Post, settings: Settings) -> Result<(), String> {
+        let unchecked = self.unchecked();
+        match self.site.begin(post, settings, unchecked, &mut self.chance, &mut self.trace) {
+            Ok(seat) => {
+                self.seats[post.node][post.partition as usize] = Some(seat);
+                Ok(())
+            }
+            Err(NotBegun::Unanswered) => Ok(()),
+            Err(NotBegun::Refused(why)) => Err(format!("node {} refused its own generation: {why}", post.node)),
+            Err(NotBegun::Stopped(stop)) => self.stopped(post, &stop),
+        }
+    }
+
+    /// A disk is another machine's, or an older copy of itself.
+    fn lose_disk(&mut self, post: Post) {
+        // Together the disk is the store: without it there is no store.
+        if self.setup.mode == Mode::Together || self.chance.is_calm() {
+            return;
+        }
+        if self.chance.percent(50) {
+            self.chance.tally.add(Fault::StateLost);
+            self.site.disks.lose(post.node, post.partition);
+            note!(self.trace, "node {}/{}", post.node, post.partition; "loses its disk");
+        } else if self.site.disks.set_back(post.node, post.partition, &mut self.chance) {
+            self.chance.tally.add(Fault::StateOld);
+            note!(self.trace, "node {}/{}", post.node, post.partition; "has an older copy of its disk");
+        }
+    }
+
+    /// A worker that stops tells people; but for a topic made again, nothing here may stop one.
+    fn stopped(&mut self, post: Post, stop: &Stop) -> Result<(), String> {
+        self.seats[post.node][post.partition as usize] = None;
+        if self.looker.remade && matches!(stop, Stop::BeyondEnd { .. } | Stop::OtherLog { .. }) {
+            note!(self.trace, "node {}/{}", post.node, post.partition; "stops, as it must: {stop}");
+            return self.next_generation();
+        }
+        Err(format!("the worker of node {}, partition {} stopped: {stop}", post.node, post.partition))
+    }
+
+    fn give(&mut self, post: Post, input: Input) -> Result<(), String> {
+        let Some(seat) = &mut self.seats[post.node][post.partition as usize] else { return Ok(()) };
+        let letters = &mut self.looker.dead_letters[post.partition as usize];
+        let mut keep = |offset| {
+            letters.insert(offset);
+        };
+        match seat.give(input, &mut keep) {
+            Ok(()) => Ok(()),
+            Err(stop) => self.stopped(post, &stop),
+        }
+    }
+
+    /// Some records from where the worker is, or again from a little before.
+    fn deliver(&mut self, post: Post) -> Result<(), String> {
+        let Some(seat) = &mut self.seats[post.node][post.partition as usize] else { return Ok(()) };
+        if !seat.worker.wants_batch() {
+            return Ok(());
+        }
+        let range = self.site.log.range(post.partition);
+        if seat.next < range.from {
+            // The log let go what a late one wanted to read: its client ends it, and it begins again.
+            self.seats[post.node][post.partition as usize] = None;
+            return Ok(());
+        }
+        let again = if self.chance.percent(10) { self.chance.below(4) as u64 } else { 0 };
+        let from = seat.next.saturating_sub(again).max(range.from);
+        let batch = self.site.log.read(post.partition, from, 1 + self.chance.below(5));
+        let Some(last) = batch.last() else { return Ok(()) };
+        seat.next = seat.next.max(last.offset + 1);
+        note!(self.trace, "node {}/{}", post.node, post.partition; "reads {from} to {}", last.offset);
+        self.give(post, Input::Batch(batch))
+    }
+
+    fn carry_out(&mut self, post: Post) -> Result<(), String> {
+        let load_first = self.chance.percent(50);
+        let Some(seat) = &mut self.seats[post.node][post.partition as usize] else { return Ok(()) };
+        let Some(action) = seat.take(load_first) else { return Ok(()) };
+        note!(self.trace, "node {}/{}", post.node, post.partition; "{}", told(&action));
+        match self.site.carry_out(post, seat, action, &mut self.chance) {
+            Some(input) => self.give(post, input),
+            None => Ok(()),
+        }
+    }
+
+    /// The process dies; of what it had under way a part may have been done.
+    fn crash(&mut self, post: Post) -> Result<(), String> {
+        if self.chance.is_calm() {
+            return Ok(());
+        }
+        let Some(mut seat) = self.seats[post.node][post.partition as usize].take() else { return Ok(()) };
+        self.chance.tally.add(Fault::Crash);
+        let load_first = self.chance.percent(50);
+        if let Some(action) = seat.take(load_first) {
+            let death = self.chance.pick(&[Death::Before, Death::Midway, Death::After]);
+            if death == Death::Midway && matches!(action, Action::Write(_)) {
+                self.chance.tally.add(Fault::CrashMidWrite);
+            }
+            note!(self.trace, "node {}/{}", post.node, post.partition; "dies {death:?} {}", told(&action));
+            self.site.die_at(post, &mut seat, action, death, &mut self.chance);
+        }
+        Ok(())
+    }
+
+    /// The group gives a partition to another process; the old one is told, or goes on as a zombie.
+    fn move_partition(&mut self) -> Result<(), String> {
+        let partition = self.chance.below(self.owners.len());
+        let (old, new) = (self.owners[partition], self.chance.below(self.seats.len()));
+        if old == new || self.chance.is_calm() {
+            return Ok(());
+        }
+        self.owners[partition] = new;
+        if self.seats[old][partition].is_none() {
+            return Ok(());
+        }
+        if self.chance.percent(40) {
+            self.chance.tally.add(Fault::RebalanceClean);
+            note!(self.trace, "group", "partition {partition} moves from {old} to {new}; {old} is told");
+            self.give(Post { node: old, partition: partition as u32 }, Input::Revoked)?;
+            self.seats[old][partition] = None;
+        } else {
+            self.chance.tally.add(Fault::RebalanceZombie);
+            note!(self.trace, "group", "partition {partition} moves from {old} to {new}; {old} is not told");
+        }
+        Ok(())
+    }
+
+    /// The log lets go what need not be kept.
+    fn retention(&mut self) {
+        let partition = self.chance.below(self.owners.len());
+        let node = self.owners[partition];
+        let Some(seat) = &self.seats[node][partition] else { return };
+        let saved = seat.worker.progress().saved;
+        let partition = partition as u32;
+        let newest = self.site.objects.newest(seat.generation, partition, 0).map_or(0, |snapshot| snapshot.position);
+        let mut below = keep_from(self.setup.mode, saved, newest);
+        if self.site.broken == Some(DriverBreak::RetentionPastSnapshot) {
+            below = saved;
+        }
+        if below > self.site.log.range(partition).from && self.chance.fault(Fault::Retention, 500) {
+            note!(self.trace, "log", "partition {partition} lets go what is below {below}");
+            self.site.log.retain(partition, below);
+        }
+    }
+}
+
+/// An action in a few words.
+fn told(action: &Action) -> String {
+    match action {
+        Action::Load(keys) => format!("loads {} cells", keys.len()),
+        Action::Write(cells) => {
+            let h: Vec<String> = cells.iter().map(|write| format!("{:?}@{}", write.key.kind, write.cell.h)).collect();
+            format!("writes {}", h.join(" "))
+        }
+        Action::WriteCheckpoint(checkpoint) => format!("writes checkpoint {}", checkpoint.position),
+        Action::SaveState(changes) => format!("saves state {}", changes.position),
+        Action::Commit(flush) => {
+            format!("commits {} cells, checkpoint {}", flush.cells.len(), flush.checkpoint.position)
+        }
+        Action::Snapshot { position } => format!("takes a snapshot of {position}"),
+        other => format!("{other:?}"),
+    }
+}

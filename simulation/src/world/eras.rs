@@ -1,0 +1,102 @@
+//! What happens to a whole topic: it is made again, its generation is followed by another, a node does not fit it.
+//!
+//! Always true here: nobody folds a topic made again under the same generation; a node on other settings does not start.
+
+use counting::worker::Input;
+use schemas::generation::Generation;
+
+use super::World;
+use super::looking::Looker;
+use crate::faults::Fault;
+use crate::log::Log;
+use crate::note;
+use crate::process::Post;
+
+impl World {
+    /// A node that was told other settings tries to fold.
+    pub(super) fn strange_node(&mut self) -> Result<(), String> {
+        let free = |post: &Post| self.seats[post.node][post.partition as usize].is_none();
+        let posts: Vec<Post> = (0..self.seats.len())
+            .flat_map(|node| (0..self.owners.len() as u32).map(move |partition| Post { node, partition }))
+            .filter(free)
+            .collect();
+        // The first to come writes the generation's row: that one has it right.
+        if posts.is_empty() || self.site.stores.generation(self.looker.generation).is_none() {
+            return Ok(());
+        }
+        let post = self.chance.pick(&posts);
+        let mut settings = self.settings(post);
+        let fault = strange(&mut settings.generation, self.chance.below(6));
+        if !self.chance.fault(fault, 700) {
+            return Ok(());
+        }
+        note!(self.trace, "node {}/{}", post.node, post.partition; "tries to begin with other settings: {}", fault.name());
+        if self.unchecked() {
+            return self.begin_with(post, settings);
+        }
+        match self.site.begin(post, settings, false, &mut self.chance, &mut self.trace) {
+            Err(crate::process::NotBegun::Refused(_)) => Ok(()),
+            other => Err(format!("node {} began on other settings: {other:?}", post.node)),
+        }
+    }
+
+    /// Somebody deletes the topic and makes it again under the same name and generation.
+    pub(super) fn topic_again(&mut self) -> Result<(), String> {
+        let generation = self.looker.generation;
+        let mut counted = false;
+        self.site.stores.every_view(|view| {
+            let position = |partition| view.checkpoint(generation, partition).map_or(0, |at| at.position);
+            counted = (0..self.setup.generation.partitions).all(|partition| position(partition) >= 3);
+        });
+        if !counted || self.looker.remade || !self.chance.fault(Fault::TopicAgain, 500) {
+            return Ok(());
+        }
+        note!(self.trace, "topic", "is made again under the same name");
+        self.everybody_ends()?;
+        self.site.log = Log::new(&self.setup.generation, self.now_ms);
+        self.looker = Looker::new(&self.setup.generation);
+        self.looker.remade = true;
+        self.traffic.topic_again();
+        Ok(())
+    }
+
+    /// People were told, and begin another generation.
+    pub(super) fn next_generation(&mut self) -> Result<(), String> {
+        self.everybody_ends()?;
+        self.setup.generation.number += 1;
+        note!(self.trace, "people", "begin generation {}", self.setup.generation.number);
+        self.site.log = Log::new(&self.setup.generation, self.now_ms);
+        self.site.disks = crate::disks::Disks::default();
+        self.looker = Looker::new(&self.setup.generation);
+        self.traffic.topic_again();
+        Ok(())
+    }
+
+    /// All processes end, and what they had sent arrives while it can still be held against its own log.
+    fn everybody_ends(&mut self) -> Result<(), String> {
+        for node in 0..self.seats.len() {
+            for partition in 0..self.owners.len() {
+                self.give(Post { node, partition: partition as u32 }, Input::Revoked)?;
+                self.seats[node][partition] = None;
+            }
+        }
+        self.site.stores.everything_arrives();
+        self.look()
+    }
+}
+
+/// Another value for one of the things that a generation fixes.
+fn strange(generation: &mut Generation, which: usize) -> Fault {
+    match which {
+        0 => generation.dedupe_records += 1,
+        1 => generation.fold.flags_max += 1,
+        2 => generation.fold.usage_pairs_max += 1,
+        3 => generation.clock.lateness_ms += 60_000,
+        4 => generation.fold_version += 1,
+        _ => {
+            generation.partitions += 1;
+            return Fault::PartitionsChanged;
+        }
+    }
+    Fault::OtherSettings
+}

@@ -1,0 +1,163 @@
+//! The look at the stores: whatever they took is held against the oracle, while the world runs.
+//!
+//! Always true here: each stored pair of value and h is the oracle's at h, on every replica; neither h nor a checkpoint
+//! falls; at each checkpoint every reader finds every cell, folded at least that far.
+
+use std::collections::{BTreeSet, HashMap};
+
+use bytes::Bytes;
+use schemas::cell::CellKey;
+use schemas::generation::Generation;
+use schemas::stored::{Checkpoint, StoredCell};
+
+use super::World;
+use crate::log::Log;
+use crate::oracle::Oracle;
+use crate::stores::{News, View};
+
+/// The oracles of one topic, and what was found right before.
+#[derive(Debug)]
+pub(super) struct Looker {
+    pub(super) generation: u32,
+    pub(super) oracles: Vec<Oracle>,
+    verified: HashMap<CellKey, HashMap<u64, Bytes>>,
+    /// Offsets of dead letters, by partition.
+    pub(super) dead_letters: Vec<BTreeSet<u64>>,
+    /// The topic was made again under this generation's name.
+    pub(super) remade: bool,
+}
+
+impl Looker {
+    pub(super) fn new(generation: &Generation) -> Self {
+        Self {
+            generation: generation.number,
+            oracles: (0..generation.partitions).map(|partition| Oracle::new(generation, partition)).collect(),
+            verified: HashMap::new(),
+            dead_letters: (0..generation.partitions).map(|_| BTreeSet::new()).collect(),
+            remade: false,
+        }
+    }
+
+    fn read(&mut self, log: &Log) {
+        for (partition, oracle) in (0..).zip(&mut self.oracles) {
+            let from = usize::try_from(oracle.position()).unwrap_or(usize::MAX);
+            for logged in log.all(partition).get(from..).unwrap_or_default() {
+                oracle.push(logged);
+            }
+        }
+    }
+
+    fn cell(&mut self, key: &CellKey, cell: &StoredCell, checkpoint: u64) -> Result<(), String> {
+        let oracle = &self.oracles[key.partition as usize];
+        let known = self.verified.get(key).and_then(|by_h| by_h.get(&cell.h));
+        let unchanged = || {
+            let (at_h, at_checkpoint) = (oracle.at(key, cell.h + 1), oracle.at(key, checkpoint.max(cell.h + 1)));
+            at_h.map(std::ptr::from_ref) == at_checkpoint.map(std::ptr::from_ref)
+        };
+        if known.is_some_and(|value| *value == cell.value) && unchanged() {
+            return Ok(());
+        }
+        oracle.check(key, cell, checkpoint)?;
+        self.verified.entry(key.clone()).or_default().insert(cell.h, cell.value.clone());
+        Ok(())
+    }
+
+    fn news(&mut self, news: &News) -> Result<(), String> {
+        match news {
+            News::Cell { key, cell, before } if key.generation == self.generation => {
+                if before.is_some_and(|before| before > cell.h) {
+                    return Err(format!("{key:?}: h fell from {} to {}", before.unwrap_or(0), cell.h));
+                }
+                self.cell(key, cell, 0)
+            }
+            News::Checkpoint { generation, partition, checkpoint, before } if *generation == self.generation => {
+                let position = checkpoint.position;
+                if before.is_some_and(|before| before > position) {
+                    return Err(format!("checkpoint of partition {partition} fell from {before:?} to {position}"));
+                }
+                let oracle = &self.oracles[*partition as usize];
+                let expected = (oracle.log_time_ms(position), oracle.definition_version(position));
+                if expected != (checkpoint.log_time_ms, checkpoint.definition_version) {
+                    return Err(format!(
+                        "checkpoint of partition {partition} is {checkpoint:?}, expected {expected:?}"
+                    ));
+                }
+                Ok(())
+            }
+            News::Cell { .. } | News::Checkpoint { .. } => Ok(()),
+        }
+    }
+
+    /// Every cell that this reader gets is folded to the checkpoint that it gets, at least.
+    pub(super) fn view(&mut self, view: &View<'_>) -> Result<(), String> {
+        for partition in 0..self.oracles.len() {
+            let number = u32::try_from(partition).unwrap_or(0);
+            let checkpoint = view.checkpoint(self.generation, number).map_or(0, |checkpoint| checkpoint.position);
+            let keys: Vec<CellKey> = self.oracles[partition].keys(checkpoint).cloned().collect();
+            for key in keys {
+                let Some(cell) = view.cell(&key) else {
+                    return Err(format!("{key:?} is missing under checkpoint {checkpoint}"));
+                };
+                let cell = cell.clone();
+                self.cell(&key, &cell, checkpoint)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl World {
+    /// Holds what the stores took since the last time against the oracle.
+    pub(super) fn look(&mut self) -> Result<(), String> {
+        self.looker.read(&self.site.log);
+        let news = self.site.stores.news();
+        let mut checkpoints = false;
+        for piece in &news {
+            self.looker.news(piece)?;
+            checkpoints |= matches!(piece, News::Checkpoint { .. });
+        }
+        if checkpoints { self.look_through_every_view() } else { Ok(()) }
+    }
+
+    pub(super) fn look_through_every_view(&mut self) -> Result<(), String> {
+        let looker = &mut self.looker;
+        let mut found = Ok(());
+        self.site.stores.every_view(|view| {
+            if found.is_ok() {
+                found = looker.view(view);
+            }
+        });
+        found
+    }
+
+    /// A reader that does not ask for consistency sees an older value, but never a wrong one.
+    pub(super) fn stale_reader(&mut self) -> Result<(), String> {
+        let partition = self.chance.below(self.looker.oracles.len());
+        let keys: Vec<CellKey> = self.looker.oracles[partition].keys(u64::MAX).cloned().collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let key = self.chance.pick(&keys);
+        match self.site.stores.read_stale(&key, &mut self.chance) {
+            Some(cell) => self.looker.cell(&key, &cell, 0),
+            None => Ok(()),
+        }
+    }
+
+    /// At the end: the checkpoint stands at the log's end and tells what the oracle tells.
+    pub(super) fn checkpoint_at_end(&self, partition: u32, found: Option<&Checkpoint>) -> Result<(), String> {
+        let oracle = &self.looker.oracles[partition as usize];
+        let position = oracle.position();
+        let fingerprint = self.site.log.all(partition).last().map_or(0, schemas::log::Logged::fingerprint);
+        let expected = Checkpoint {
+            position,
+            definition_version: oracle.definition_version(position),
+            fingerprint,
+            log_time_ms: oracle.log_time_ms(position),
+        };
+        if found == Some(&expected) {
+            return Ok(());
+        }
+        Err(format!("the checkpoint of partition {partition} ends at {found:?}, not at {expected:?}"))
+    }
+}
