@@ -140,7 +140,8 @@ impl Naive {
             add(facts, what.into(), number);
         }
         if facts.values().all(|number| *number == 0) {
-            self.counts.retain(|_, facts| !facts.is_empty());
+            // An experiment's day stays, though everything that was said of it may be taken back.
+            self.counts.retain(|key, facts| key.kind == CellKind::StandIn || !facts.is_empty());
         }
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let (application, version) = (text(view.application()), text(view.application_version()));

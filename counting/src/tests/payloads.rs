@@ -55,9 +55,9 @@ pub(crate) fn make_log(dice: &mut Dice, generation: &Generation, records: usize)
     let mut panics_at = Vec::new();
     while appends.len() < records {
         let now = START + dice.below(4 * 3_600_000) as i64;
-        match dice.below(22) {
+        match dice.below(23) {
             _ if (3..6).contains(&appends.len()) && dice.percent(70) => appends.push(stand_in(dice, START)),
-            20 | 21 => appends.push(stand_in(dice, now)),
+            20..=22 => appends.push(stand_in(dice, now)),
             0 => appends.push(numbers(dice, now)),
             1 => appends.push(definition(dice, now)),
             2 => appends.push(unreadable(dice, now)),
@@ -247,7 +247,7 @@ fn conversion(dice: &mut Dice, payload: &mut Payload<'static>, element: u32) {
 
 /// Alice, Bob, the organisation, two of them, or nobody.
 fn contexts(dice: &mut Dice) -> std::ops::Range<u32> {
-    dice.pick(&[0..1, 0..1, 0..3, 0..3, 1..2, 1..3, 0..0])
+    dice.pick(&[0..1, 0..1, 0..1, 0..3, 0..3, 1..3, 0..0])
 }
 
 fn numbers(dice: &mut Dice, now: i64) -> Append {
@@ -282,9 +282,9 @@ fn stand_in(dice: &mut Dice, now: i64) -> Append {
     let body = format!("{flag} {kind} {event} {factor} {start} {end}");
     let definition = wire::Definition {
         project: Bytes::from_static(b"p"),
-        environment: Bytes::from_static(dice.pick(&[b"dev" as &'static [u8], b"dev", b"prod"])),
+        environment: Bytes::from_static(dice.pick(&[b"dev" as &'static [u8], b"dev", b"dev", b"prod"])),
         kind: schemas::cell::STAND_IN,
-        key: Bytes::from_static(dice.pick(&[b"x" as &'static [u8], b"x", b"y"])),
+        key: Bytes::from_static(dice.pick(&[b"x" as &'static [u8], b"x", b"x", b"y"])),
         version: if dice.percent(5) { 7 } else { 0 },
         body: if dice.percent(90) { body.into() } else { Bytes::from_static(b"over") },
     };
