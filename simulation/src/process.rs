@@ -163,12 +163,15 @@ impl Site {
         let Post { node, partition } = post;
         let failed = |work| Input::Failed { work, reason: "no answer".to_owned(), retry: true };
         Some(match action {
-            Action::Load(keys) => {
-                if !keys.iter().all(|key| seat.loaded.insert(key.clone())) {
-                    chance.tally.add(Fault::CellsEvicted);
+            Action::Load(keys) => match self.stores.load(&keys, chance) {
+                Ok(cells) => {
+                    if !keys.into_iter().all(|key| seat.loaded.insert(key)) {
+                        chance.tally.add(Fault::CellsEvicted);
+                    }
+                    Input::Loaded(cells)
                 }
-                self.stores.load(&keys, chance).map_or_else(|_| failed(Work::Load), Input::Loaded)
-            }
+                Err(_) => failed(Work::Load),
+            },
             Action::Write(cells) => {
                 self.stores.write(&cells, chance).map_or_else(|_| failed(Work::Flush), Input::Wrote)
             }

@@ -100,12 +100,12 @@ impl World {
     fn turn(&mut self) -> Result<(), String> {
         self.pass_time();
         match self.chance.below(100) {
-            0..=34 => self.traffic.turn(&mut self.site.log, self.now_ms, &mut self.chance, &mut self.trace),
-            35 => self.retention(),
-            36 => self.move_partition()?,
-            37 => self.stale_reader()?,
-            38 => self.strange_node()?,
-            39 if self.setup.topic_again => self.topic_again()?,
+            0..=23 => self.traffic.turn(&mut self.site.log, self.now_ms, &mut self.chance, &mut self.trace),
+            24..=25 => self.retention(),
+            26..=27 => self.move_partition()?,
+            28 => self.stale_reader()?,
+            29 => self.strange_node()?,
+            30 if self.setup.topic_again => self.topic_again()?,
             _ => self.somebody_works()?,
         }
         self.look()

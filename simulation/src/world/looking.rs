@@ -15,12 +15,15 @@ use crate::log::Log;
 use crate::oracle::Oracle;
 use crate::stores::{News, View};
 
+/// By cell, the pairs of h and value that were found right.
+type Verified = HashMap<CellKey, Vec<(u64, Bytes)>>;
+
 /// The oracles of one topic, and what was found right before.
 #[derive(Debug)]
 pub(super) struct Looker {
     pub(super) generation: u32,
     pub(super) oracles: Vec<Oracle>,
-    verified: HashMap<CellKey, HashMap<u64, Bytes>>,
+    verified: Verified,
     /// Offsets of dead letters, by partition.
     pub(super) dead_letters: Vec<BTreeSet<u64>>,
     /// The topic was made again under this generation's name.
@@ -47,28 +50,13 @@ impl Looker {
         }
     }
 
-    fn cell(&mut self, key: &CellKey, cell: &StoredCell, checkpoint: u64) -> Result<(), String> {
-        let oracle = &self.oracles[key.partition as usize];
-        let known = self.verified.get(key).and_then(|by_h| by_h.get(&cell.h));
-        let unchanged = || {
-            let (at_h, at_checkpoint) = (oracle.at(key, cell.h + 1), oracle.at(key, checkpoint.max(cell.h + 1)));
-            at_h.map(std::ptr::from_ref) == at_checkpoint.map(std::ptr::from_ref)
-        };
-        if known.is_some_and(|value| *value == cell.value) && unchanged() {
-            return Ok(());
-        }
-        oracle.check(key, cell, checkpoint)?;
-        self.verified.entry(key.clone()).or_default().insert(cell.h, cell.value.clone());
-        Ok(())
-    }
-
     fn news(&mut self, news: &News) -> Result<(), String> {
         match news {
             News::Cell { key, cell, before } if key.generation == self.generation => {
                 if before.is_some_and(|before| before > cell.h) {
                     return Err(format!("{key:?}: h fell from {} to {}", before.unwrap_or(0), cell.h));
                 }
-                self.cell(key, cell, 0)
+                self.cell(key, cell)
             }
             News::Checkpoint { generation, partition, checkpoint, before } if *generation == self.generation => {
                 let position = checkpoint.position;
@@ -88,22 +76,48 @@ impl Looker {
         }
     }
 
-    /// Every cell that this reader gets is folded to the checkpoint that it gets, at least.
-    pub(super) fn view(&mut self, view: &View<'_>) -> Result<(), String> {
-        for partition in 0..self.oracles.len() {
-            let number = u32::try_from(partition).unwrap_or(0);
-            let checkpoint = view.checkpoint(self.generation, number).map_or(0, |checkpoint| checkpoint.position);
-            let keys: Vec<CellKey> = self.oracles[partition].keys(checkpoint).cloned().collect();
-            for key in keys {
-                let Some(cell) = view.cell(&key) else {
-                    return Err(format!("{key:?} is missing under checkpoint {checkpoint}"));
-                };
-                let cell = cell.clone();
-                self.cell(&key, &cell, checkpoint)?;
+    /// Every cell of a partition that this reader gets is folded to the checkpoint that it gets, at least.
+    pub(super) fn view(&mut self, view: &View<'_>, partition: u32) -> Result<(), String> {
+        let Self { oracles, verified, generation, .. } = self;
+        let oracle = &oracles[partition as usize];
+        let checkpoint = view.checkpoint(*generation, partition).map_or(0, |checkpoint| checkpoint.position);
+        for key in oracle.keys(checkpoint) {
+            match view.cell(key) {
+                Some(cell) => check(oracle, verified, key, cell, checkpoint)?,
+                None => return Err(format!("{key:?} is missing under checkpoint {checkpoint}")),
             }
         }
         Ok(())
     }
+
+    /// What was offered or read is the oracle's at its h.
+    fn cell(&mut self, key: &CellKey, cell: &StoredCell) -> Result<(), String> {
+        let Self { oracles, verified, .. } = self;
+        check(&oracles[key.partition as usize], verified, key, cell, 0)
+    }
+}
+
+/// Holds a stored cell against the oracle, unless the same bytes were found right before and nothing has changed since.
+fn check(
+    oracle: &Oracle,
+    verified: &mut Verified,
+    key: &CellKey,
+    cell: &StoredCell,
+    checkpoint: u64,
+) -> Result<(), String> {
+    let known = verified.get(key).and_then(|by_h| by_h.iter().find(|(h, _)| *h == cell.h));
+    let unchanged = || {
+        let (at_h, at_checkpoint) = (oracle.at(key, cell.h + 1), oracle.at(key, checkpoint));
+        at_h.map(std::ptr::from_ref) == at_checkpoint.map(std::ptr::from_ref)
+    };
+    if known.is_some_and(|(_, value)| *value == cell.value) && (checkpoint <= cell.h + 1 || unchanged()) {
+        return Ok(());
+    }
+    oracle.check(key, cell, checkpoint)?;
+    if known.is_none() {
+        verified.entry(key.clone()).or_default().push((cell.h, cell.value.clone()));
+    }
+    Ok(())
 }
 
 impl World {
@@ -111,20 +125,25 @@ impl World {
     pub(super) fn look(&mut self) -> Result<(), String> {
         self.looker.read(&self.site.log);
         let news = self.site.stores.news();
-        let mut checkpoints = false;
         for piece in &news {
             self.looker.news(piece)?;
-            checkpoints |= matches!(piece, News::Checkpoint { .. });
         }
-        if checkpoints { self.look_through_every_view() } else { Ok(()) }
+        for piece in &news {
+            if let News::Checkpoint { partition, generation, .. } = piece
+                && *generation == self.looker.generation
+            {
+                self.look_through_every_view(*partition)?;
+            }
+        }
+        Ok(())
     }
 
-    pub(super) fn look_through_every_view(&mut self) -> Result<(), String> {
+    pub(super) fn look_through_every_view(&mut self, partition: u32) -> Result<(), String> {
         let looker = &mut self.looker;
         let mut found = Ok(());
         self.site.stores.every_view(|view| {
             if found.is_ok() {
-                found = looker.view(view);
+                found = looker.view(view, partition);
             }
         });
         found
@@ -139,7 +158,7 @@ impl World {
         }
         let key = self.chance.pick(&keys);
         match self.site.stores.read_stale(&key, &mut self.chance) {
-            Some(cell) => self.looker.cell(&key, &cell, 0),
+            Some(cell) => self.looker.cell(&key, &cell),
             None => Ok(()),
         }
     }

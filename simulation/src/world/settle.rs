@@ -26,7 +26,9 @@ impl World {
             }
             self.settle_partition(partition)?;
         }
-        self.look_through_every_view()?;
+        for partition in 0..self.site.log.partitions() {
+            self.look_through_every_view(partition)?;
+        }
         self.at_the_end()
     }
 

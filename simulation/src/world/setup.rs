@@ -60,7 +60,7 @@ impl Setup {
             mode: if together { Mode::Together } else { Mode::Apart },
             audited: large_window && !topic_again,
             topic_again,
-            turns: 150 + chance.below(500),
+            turns: 150 + chance.below(400),
             start_ms: 19_000 * DAY - 2 * 3_600_000,
             cells_max: 1 + chance.below(12),
             clean_cells_bytes_max: 1_000 * chance.below(12),
