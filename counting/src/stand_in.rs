@@ -44,11 +44,11 @@ impl Experiment {
     pub(crate) fn parse(body: &[u8]) -> Option<Self> {
         let words: Vec<&str> = std::str::from_utf8(body).ok()?.split(' ').collect();
         let [flag, kind, event, factor, start_ms, end_ms] = words.try_into().ok()?;
-        let word = |word: &str| Bytes::copy_from_slice(word.as_bytes());
+        let word = |word: &str| (!word.is_empty()).then(|| Bytes::copy_from_slice(word.as_bytes()));
         Some(Self {
-            flag: word(flag),
-            kind: word(kind),
-            event: word(event),
+            flag: word(flag)?,
+            kind: word(kind)?,
+            event: word(event)?,
             factor: factor.parse().ok()?,
             start_ms: start_ms.parse().ok()?,
             end_ms: end_ms.parse().ok()?,

@@ -248,7 +248,14 @@ fn an_amount_is_decided_under_the_definition_in_force_at_its_offset() {
     partition.send(NOON, &[Row::Conversion("ann", NOON, 10)]);
     let (sum, square) = (("sum of 1", 40), ("square of 1", 1_600));
     assert_eq!(partition.told(), [(0, facts([("n of 1", 1), sum, square]))].into());
-    for ended in ["over", "f user e 3 0", "f user e 3 0 x", "f  user e 3 0 9", &format!("f user e 3 {from} {to} ")] {
+    for ended in [
+        "over",
+        "f user e 3 0",
+        "f user e 3 0 x",
+        "f  user e 3 0 9",
+        &format!("f user  3 {from} {to}"),
+        &format!("f user e 3 {from} {to} "),
+    ] {
         partition.define(ended, NOON);
         partition.send(NOON, &[Row::Conversion("ann", NOON, 10), Row::Exposure("ben", NOON, 1)]);
         assert_eq!(partition.told(), [(0, facts([("n of 1", 1), sum, square]))].into(), "{ended:?} defines nothing");

@@ -234,6 +234,91 @@ fn where_the_last_write_wins_a_loaded_cell_above_the_checkpoint_is_written_again
     }
 }
 
+/// A worker that breaks a rule, with what it holds of the first records: all cells as the store has them, h far ahead.
+fn far_ahead(rule: crate::Break) -> (Worker, Vec<Action>) {
+    let log = made().log;
+    let mut settings = settings(Mode::Apart).breaking(rule);
+    settings.last_write_wins = true;
+    let mut worker = Worker::new(settings).unwrap();
+    begin(&mut worker, assigned(checkpoint(1, log[0].fingerprint()), saved(1), 0, 30));
+    let Action::Load(keys) = only(worker.handle(Input::Batch(log[1..3].to_vec()))) else { panic!("a load") };
+    let ahead = StoredCell { h: 29, value: Bytes::new() };
+    worker.handle(Input::Loaded(vec![Some(ahead); keys.len()]));
+    let actions = worker.handle(Input::Tick);
+    (worker, actions)
+}
+
+/// The rules that only the simulation notices: that each switch breaks what it says, and nothing more can be shown here.
+#[test]
+fn switches_of_the_simulation_break_what_they_say() {
+    use crate::Break::{
+        AddInsteadOfPut, DefinitionByArrival, NoFingerprint, ReflushBelowCheckpointOnly, SettingsUnchecked,
+        TrustUnacknowledged,
+    };
+    for (rule, dirty) in [(TrustUnacknowledged, false), (ReflushBelowCheckpointOnly, true)] {
+        let (worker, actions) = far_ahead(rule);
+        assert!(matches!(actions[..], [Action::WriteCheckpoint(_)]), "{rule:?} writes no cell: {actions:?}");
+        assert_eq!(worker.progress().cells.1 > 0, dirty, "{rule:?}");
+    }
+    let (worker, actions) = far_ahead(AddInsteadOfPut);
+    let Action::Write(cells) = &actions[0] else { panic!("{actions:?}") };
+    for write in cells {
+        assert!(write.cell.h < 29, "what was loaded is not there: {write:?}");
+        assert_eq!(*worker.cells.get(&write.key).unwrap().0, crate::cells::Cell::empty(write.key.kind));
+    }
+
+    let log = made().log;
+    let other = Assigned { before_checkpoint: Some(log[8].clone()), ..assigned(checkpoint(9, 1), saved(9), 0, 8) };
+    let mut worker = Worker::new(settings(Mode::Apart).breaking(NoFingerprint)).unwrap();
+    assert_eq!(begin(&mut worker, other), Action::Begin { position: 9 });
+
+    let mut generation = small_generation();
+    generation.fold.flags_max = 2;
+    let mut worker = Worker::new(Settings::new(generation, 0, Mode::Apart).breaking(SettingsUnchecked)).unwrap();
+    begin(&mut worker, assigned(None, None, 0, 0));
+    fold(&mut worker, &log[..1]);
+    assert_eq!(worker.progress().folded, 1);
+
+    for (rule, version) in [(None, 7), (Some(DefinitionByArrival), 3)] {
+        let breakage = crate::breakage::Breakage { which: rule, ..Default::default() };
+        let environment = schemas::id::Environment::new("p", "e").unwrap();
+        let key = crate::state::DefinitionKey { environment, kind: 1, key: Bytes::from_static(b"x") };
+        let mut state = State::empty(8);
+        [7, 3].into_iter().for_each(|version| state.define(key.clone(), version, b"", &breakage));
+        assert_eq!((state.definition(&key).unwrap().version, state.definition_version()), (version, 7));
+    }
+}
+
+#[test]
+fn what_is_in_memory_is_ahead_of_what_is_saved() {
+    let log = made().log;
+    let mut worker = running(Mode::Apart);
+    fold(&mut worker, &log[..10]);
+    let rows = worker.state_in_memory();
+    assert_eq!((rows.position, worker.progress().saved), (10, 0));
+    let loaded = State::load(&rows, small_generation().dedupe_records).unwrap();
+    assert_eq!(loaded.in_memory(), rows);
+    assert_eq!(loaded.log_time_ms(), worker.progress().log_time_ms);
+}
+
+/// Says so by the record itself, wherever it lies.
+#[test]
+fn records_that_panic_can_be_told_by_what_they_are() {
+    quiet_wanted_panics();
+    let log = made().log;
+    let letters = |settings: Settings| {
+        let mut worker = Worker::new(settings).unwrap();
+        begin(&mut worker, assigned(None, None, 0, 0));
+        let actions = fold(&mut worker, &log[..20]);
+        assert_eq!(worker.progress().folded, 20);
+        actions.into_iter().filter(|action| matches!(action, Action::DeadLetter(_))).collect::<Vec<_>>()
+    };
+    let odd: Vec<u64> = (0..20).filter(|offset| offset % 2 == 1).collect();
+    let told_by_offset = letters(settings(Mode::Apart).panicking_at(odd));
+    assert_eq!(letters(settings(Mode::Apart).panicking_on(|logged| logged.offset % 2 == 1)), told_by_offset);
+    assert!(told_by_offset.len() > letters(settings(Mode::Apart)).len() + 3);
+}
+
 #[test]
 fn a_flush_before_the_first_record_keeps_the_fingerprint_of_the_checkpoint() {
     let log = made().log;
