@@ -210,11 +210,9 @@ impl Cells {
     /// The same, of a flush that reaches to `position`, breaking a rule.
     pub(crate) fn begin_flush_with(&mut self, position: u64, breakage: &Breakage) -> Vec<CellWrite> {
         let mut writes = Vec::with_capacity(self.dirty);
-        let mut left_out = 0;
         for held in self.slots.iter_mut().flatten().filter(|held| held.dirty) {
             let Some(h) = held.h else { continue };
             if h >= position && breakage.is(Break::ReflushBelowCheckpointOnly) {
-                left_out += 1;
                 continue;
             }
             let cell = StoredCell { h, value: held.cell.encode().into() };
@@ -226,7 +224,7 @@ impl Cells {
                 held.cell = Cell::empty(held.key.kind);
             }
         }
-        self.dirty = left_out;
+        self.dirty = 0;
         writes
     }
 
