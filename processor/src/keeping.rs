@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use counting::worker::{Action, Committed, Input, Mode, Work};
+use counting::worker::{Action, Committed, Input, Mode, Source, Work, source};
 use eventlog::{EventLog, Held};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -101,8 +101,8 @@ impl Keeping {
         let Self::Apart { state, snapshots, .. } = &self else {
             return Ok(Found { checkpoint, state: saved, held, restored: 0 });
         };
-        if let Some(saved) = saved.filter(|saved| saved.position >= held.first) {
-            return Ok(Found { checkpoint, state: Some(saved), held, restored: 0 });
+        if source(position(saved.as_ref()), None, held.first) == Source::Saved {
+            return Ok(Found { checkpoint, state: saved, held, restored: 0 });
         }
         let found = restore(state, snapshots, generation, partition, held.first).await?;
         let restored = found.as_ref().map_or(0, |found| found.position);
@@ -163,6 +163,11 @@ fn committed(flushed: Flushed) -> Committed {
     }
 }
 
+fn position(state: Option<&SavedState>) -> Option<u64> {
+    state.map(|state| state.position)
+}
+
+/// Restores from the newest snapshot, where the log still holds its position.
 async fn restore(
     state: &LocalState,
     snapshots: &Folder,
@@ -174,7 +179,10 @@ async fn restore(
     for (name, what) in &newest.passed_over {
         tracing::warn!(partition, name, what, "passed over a damaged snapshot");
     }
-    let Some(found) = newest.state.filter(|found| found.position >= held_from) else { return Ok(None) };
+    if source(None, position(newest.state.as_ref()), held_from) != Source::Snapshot {
+        return Ok(None);
+    }
+    let Some(found) = newest.state else { return Ok(None) };
     tracing::info!(partition, position = found.position, "begin from a snapshot");
     state.replace(generation, partition, found.clone()).await?;
     Ok(Some(found))

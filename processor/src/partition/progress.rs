@@ -2,12 +2,12 @@
 //!
 //! Always true here: the log is released only below what is saved, and where state lies apart below what is copied.
 
+use counting::worker::keep_from;
 use tokio::time::Instant;
 
 use super::Partition;
 use super::beginning::Phase;
 use crate::Error;
-use crate::keeping::Keeping;
 use crate::replay::Told;
 
 impl Partition {
@@ -19,10 +19,7 @@ impl Partition {
         let progress = self.worker.progress();
         self.unfolded.folded(progress.folded);
         self.given.health.tell(self.number, progress);
-        let below = match &self.given.keeping {
-            Keeping::Together(_) => progress.saved,
-            Keeping::Apart { .. } => progress.saved.min(self.snapshots.newest()),
-        };
+        let below = keep_from(self.given.keeping.mode(), progress.saved, self.snapshots.newest());
         if below > self.released {
             self.released = below;
             self.given.log.release(self.number, below);
