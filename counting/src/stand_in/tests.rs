@@ -196,13 +196,13 @@ proptest! {
     /// A subject that is compacted at every turn says the same as one that keeps every row.
     #[test]
     fn compaction_changes_nothing(
-        turns in prop::collection::vec((0_i64..30, 1_i64..40, prop::option::weighted(0.4, 0_u32..3), -5_i128..9), 1..40),
+        turns in prop::collection::vec((0_i64..30, 1_i64..60, prop::option::weighted(0.4, 0_u32..3), -5_i128..9), 1..40),
     ) {
         let (mut compacted, mut whole) = (Subject::default(), Subject::default());
         let mut horizon = NOON;
         for (on, after, variation, amount) in turns {
-            horizon += on * HOUR;
-            let time = horizon + after * HOUR;
+            horizon += on * HOUR / 10;
+            let time = horizon + after * after * HOUR / 60;
             for subject in [&mut compacted, &mut whole] {
                 match variation {
                     Some(variation) => subject.expose(variation, time),
@@ -287,6 +287,20 @@ fn a_subject_expires_by_the_time_of_the_log() {
         partition.send(now, &[Row::Exposure("ann", now - 6 * DAY_MS, 1)]);
         let n: i128 = partition.told().values().filter_map(|facts| facts.get("n of 1")).sum();
         assert_eq!(n, units, "{later_by} ms after its time");
+    }
+}
+
+#[test]
+fn a_subject_lives_until_the_latest_end_under_which_it_changed() {
+    for (now, units) in [(NOON + 14 * DAY_MS - 1, 1), (NOON + 14 * DAY_MS, 2)] {
+        let mut partition = Partition::begun();
+        partition.send(NOON, &[Row::Exposure("ann", NOON, 1)]);
+        partition.define(&format!("f user e 1 {NOON} {}", NOON + DAY_MS), NOON);
+        partition.send(NOON, &[Row::Exposure("ann", NOON, 1)]);
+        partition.define(&format!("f user e 1 {NOON} {}", NOON + 90 * DAY_MS), NOON);
+        partition.send(now, &[Row::Exposure("ann", now - 6 * DAY_MS, 1)]);
+        let n: i128 = partition.told().values().filter_map(|facts| facts.get("n of 1")).sum();
+        assert_eq!(n, units, "at {now}");
     }
 }
 
