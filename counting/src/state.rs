@@ -220,7 +220,7 @@ impl State {
         let ids = self.remembered.changes();
         let mut put = std::mem::take(&mut self.put);
         if breakage.is(Break::NamesNotInState) {
-            put.clear();
+            put.retain(|(key, _)| !rows::is_name(key));
         }
         if !breakage.is(Break::DedupeNotInState) {
             put.extend(ids.put.iter().map(|(offset, id)| (rows::id_key(*offset), Bytes::copy_from_slice(&id.0))));

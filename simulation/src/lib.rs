@@ -19,6 +19,9 @@ pub mod trace;
 pub mod traffic;
 pub mod world;
 
+#[cfg(test)]
+mod tests;
+
 use schemas::event::PayloadId;
 use schemas::log::Logged;
 use schemas::record::Header;

@@ -188,7 +188,7 @@ fn shortened(text: &str) -> String {
 fn every_small_world() -> bool {
     let summary = small::run_all();
     for wrong in summary.wrong.iter().take(10) {
-        println!("WRONG: {wrong}");
+        println!("WRONG: {wrong}\n  again: cargo xtask sim --small");
     }
     println!(
         "small worlds: {} crash points, {} single crashes, {} pairs, {} wrong",

@@ -71,6 +71,11 @@ pub(crate) fn name(environment: &Environment, kind: NameKind, name: &[u8]) -> (B
     (key.into(), Bytes::new())
 }
 
+/// Whether this is the key of a name seen.
+pub(crate) fn is_name(key: &[u8]) -> bool {
+    matches!(key.first(), Some(&(TAG_FLAG | TAG_EVENT)))
+}
+
 pub(crate) fn definition(key: &DefinitionKey, version: u64, body: &[u8]) -> (Bytes, Bytes) {
     let mut row = vec![TAG_DEFINITION, key.kind];
     push_part(&mut row, &key.environment.project);

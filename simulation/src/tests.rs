@@ -1,0 +1,82 @@
+//! The simulation itself: that a seed is the same run wherever it is run, that what it says of faults is true, and the
+//! seeds that once found something.
+
+use crate::faults::{Fault, Tally};
+use crate::run::{Many, Run, Summary};
+use crate::stores::Model;
+use crate::trace::Trace;
+
+fn run(seed: u64, model: Model) -> Result<(), String> {
+    Run { seed, model, mutant: None }.run(Trace::default()).result
+}
+
+#[test]
+fn a_seed_is_the_same_run_whether_anybody_reads_it_or_not() {
+    for seed in 0..20 {
+        for &model in Model::ALL {
+            let run = Run { seed, model, mutant: None };
+            let (read, again, unread) = (run.run(Trace::on()), run.run(Trace::on()), run.run(Trace::default()));
+            assert!(read.trace.lines.len() > 20, "seed {seed}: {} lines", read.trace.lines.len());
+            assert_eq!(read.trace.lines, again.trace.lines, "seed {seed}");
+            assert_eq!((read.tally, read.result), (unread.tally, unread.result), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn many_runs_find_what_one_run_finds_on_any_number_of_threads() {
+    let mutant = crate::mutants::Mutant::named("unconditional put");
+    let failed = |threads| {
+        let models = Model::ALL.to_vec();
+        let many = Many { from: 0, seeds: 40, models, mutant, failures_max: usize::MAX, threads };
+        let summary = many.run(&|_, _| {});
+        assert_eq!(summary.runs, 80);
+        summary.failures.iter().map(|failure| (failure.run.seed, failure.what.clone())).collect::<Vec<_>>()
+    };
+    let one = failed(1);
+    assert!(!one.is_empty());
+    let sorted = |mut failures: Vec<_>| {
+        failures.sort();
+        failures
+    };
+    assert_eq!(sorted(one), sorted(failed(3)));
+}
+
+#[test]
+fn fewer_faults_than_were_asked_for_are_told() {
+    let mut tally = Tally::default();
+    let few = Summary { runs: 20_000, tally: tally.clone(), ..Summary::default() };
+    assert_eq!(few.too_rare().len(), Fault::ALL.len());
+    for fault in Fault::ALL {
+        (0..1_000).for_each(|_| tally.add(*fault));
+    }
+    let enough = Summary { runs: 20_000, tally, ..Summary::default() };
+    assert_eq!(enough.too_rare(), []);
+}
+
+/// Each with what it was that went wrong.
+const KEPT: &[(&str, u64, Model)] =
+    &[("a write of the old topic arrives after the topic was made again", 18_870, Model::Conditional)];
+
+#[test]
+fn seeds_that_once_failed() {
+    for (what, seed, model) in KEPT {
+        assert_eq!(run(*seed, *model), Ok(()), "{what}: seed {seed}");
+    }
+}
+
+#[test]
+fn a_few_seeds_leave_every_number_right() {
+    for seed in 0..60 {
+        for &model in Model::ALL {
+            assert_eq!(run(seed, model), Ok(()), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn small_worlds_leave_every_number_right() {
+    let small = crate::small::run_all();
+    assert_eq!(small.wrong, Vec::<String>::new());
+    assert!(small.points > 25 && small.pairs > 1_000, "{small:?}");
+}
