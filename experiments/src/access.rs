@@ -21,6 +21,8 @@ pub type KeyHash = [u8; 32];
 pub(crate) const COOKIE: &str = "flagstream_key";
 /// Longest key that is looked at, in bytes.
 const KEY_BYTES_MAX: usize = 1024;
+/// Environments named to whoever asks for one that is not there, where everything is open.
+const SHOWN_MAX: usize = 10;
 
 /// What is kept of a key.
 #[must_use]
@@ -94,7 +96,15 @@ impl Access {
         let named = |e: &Environment| e.project == project.as_bytes() && e.key == key.as_bytes();
         self.visible(grant).into_iter().find(named).ok_or_else(|| {
             let name = format!("{}/{}", project.escape_debug(), key.escape_debug());
-            Refusal::not_found(format!("no environment `{name}` that this key may read; environments are configured"))
+            if !self.is_open() {
+                return Refusal::not_found(format!(
+                    "no environment `{name}` that this key may read; environments are configured"
+                ));
+            }
+            let shown: Vec<String> =
+                self.environments.iter().take(SHOWN_MAX).map(|e| e.environment.to_string()).collect();
+            let more = if self.environments.len() > SHOWN_MAX { ", …" } else { "" };
+            Refusal::not_found(format!("no environment `{name}`; configured: {}{more}", shown.join(", ")))
         })
     }
 }

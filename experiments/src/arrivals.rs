@@ -18,6 +18,8 @@ pub struct Arrivals {
     pub first_payloads: HashMap<Environment, FirstPayload>,
     /// What was refused of each environment, by reason.
     pub rejections: HashMap<Environment, Rejections>,
+    /// Payloads of removed keys that were answered 202 and discarded, of each environment.
+    pub discarded: HashMap<Environment, u64>,
     /// Keys that the key table does not know, newest first; ingest bounds the list.
     pub unknown_keys: Vec<UnknownKey>,
     /// Paths that no SDK sends events to, with how often each was asked for.
@@ -31,6 +33,7 @@ pub struct Arrivals {
 pub(crate) struct AtDoor {
     pub(crate) first_payload: Option<FirstPayload>,
     pub(crate) rejections: Rejections,
+    pub(crate) discarded: u64,
     pub(crate) unknown_keys: Vec<UnknownKey>,
     pub(crate) wrong_paths: Vec<(String, u64)>,
     pub(crate) flag_delivery: Vec<(String, u64)>,
@@ -42,10 +45,11 @@ impl Arrivals {
     pub(crate) fn at_door(self, environment: &Environment, grant: &Grant) -> AtDoor {
         let first_payload = self.first_payloads.get(environment).cloned();
         let rejections = self.rejections.get(environment).cloned().unwrap_or_default();
+        let discarded = self.discarded.get(environment).copied().unwrap_or_default();
         let Self { unknown_keys, wrong_paths, flag_delivery, .. } = self;
         match grant {
-            Grant::All => AtDoor { first_payload, rejections, unknown_keys, wrong_paths, flag_delivery },
-            Grant::Some(_) => AtDoor { first_payload, rejections, ..AtDoor::default() },
+            Grant::All => AtDoor { first_payload, rejections, discarded, unknown_keys, wrong_paths, flag_delivery },
+            Grant::Some(_) => AtDoor { first_payload, rejections, discarded, ..AtDoor::default() },
         }
     }
 }

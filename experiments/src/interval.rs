@@ -4,7 +4,9 @@
 
 use std::ops::Range;
 
-use crate::parameters::TIME_MS_MAX;
+use jiff::Timestamp;
+
+use crate::parameters::{Asked, TIME_MS_MAX};
 use crate::refusal::Refusal;
 
 pub(crate) const MINUTE_MS: i64 = 60_000;
@@ -36,25 +38,38 @@ pub(crate) enum Step {
 }
 
 impl Interval {
-    /// The interval asked for, rounded outwards to whole `unit_ms`. `from` defaults to `back_ms` ago.
+    /// The interval asked for, rounded outwards to whole `unit_ms`. `from` defaults to `back_ms` ago. One that lies wholly
+    /// ahead of what events may be dated begins with the next whole unit: what has been counted in a unit that has begun
+    /// is not of it.
     pub(crate) fn ask(
-        from: Option<i64>,
-        to: Option<i64>,
+        from: Option<Asked>,
+        to: Option<Asked>,
         now_ms: i64,
         back_ms: i64,
         unit_ms: i64,
     ) -> Result<Self, Refusal> {
-        let from = from.unwrap_or(now_ms - back_ms);
-        let to_ms = to.unwrap_or(now_ms + AHEAD_MS);
-        if from >= to_ms {
-            let allowed = format!("a time before `to`, which is {to_ms}");
-            return Err(Refusal::parameter("from", &from.to_string(), &allowed));
+        let from_ms = from.as_ref().map_or(now_ms - back_ms, |from| from.ms);
+        let to_ms = to.as_ref().map_or(now_ms + AHEAD_MS, |to| to.ms);
+        let refused = |allowed: String| {
+            let typed = from.as_ref().map_or_else(|| readable(from_ms), |from| from.typed.clone());
+            let is_plain = typed == readable(from_ms);
+            let in_words = if is_plain { String::new() } else { format!(" (`from` is {})", readable(from_ms)) };
+            let to_typed = to.as_ref().map_or("the default", |to| &to.typed);
+            let allowed = format!("{allowed} `to`, which is {} ({to_typed}){in_words}", readable(to_ms));
+            Err(Refusal::parameter("from", &typed, &allowed))
+        };
+        if from_ms >= to_ms {
+            return refused("a time before".to_owned());
         }
-        if to_ms - from > DAYS_MAX * DAY_MS + AHEAD_MS {
-            let allowed = format!("at most {DAYS_MAX} days before `to`, which is {to_ms}");
-            return Err(Refusal::parameter("from", &from.to_string(), &allowed));
+        if to_ms - from_ms > DAYS_MAX * DAY_MS + AHEAD_MS {
+            return refused(format!("at most {DAYS_MAX} days before"));
         }
-        Ok(Self { from_ms: from, to_ms }.rounded(unit_ms))
+        let mut interval = Self { from_ms, to_ms }.rounded(unit_ms);
+        if from_ms > now_ms + AHEAD_MS && interval.from_ms < from_ms {
+            interval.from_ms += unit_ms;
+            interval.to_ms = interval.to_ms.max(interval.from_ms + unit_ms);
+        }
+        Ok(interval)
     }
 
     /// The interval that a page's token holds, as it is: it was rounded, and so may be longer than may be asked for. A token
@@ -92,6 +107,11 @@ impl Interval {
     pub(crate) fn days(self) -> Range<u32> {
         windows(self, DAY_MS)
     }
+}
+
+/// For people: `2026-01-31T12:00:00Z`.
+fn readable(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| time.to_string())
 }
 
 fn windows(interval: Interval, unit_ms: i64) -> Range<u32> {

@@ -15,7 +15,8 @@ pub(crate) fn document() -> Value {
             "description": "How often each feature-flag variation was served, by whom, and when last. Times are Unix \
                 milliseconds or RFC 3339; intervals are [from, to); a slash in a key is written %2F. Every answer tells \
                 how far it reaches: `complete` = everything that ingest had acknowledged when the request arrived is in \
-                it; `asOf` = now when complete, else the log's time up to which all is in it."
+                it; `asOf` = now when complete, else the log's time up to which all is in it. Events accepted are exact; the \
+                numbers of payloads refused whole are best effort: they follow within 10 s, and a crash may lose them."
         },
         "security": [{ "key": [] }, { "bearer": [] }],
         "paths": paths(),
@@ -74,9 +75,14 @@ fn paths() -> Value {
 type Parameter = (&'static str, &'static str, &'static str);
 
 const FLAG: Parameter = ("flag", "string", "one flag only");
-const FROM: Parameter = ("from", "string", "default 24 h ago; at most 92 days before `to`");
+const FROM: Parameter = (
+    "from",
+    "string",
+    "default 24 h ago; rounded down to the whole minute, or hour where only hours are kept (the answer's `from`), unless all of it is yet to come; at most 92 days before `to`",
+);
 const FROM_30: Parameter = ("from", "string", "default 30 days ago; at most 92 days before `to`");
-const TO: Parameter = ("to", "string", "default now + 5 min, since clocks may run ahead by that");
+const TO: Parameter =
+    ("to", "string", "default now + 5 min, since clocks may run ahead by that; rounded up as `from` is rounded down");
 const GRANULARITY: Parameter = ("granularity", "string", "total (default), minute, hour or day (UTC)");
 const STEP: Parameter = ("granularity", "string", "minute, hour or day; default by the age of `from`, as the vendor's");
 const GROUP_BY: Parameter = (
@@ -191,7 +197,8 @@ fn schemas() -> Value {
         "Events": list(event, interval),
         "Books": object(json!({
             "asOf": time,
-            "complete": { "type": "boolean", "description": "all that ingest had acknowledged is in it, as in every answer; \
+            "complete": { "type": "boolean", "description": "all that ingest had acknowledged is in it, as in every answer (numbers of \
+                payloads refused whole, which are acknowledged with an error, follow within 10 s, best effort); \
                 the day itself is over where `asOf` has reached `to`" }, "day": text, "from": time, "to": time,
             "accepted": { "type": "integer", "description": "counted + duplicate + late + poison, exactly" },
             "counted": count, "duplicate": count, "late": count, "poison": count,

@@ -15,6 +15,15 @@ pub(crate) struct Parameters {
     left: Vec<(String, String)>,
 }
 
+/// A time that was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// Unix milliseconds.
+    pub(crate) ms: i64,
+    /// As it was typed.
+    pub(crate) typed: String,
+}
+
 /// The latest time understood: the end of the year 9999, Unix milliseconds.
 pub(crate) const TIME_MS_MAX: i64 = 253_402_300_799_999;
 const TIME_ALLOWED: &str =
@@ -40,15 +49,15 @@ impl Parameters {
         Some(self.left.swap_remove(at).1).filter(|value| !value.is_empty())
     }
 
-    /// A time in Unix milliseconds.
-    pub(crate) fn time(&mut self, name: &str) -> Result<Option<i64>, Refusal> {
+    /// A time.
+    pub(crate) fn time(&mut self, name: &str) -> Result<Option<Asked>, Refusal> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let time = match text.parse::<i64>() {
             Ok(ms) => Some(ms),
             Err(_) => text.parse::<Timestamp>().ok().map(|time| time.as_millisecond()),
         };
         match time.filter(|ms| (0..=TIME_MS_MAX).contains(ms)) {
-            Some(ms) => Ok(Some(ms)),
+            Some(ms) => Ok(Some(Asked { ms, typed: text })),
             None => Err(Refusal::parameter(name, &text, TIME_ALLOWED)),
         }
     }

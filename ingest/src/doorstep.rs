@@ -49,6 +49,8 @@ pub struct View {
     pub flag_delivery: Vec<Stranger>,
     /// Rejections by environment since the start.
     pub rejections: HashMap<Environment, Rejections>,
+    /// Payloads of removed keys, answered kindly and discarded, by environment since the start.
+    pub discarded: HashMap<Environment, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -58,13 +60,14 @@ struct State {
     wrong_paths: Strangers,
     flag_delivery: Strangers,
     rejections: HashMap<Environment, Rejections>,
+    discarded: HashMap<Environment, u64>,
     news: VecDeque<News>,
     /// News that were ever made.
     news_made: u64,
     strangers_told_ms: Option<i64>,
 }
 
-/// What was seen at the door. Only refusals, and an environment's first payload, take its lock.
+/// What was seen at the door. Only refusals, discarded payloads and an environment's first one take its lock.
 #[derive(Debug)]
 pub struct Doorstep {
     state: Mutex<State>,
@@ -103,6 +106,7 @@ impl Doorstep {
             wrong_paths: state.wrong_paths.all(),
             flag_delivery: state.flag_delivery.all(),
             rejections: state.rejections.clone(),
+            discarded: state.discarded.clone(),
         }
     }
 
@@ -149,6 +153,17 @@ impl Doorstep {
         held.merge(numbers);
         for (reason, _) in numbers.iter().filter(|(reason, _)| before.of(*reason) == 0) {
             self.tell(&mut state, News::Rejected { environment: environment.clone(), reason });
+        }
+    }
+
+    /// A payload of a removed key was thrown away. It is news at 1, 10, 100, …, for its sender hears nothing of it.
+    pub(crate) fn discarded(&self, environment: &Environment) {
+        let mut state = self.lock();
+        let payloads = state.discarded.entry(environment.clone()).or_default();
+        *payloads += 1;
+        let payloads = *payloads;
+        if 10_u64.pow(payloads.ilog10()) == payloads {
+            self.tell(&mut state, News::Discarded { environment: environment.clone(), payloads });
         }
     }
 
@@ -216,6 +231,20 @@ mod tests {
         let (news, made) = doorstep.news_since(0);
         assert!(made <= 11, "ten seconds of strangers made {made} pieces of news");
         assert_eq!(doorstep.news_since(made - 1), (news[news.len() - 1..].to_vec(), made));
+    }
+
+    #[test]
+    fn discarded_payloads_are_told_of_ever_more_seldom_and_all_counted() {
+        let doorstep = Doorstep::default();
+        let environment = Environment::new("default", "production").unwrap();
+        for _ in 0..120 {
+            doorstep.discarded(&environment);
+        }
+        assert_eq!(doorstep.view().discarded[&environment], 120);
+        let lines: Vec<String> = doorstep.news_since(0).0.iter().map(ToString::to_string).collect();
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert!(lines[0].starts_with("1 payload of a removed key was discarded (default/production)"), "{lines:?}");
+        assert!(lines[2].starts_with("100 payloads of a removed key were discarded"), "{lines:?}");
     }
 
     #[test]

@@ -97,6 +97,7 @@ async fn walk_route(shared: &Shared, route: &Route<'_>, request: Request<'_>, bo
     shared.metrics.body_bytes.inc_by(wire.len() as u64);
     if matches!(whose, Answer::Revoked(_)) {
         shared.metrics.discarded.inc();
+        shared.doorstep.discarded(&owner.environment);
         return End::Accepted;
     }
     let greets = !owner.greeted.load(std::sync::atomic::Ordering::Relaxed);

@@ -53,7 +53,8 @@ pub(crate) fn seen(serve: &Serve, environment: &Environment, door: &AtDoor, now_
     let quiet = door.unknown_keys.is_empty()
         && door.wrong_paths.is_empty()
         && door.flag_delivery.is_empty()
-        && door.rejections.is_empty();
+        && door.rejections.is_empty()
+        && door.discarded == 0;
     html! {
         @if !quiet {
             section.card.attention {
@@ -66,6 +67,14 @@ pub(crate) fn seen(serve: &Serve, environment: &Environment, door: &AtDoor, now_
                 @if !door.flag_delivery.is_empty() {
                     p { "Requests for flags. Flagstream takes events only; set the events address alone:" }
                     (times(&door.flag_delivery))
+                }
+                @if door.discarded > 0 {
+                    p {
+                        strong { (text::counted(door.discarded, "payload")) } " of a removed key "
+                        (if door.discarded == 1 { "was" } else { "were" })
+                        " discarded since this process started, though answered 202, as a removed key is for some time. To \
+                        count what it sends, admit it again: " code { (command(serve, environment, "")) } "."
+                    }
                 }
                 (reasons(&door.rejections, "Refused since this process started, by reason:", ""))
             }
@@ -137,6 +146,7 @@ fn curl(address: &str, now_ms: i64) -> String {
   -H 'Authorization: YOUR_SDK_KEY' \
   -H 'Content-Type: application/json' \
   -H 'X-LaunchDarkly-Event-Schema: 4' \
+  -H "X-LaunchDarkly-Payload-ID: $(cat /proc/sys/kernel/random/uuid 2>/dev/null || uuidgen)" \
   -d '[{{"kind":"summary","startDate":{now_ms},"endDate":{now_ms},
     "features":{{"my-first-flag":{{"default":false,"contextKinds":["user"],
       "counters":[{{"variation":0,"version":1,"value":true,"count":3}}]}}}}}}]'"#

@@ -105,21 +105,21 @@ fn chart(flag: &FlagTally, buckets: &[i64]) -> Markup {
 }
 
 fn legend(flag: &FlagTally, now_ms: i64, minutes: &LastMinutes) -> Markup {
-    let total = u128::from(flag.total().max(1));
+    let shares = per_mille(&flag.groups.values().map(|tally| tally.count).collect::<Vec<_>>());
     html! {
         div.scroll { table.legend {
             thead { tr {
                 th scope="col" { "Variation" } th.num scope="col" { "Count" } th.num scope="col" { "Share" }
                 th.num scope="col" { "First seen" } th.num scope="col" { "Last seen" }
             } }
-            tbody { @for (group, tally) in &flag.groups { tr {
+            tbody { @for ((group, tally), per_mille) in flag.groups.iter().zip(shares) { tr {
                 th scope="row" {
                     (palette::label(flag, group))
                     @if tally.estimated { " " span.tag title="some of it was sampled by the SDK" { "estimated" } }
                     @if tally.saturated { " " (text::saturated()) }
                 }
                 td.num { (text::number(tally.count)) }
-                td.num { (share(u128::from(tally.count) * 1000 / total)) }
+                td.num { (share(per_mille)) }
                 @let sight = flag.sight(group, minutes);
                 td.num { @if let Some(sight) = sight { (text::hours_ago(sight.first_ms, now_ms)) (bound(sight, "or before")) } }
                 td.num { @if let Some(sight) = sight { (text::ago(sight.last_ms, now_ms)) (bound(sight, "or since")) } }
@@ -134,6 +134,25 @@ fn bound(sight: Sight, words: &str) -> Markup {
     html! {
         @if sight.bound { " " span.tag title="the flag's rows of last seen are full; other sights are told together" { (words) } }
     }
+}
+
+/// Shares in thousandths that add up to 1000: what rounding down leaves goes to those that lost most by it (the method of
+/// the largest remainder). Nothing counted, no shares.
+pub(crate) fn per_mille(counts: &[u64]) -> Vec<u128> {
+    let total: u128 = counts.iter().map(|count| u128::from(*count)).sum();
+    if total == 0 {
+        return vec![0; counts.len()];
+    }
+    let parts: Vec<u128> = counts.iter().map(|count| u128::from(*count) * 1000).collect();
+    let mut shares: Vec<u128> = parts.iter().map(|part| part / total).collect();
+    let left = 1000 - shares.iter().sum::<u128>();
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by_key(|place| std::cmp::Reverse(parts[*place] % total));
+    // Fewer are left than there are shares.
+    for place in order.into_iter().take(usize::try_from(left).unwrap_or(0)) {
+        shares[place] += 1;
+    }
+    shares
 }
 
 fn share(per_mille: u128) -> String {

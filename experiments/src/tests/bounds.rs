@@ -145,3 +145,18 @@ async fn idle_time_is_no_lag_once_somebody_has_looked() {
     let seconds = &fresh.get("/v1/pipeline/health").await.json()["lag"]["seconds"];
     assert_eq!(seconds.as_f64(), Some(((NOW + DAY - LOG_TIME) / 1000) as f64));
 }
+
+#[tokio::test]
+async fn a_time_that_is_yet_to_come_holds_nothing_of_the_hour_that_has_begun() {
+    let world = World::empty();
+    let here = development();
+    world.see(&here, &Sight::of("f", 0, "true", NOW - MINUTE, 1));
+    world.event(&here, CellName::Key("paid".into()), NOW - MINUTE, None);
+    world.flush().await;
+    for rest in ["evaluations?groupBy=application", "evaluations?groupBy=variation", "events?"] {
+        let between = |from: i64, to: i64| format!("{rest}&from={}&to={}", NOW + from * MINUTE, NOW + to * MINUTE);
+        assert!(items(&world, &between(6, 10)).await.is_empty(), "{rest}: nothing can be dated so far ahead");
+        assert!(items(&world, &between(6, 120)).await.is_empty(), "{rest}");
+        assert_eq!(items(&world, &between(-60, 10)).await.len(), 1, "{rest}");
+    }
+}

@@ -20,6 +20,7 @@ fn arrivals() -> Arrivals {
         first_payloads: [(development(), first("sdk-of-development")), (slashed(), first("sdk-of-shop"))].into(),
         rejections: [(development(), refused(Rejection::BadCompression)), (slashed(), refused(Rejection::InvalidKey))]
             .into(),
+        discarded: [(development(), 1_012), (slashed(), 1)].into(),
         unknown_keys: vec![UnknownKey {
             kind: "server",
             last_four: "beef".to_owned(),
@@ -35,7 +36,8 @@ fn arrivals() -> Arrivals {
 #[tokio::test]
 async fn a_reader_sees_the_door_of_the_environment_alone_and_strangers_are_for_those_who_see_all() {
     let there = "/?project=shop%2Feu&environment=prod%20%26%20%252F";
-    let (mine, others) = (["sdk-of-development", "bad_compression"], ["sdk-of-shop", "invalid_key"]);
+    let mine = ["sdk-of-development", "bad_compression", "1,012 payloads</strong> of a removed key were discarded"];
+    let others = ["sdk-of-shop", "invalid_key", "1 payload</strong> of a removed key was discarded"];
     let strangers = ["beef", "/wrong", "/sdk/all"];
     for (key, path, shown, hidden, all) in [
         ("read-development", "/", mine, others, false),

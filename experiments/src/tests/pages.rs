@@ -11,6 +11,7 @@ use schemas::rejection::{Rejection, Rejections};
 
 use super::world::{HOUR, MINUTE, NOW, Reply, Sight, World, development, fill, full};
 use crate::page::chart::{self, Series, bars, shares};
+use crate::page::flag::per_mille;
 use crate::page::text;
 use crate::{Access, Arrivals, FirstPayload, UnknownKey};
 
@@ -356,6 +357,7 @@ async fn before_the_first_event_the_page_tells_how_to_send_one() {
     rejections.add(Rejection::BadCompression, 2);
     let first = FirstPayload { time_ms: NOW - MINUTE, sdk: "NodeJSClient/9.13.7".to_owned(), flags: 3 };
     world.arrivals = Arrivals {
+        discarded: [(development(), 2)].into(),
         first_payloads: [(development(), first)].into(),
         unknown_keys: vec![UnknownKey {
             kind: "mobile",
@@ -440,5 +442,20 @@ fn numbers_read_well() {
         [(0, "0"), (950, "950"), (1000, "1k"), (1500, "1.5k"), (20_000_000, "20M"), (u64::MAX, "18446.7P")]
     {
         assert_eq!(text::short(number), expected);
+    }
+}
+
+#[test]
+fn shares_add_up() {
+    for (counts, expected) in [
+        (&[1, 1, 1][..], &[334, 333, 333][..]),
+        (&[2, 1], &[667, 333]),
+        (&[1, 6, 0], &[143, 857, 0]),
+        (&[u64::MAX, u64::MAX], &[500, 500]),
+        (&[1, u64::MAX], &[0, 1000]),
+        (&[0, 0], &[0, 0]),
+        (&[], &[]),
+    ] {
+        assert_eq!(per_mille(counts), expected, "{counts:?}");
     }
 }

@@ -22,7 +22,7 @@ async fn a_bad_parameter_is_named_with_its_value_and_what_is_allowed() {
     let world = full().await;
     let here = path_of(&development());
     let vendor = "/api/v2/usage/evaluations/default/development/checkout";
-    let cases: [(&str, [&str; 3]); 29] = [
+    let cases: [(&str, [&str; 3]); 30] = [
         ("evaluations?granularity=week", ["`granularity`", "week", "total, minute, hour, day"]),
         ("evaluations?groupBy=colour", ["`groupBy`", "colour", "variation, version"]),
         ("evaluations?groupBy=variation,variation", ["`groupBy`", "variation,variation", "once"]),
@@ -41,7 +41,14 @@ async fn a_bad_parameter_is_named_with_its_value_and_what_is_allowed() {
         ("evaluations?to=999999999999999999", ["`to`", "999999999999999999", "9999"]),
         ("evaluations?to=99999999999999999999999", ["`to`", "99999999999999999999999", "9999"]),
         ("evaluations?from=1768480496789&to=1768480496789", ["`from`", "1768480496789", "before `to`"]),
-        ("evaluations?from=2027-01-01T00:00:00Z", ["`from`", "1798761600000", "before `to`"]),
+        (
+            "evaluations?from=2027-01-01T00:00:00Z",
+            ["`from`", "\"2027-01-01T00:00:00Z\"", "before `to`, which is 2026-01-15T"],
+        ),
+        (
+            "events?from=2025-01-01T00:00:00Z&to=1768480496789",
+            ["2025-01-01", "at most 92 days", "which is 2026-01-15T12:34:56.789Z (1768480496789)"],
+        ),
         ("evaluations?continuationToken=abc", ["`continuationToken`", "abc", "_links.next.href"]),
         ("evaluations?continuationToken=WzEsMiwzLDRd", ["`continuationToken`", "WzEsMiwzLDRd", "_links.next.href"]),
         ("evaluations?granulariy=hour", ["`granulariy`", "hour", "granularity"]),

@@ -68,6 +68,7 @@ fn arrivals(ingest: &Ingest) -> Arrivals {
         wrong_paths: paths(&view.wrong_paths),
         flag_delivery: paths(&view.flag_delivery),
         rejections: view.rejections,
+        discarded: view.discarded,
     }
 }
 

@@ -44,6 +44,13 @@ pub enum News {
         /// Why.
         reason: Rejection,
     },
+    /// Payloads of a removed key, in its grace.
+    Discarded {
+        /// Whose key it was.
+        environment: Environment,
+        /// How many since the start.
+        payloads: u64,
+    },
 }
 
 impl fmt::Display for News {
@@ -82,6 +89,15 @@ impl fmt::Display for News {
             }
             Self::Rejected { environment, reason } => {
                 write!(f, "first rejection: {} ({environment}); see its books", reason.code())
+            }
+            Self::Discarded { environment, payloads } => {
+                let were =
+                    if *payloads == 1 { "payload of a removed key was" } else { "payloads of a removed key were" };
+                write!(
+                    f,
+                    "{payloads} {were} discarded ({environment}), answered 202 all the same; `flagstream keys add` admits \
+                     the key again"
+                )
             }
         }
     }

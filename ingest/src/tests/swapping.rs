@@ -18,6 +18,7 @@ async fn keys_are_swapped_without_a_restart() {
     bench.set_now(NOW_MS + 60_000);
     assert_eq!(status(SERVER_KEY).await, (401, 0));
     let view = bench.ingest.doorstep().view();
+    assert_eq!(view.discarded.values().sum::<u64>(), 1, "people can see what was discarded");
     let stranger = view.unknown_keys.last().unwrap();
     assert_eq!((stranger.shown.as_str(), stranger.agent.as_str()), ("0001", "NodeJSClient/9.13.7"));
 }
