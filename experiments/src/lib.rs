@@ -30,6 +30,7 @@ mod reading;
 mod refusal;
 mod request;
 mod routes;
+pub mod stale;
 mod tally;
 #[cfg(test)]
 mod tests;
