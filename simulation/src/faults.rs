@@ -60,6 +60,8 @@ faults! {
     DefinitionHalf, 10, "definition in some partitions only";
     DefinitionsAtOnce, 10, "two definitions at once";
     OtherSettings, 10, "node on other settings";
+    SecondProcess, 10, "second process at a store for one stops";
+    OtherLog, 1, "topic made again and longer than what was counted";
     TopicAgain, 5, "topic made again";
     PartitionsChanged, 5, "partition count changed";
 }

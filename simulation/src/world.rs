@@ -28,8 +28,6 @@ use crate::traffic::Traffic;
 use looking::Looker;
 pub use setup::Setup;
 
-/// Processes that may fold.
-const NODES: usize = 3;
 const DAY: i64 = 86_400_000;
 
 /// One seed's world.
@@ -64,7 +62,7 @@ impl World {
         let stores = Stores::new(setup.model, mutant.and_then(Mutant::store));
         let driver = mutant.and_then(Mutant::driver);
         let site = Site { log, stores, disks: Disks::default(), objects: Objects::default(), broken: driver };
-        let nodes = if setup.mode == Mode::Together { 1 } else { NODES };
+        let nodes = setup.nodes;
         Self {
             looker: Looker::new(generation),
             seats: (0..nodes).map(|_| (0..partitions).map(|_| None).collect()).collect(),
@@ -115,8 +113,8 @@ impl World {
         let step = if self.chance.percent(90) { self.chance.below(400) } else { self.chance.below(5 * 60_000) };
         self.now_ms += i64::try_from(step).unwrap_or(0);
         if self.chance.fault(Fault::IdleWeeks, 1) {
-            self.now_ms += (1 + self.chance.below(20)) as i64 * DAY;
-            note!(self.trace, "clock", "days go by");
+            self.now_ms += (7 + self.chance.below(22)) as i64 * DAY;
+            note!(self.trace, "clock", "weeks go by");
         }
         self.trace.step(self.now_ms);
         self.wall.store(self.now_ms, Ordering::Relaxed);
@@ -217,12 +215,18 @@ impl World {
         }
     }
 
-    /// A worker that stops tells people; but for a topic made again, nothing here may stop one.
+    /// A worker that stops tells people; but for a topic made again, and for a second process at a store for one, nothing
+    /// here may stop one.
     fn stopped(&mut self, post: Post, stop: &Stop) -> Result<(), String> {
         self.seats[post.node][post.partition as usize] = None;
         if self.looker.remade && matches!(stop, Stop::BeyondEnd { .. } | Stop::OtherLog { .. }) {
             note!(self.trace, "node {}/{}", post.node, post.partition; "stops, as it must: {stop}");
             return self.next_generation();
+        }
+        if self.setup.mode == Mode::Together && self.seats.len() > 1 && matches!(stop, Stop::StoreAhead { .. }) {
+            self.chance.tally.add(Fault::SecondProcess);
+            note!(self.trace, "node {}/{}", post.node, post.partition; "stops, as it must: {stop}");
+            return Ok(());
         }
         Err(format!("the worker of node {}, partition {} stopped: {stop}", post.node, post.partition))
     }
@@ -277,11 +281,11 @@ impl World {
             return Ok(());
         }
         let Some(mut seat) = self.seats[post.node][post.partition as usize].take() else { return Ok(()) };
-        self.chance.tally.add(Fault::Crash);
         let load_first = self.chance.percent(50);
         if let Some(action) = seat.take(load_first) {
+            self.chance.tally.add(Fault::Crash);
             let death = self.chance.pick(&[Death::Before, Death::Midway, Death::After]);
-            if death == Death::Midway && matches!(action, Action::Write(_)) {
+            if death == Death::Midway && matches!(&action, Action::Write(cells) if cells.len() > 1) {
                 self.chance.tally.add(Fault::CrashMidWrite);
             }
             note!(self.trace, "node {}/{}", post.node, post.partition; "dies {death:?} {}", told(&action));

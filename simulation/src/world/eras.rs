@@ -12,6 +12,9 @@ use crate::log::Log;
 use crate::note;
 use crate::process::Post;
 
+/// Turns of traffic within which a topic is to become longer than another was.
+const TURNS_MAX: usize = 600;
+
 impl World {
     /// A node that was told other settings tries to fold.
     pub(super) fn strange_node(&mut self) -> Result<(), String> {
@@ -57,7 +60,29 @@ impl World {
         self.looker = Looker::new(&self.setup.generation);
         self.looker.remade = true;
         self.traffic.topic_again();
+        if self.chance.percent(50) {
+            self.grow_beyond_what_was_counted();
+        }
         Ok(())
+    }
+
+    /// Nobody folds for a while: the new topic becomes longer than the old one was, and its end tells nothing.
+    fn grow_beyond_what_was_counted(&mut self) {
+        let Self { site, traffic, now_ms, chance, trace, looker, .. } = self;
+        for _ in 0..TURNS_MAX {
+            let mut counted = vec![0; looker.oracles.len()];
+            site.stores.every_view(|view| {
+                for (partition, counted) in (0..).zip(&mut counted) {
+                    let position = view.checkpoint(looker.generation, partition).map_or(0, |at| at.position);
+                    *counted = position.max(*counted);
+                }
+            });
+            if (0..).zip(&counted).all(|(partition, counted)| site.log.range(partition).to > *counted) {
+                chance.tally.add(Fault::OtherLog);
+                return;
+            }
+            traffic.turn(&mut site.log, *now_ms, chance, trace);
+        }
     }
 
     /// People were told, and begin another generation.

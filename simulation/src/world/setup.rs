@@ -19,6 +19,8 @@ pub struct Setup {
     pub model: Model,
     /// Whether state lies with the cells or beside the worker.
     pub mode: Mode,
+    /// Processes that may fold. Together there should be one, and it must do no harm if there are two.
+    pub nodes: usize,
     /// Whether what was sent is held against what was counted, event by event: only where no re-send is out of the window.
     pub audited: bool,
     /// Whether the topic may be made again under the same name.
@@ -57,6 +59,7 @@ impl Setup {
         Self {
             generation,
             model,
+            nodes: if together { chance.pick(&[1, 2]) } else { 3 },
             mode: if together { Mode::Together } else { Mode::Apart },
             audited: large_window && !topic_again,
             topic_again,
