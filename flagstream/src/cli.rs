@@ -50,7 +50,8 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
         flagstream pipeline\n  \
         flagstream pipeline --json --key admin-…                lag by partition, for monitoring\n\n\
-        Lag 0: everything answered 2xx is in the numbers.")]
+        Lag 0: everything answered 2xx is in the numbers. Numbers of payloads refused whole are best effort: they follow within\n\
+        10 s, and a crash may lose them.")]
     Pipeline(Reader),
     /// Ask whether a server is ready; exit code 0 if it is (for container health checks).
     #[command(after_help = "Examples:\n  \
@@ -142,7 +143,7 @@ pub struct KeysRemove {
     #[arg(long, value_enum)]
     pub kind: Option<KeyKind>,
     /// The key's last characters, 4 at least [default: the whole key comes on standard input].
-    #[arg(long, value_name = "CHARACTERS")]
+    #[arg(long, value_name = "CHARACTERS", allow_hyphen_values = true)]
     pub ending: Option<String>,
 }
 
@@ -193,10 +194,11 @@ pub struct Window {
     /// The environment.
     #[command(flatten)]
     pub environment: Environment,
-    /// From when on: RFC 3339 or Unix milliseconds [default: 24 hours ago].
+    /// From when on: RFC 3339 or Unix milliseconds [default: 24 h ago, rounded down]. Rounded to the minute, or hour where
+    /// only hours are kept; the answer says what it covers.
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
-    /// Until before when: RFC 3339 or Unix milliseconds [default: now].
+    /// Until before when: RFC 3339 or Unix milliseconds [default: now + 5 min, rounded up].
     #[arg(long, value_name = "TIME")]
     pub to: Option<String>,
 }
@@ -212,12 +214,13 @@ pub struct Evaluations {
     #[command(flatten)]
     pub window: Window,
     /// Only this flag.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub flag: Option<String>,
     /// total, minute, hour or day.
     #[arg(long, default_value = "total")]
     pub granularity: String,
-    /// Any of variation, version, application, sdk, reason; commas between.
+    /// By what, commas between: variation and version together, or variation, application and sdk together (by whole hours),
+    /// or reason alone (full events only).
     #[arg(long, default_value = "variation")]
     pub group_by: String,
 }

@@ -6,7 +6,10 @@
 use super::answer::Json;
 use super::words::{count, grouped, name, number, right, shown, table, text, time};
 
-/// Evaluations: a row an item, in the server's order, its series below it. `asked` is the one flag that was asked for.
+const HOUR_MS: i64 = 3_600_000;
+
+/// Evaluations: a row an item, in the server's order; in a series each bucket has a row, with its time, above its total.
+/// `asked` is the one flag that was asked for.
 pub(super) fn evaluations(answer: &Json, asked: Option<&str>) -> String {
     let items = answer["items"].items();
     if items.is_empty() {
@@ -18,19 +21,20 @@ pub(super) fn evaluations(answer: &Json, asked: Option<&str>) -> String {
         .collect();
     let mut header = vec!["flag", "variation"];
     header.extend(&optional);
+    let in_series = items.iter().any(|item| item.has("series"));
+    header.extend(in_series.then_some("time"));
     header.extend(["count", "first seen", "last seen"]);
     let mut table = table(&header);
     for item in items {
-        let mut row = vec![name(item, "flag"), variation(item)];
-        row.extend(optional.iter().map(|field| text(&item[*field])));
-        row.extend([count(item, "count"), time(&item["firstSeen"]), time(&item["lastSeen"])]);
-        table.add_row(row);
+        let mut named = vec![name(item, "flag"), variation(item)];
+        named.extend(optional.iter().map(|field| text(&item[*field])));
         for point in item["series"].items() {
-            let mut row = vec![String::new(), String::new()];
-            row.extend(optional.iter().map(|_| String::new()));
-            row.extend([grouped(&text(&point[1])), time(&point[0]), String::new()]);
-            table.add_row(row);
+            let cells = [time(&point[0]), grouped(&text(&point[1])), String::new(), String::new()];
+            table.add_row(named.iter().cloned().chain(cells));
         }
+        named.extend(in_series.then(|| "total".to_owned()));
+        named.extend([count(item, "count"), time(&item["firstSeen"]), time(&item["lastSeen"])]);
+        table.add_row(named);
     }
     right(&mut table, header.len() - 3);
     let hours = if items.iter().any(|item| number(&item["firstSeen"]).is_some()) {
@@ -38,12 +42,19 @@ pub(super) fn evaluations(answer: &Json, asked: Option<&str>) -> String {
     } else {
         ""
     };
-    format!("{table}\n{}{hours}", foot(answer))
+    format!("{table}\n{}{hours}\n{}", foot(answer), covered(answer))
 }
 
 /// That there is nothing to show, and what to try.
 fn none(answer: &Json, asked: Option<&str>) -> String {
-    let interval = format!("from {} to {} UTC", time(&answer["from"]), time(&answer["to"]));
+    let interval = covered(answer);
+    if answer["groupBy"].items().contains(&Json::Text("reason".to_owned())) {
+        let flag = asked.map_or_else(String::new, |flag| format!(" of flag `{}`", shown(flag)));
+        return format!(
+            "no reasons{flag} came {interval}: they come with full events alone, which an SDK sends while event tracking of \
+             the flag is on; --group-by variation shows what summaries told"
+        );
+    }
     match asked {
         Some(flag) => format!(
             "no evaluations of flag `{}` were seen {interval}; try an earlier --from, another --environment, or leave \
@@ -66,7 +77,18 @@ pub(super) fn events(answer: &Json) -> String {
     for column in 1..4 {
         right(&mut table, column);
     }
-    format!("{table}\n{}", foot(answer))
+    format!("{table}\n{}\n{}", foot(answer), covered(answer))
+}
+
+/// The time that the numbers are of, which the server has rounded outwards to what is kept.
+fn covered(answer: &Json) -> String {
+    let (from, to) = (number(&answer["from"]), number(&answer["to"]));
+    let unit = match (from, to) {
+        (Some(from), Some(to)) if from % HOUR_MS == 0 && to % HOUR_MS == 0 => ", by whole hours",
+        (Some(_), Some(_)) => ", by whole minutes",
+        _ => "",
+    };
+    format!("from {} to {} UTC{unit}", time(&answer["from"]), time(&answer["to"]))
 }
 
 fn variation(item: &Json) -> String {
@@ -158,13 +180,37 @@ mod tests {
         let said = evaluations(&json(empty), Some("check\u{1b}out"));
         assert!(
             said.starts_with(
-                "no evaluations of flag `check\\u{1b}out` were seen from 1970-01-01 00:00 to 1970-01-01 01:00 UTC; try"
+                "no evaluations of flag `check\\u{1b}out` were seen from 1970-01-01 00:00 to 1970-01-01 01:00 UTC, by whole hours; try"
             ),
             "{said}"
         );
         assert!(said.contains("--from") && said.ends_with("complete"), "{said}");
         let said = evaluations(&json(empty), None);
         assert!(said.starts_with("no evaluations were seen from") && said.contains("flagstream books"), "{said}");
+    }
+
+    #[test]
+    fn no_reasons_is_told_apart_from_no_evaluations() {
+        let empty = r#"{"items": [], "groupBy": ["reason"], "from": 0, "to": 3600000, "asOf": 0, "complete": true}"#;
+        for asked in [None, Some("checkout")] {
+            let said = evaluations(&json(empty), asked);
+            assert!(said.contains("event tracking") && !said.contains("no evaluations"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_series_has_its_times_in_a_column_of_its_own_and_its_total_is_marked() {
+        let answer = r#"{"items": [{"flag": "a", "variation": 1, "count": 1234, "firstSeen": 0, "lastSeen": 60000,
+            "series": [[3600000, 1000], [7200000, 234]]}], "from": 3600000, "to": 10860000}"#;
+        let printed = evaluations(&json(answer), None);
+        let line = |part: &str| printed.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{printed}"));
+        let column = |line: &str, part: &str| line.split_once(part).map(|(before, _)| before.chars().count());
+        assert_eq!(column(line("1970-01-01 02:00"), "1970-01-01 02:00"), column(line("flag"), "time"), "{printed}");
+        assert!(line("1970-01-01 02:00").contains(" a ") && line("1970-01-01 02:00").contains(" 234 "), "{printed}");
+        assert!(line(" total ").contains(" 1,234 "), "{printed}");
+        assert!(printed.ends_with("from 1970-01-01 01:00 to 1970-01-01 03:01 UTC, by whole minutes"), "{printed}");
+        let total = evaluations(&json(r#"{"items": [{"flag": "a", "variation": 1, "count": 1}]}"#), None);
+        assert!(!total.contains("time") && !total.contains(" total"), "{total}");
     }
 
     #[test]
