@@ -52,6 +52,39 @@ impl Settings {
         Self::understand(written)
     }
 
+    /// The configuration in effect as TOML, secrets masked, and behind it, as comments, the limits that no one sets: they are
+    /// of the generation.
+    ///
+    /// # Errors
+    /// When it cannot be written as TOML.
+    pub fn print(&self) -> anyhow::Result<String> {
+        let Generation { number, dedupe_records, clock, fold, .. } = &self.generation;
+        let days = clock.lateness_ms / (24 * 3_600_000);
+        Ok(format!(
+            "{}\n# Fixed in this build, for all of generation {number} (no settings):\n\
+             # dedupe_records = {dedupe_records}  # a payload id is remembered for so many records of its partition\n\
+             # ahead_ms = {}  # an event dated further ahead of its receipt counts at its receipt (clamped)\n\
+             # lateness_ms = {}  # an older event is late: {days} days\n\
+             # earliest_ms = {}  # an event dated before counts at its receipt (clamped); Unix milliseconds\n\
+             # flags_max = {}  # of an environment, and as many keys of custom events; what is beyond counts as `other`\n\
+             # usage_pairs_max = {}  # variation and version, of a flag and hour\n\
+             # usage_rows_max = {}  # variation, application and SDK, of a flag and hour\n\
+             # last_seen_rows_max = {}  # of a flag\n\
+             # sdk_rows_max = {}  # of an environment\n\
+             # texts_bytes_max = {}  # of all texts of a cell\n",
+            self.written.print()?,
+            clock.ahead_ms,
+            clock.lateness_ms,
+            clock.earliest_ms,
+            fold.flags_max,
+            fold.usage_pairs_max,
+            fold.usage_rows_max,
+            fold.last_seen_rows_max,
+            fold.sdk_rows_max,
+            fold.texts_bytes_max,
+        ))
+    }
+
     fn understand(written: Written) -> anyhow::Result<Self> {
         embedded("log", &written.log.kind, "kafka")?;
         embedded("store", &written.store.kind, "dynamodb, cassandra")?;
@@ -123,6 +156,17 @@ mod tests {
                 "{said}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_printed_states_every_limit_and_can_be_read_again() {
+        let settings = Settings::understand(Written::default()).unwrap();
+        let printed = settings.print().unwrap();
+        for limit in ["dedupe_records = 1000000 ", "lateness_ms = 604800000 ", "flags_max = 10000 ", "count_max = "] {
+            assert!(printed.contains(limit), "{limit}: {printed}");
+        }
+        let again: Written = toml::from_str(&printed).unwrap();
+        assert_eq!(again.limits, settings.written.limits);
     }
 
     #[test]

@@ -20,7 +20,20 @@ use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match &cli.command {
+    let done = run(&cli.command);
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("flagstream: {}", output::with_causes(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<()> {
+    // Also where no configuration is read: a name that is nearly one of ours was meant to be it.
+    config::variables::taken(std::env::vars_os())?;
+    match command {
         Command::Up(command) => up::run(command),
         Command::Keys(command) => keys::run(command),
         Command::Evaluations(command) => read::evaluations(command),
@@ -28,12 +41,5 @@ fn main() -> ExitCode {
         Command::Books(command) => read::books(command),
         Command::Pipeline(reader) => read::pipeline(reader),
         Command::Health(reader) => read::health(reader),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("flagstream: {}", output::with_causes(&error));
-            ExitCode::FAILURE
-        }
     }
 }

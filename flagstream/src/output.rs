@@ -2,7 +2,8 @@
 //!
 //! Always true here: a reader that has gone away (`… | head`) is no error, and no reason for a server to end.
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
 use anyhow::Context;
 
@@ -37,9 +38,35 @@ pub fn with_causes(error: &anyhow::Error) -> String {
     said
 }
 
+/// An error about a data directory: where the system denied it, with the directory and what to do.
+pub fn denied(error: anyhow::Error, data: &Path) -> anyhow::Error {
+    let is_denied =
+        |cause: &io::Error| matches!(cause.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem);
+    if !error.chain().any(|cause| cause.downcast_ref().is_some_and(is_denied)) {
+        return error;
+    }
+    let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+    error.context(format!(
+        "this user may not read and write the data directory {}; make it this user's own, or name another with --data DIR",
+        data.display()
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_is_denied_is_named() {
+        let of = |kind| {
+            let what = "opening log".to_owned();
+            let error = anyhow::Error::new(eventlog::Error::Io { what, source: io::Error::from(kind) });
+            with_causes(&denied(error, Path::new("/srv/flags")))
+        };
+        let said = of(ErrorKind::PermissionDenied);
+        assert!(said.contains("/srv/flags") && said.contains("--data DIR") && said.contains("opening log"), "{said}");
+        assert!(!of(ErrorKind::StorageFull).contains("--data"));
+    }
 
     #[test]
     fn a_cause_is_said_once() {

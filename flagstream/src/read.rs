@@ -9,6 +9,8 @@ mod pipeline;
 mod tables;
 mod words;
 
+use std::io::IsTerminal;
+
 use anyhow::{Context, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -17,6 +19,8 @@ use crate::cli::{Books, Environment, Evaluations, Reader, Window};
 
 /// A page of an answer is at most this long.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
+/// Characters of a name in a table on a terminal.
+const NAME_CHARS_MAX: usize = 60;
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// `flagstream evaluations`
@@ -65,15 +69,31 @@ pub fn pipeline(reader: &Reader) -> anyhow::Result<()> {
 /// # Errors
 /// When the server cannot be reached or is not ready.
 pub fn health(reader: &Reader) -> anyhow::Result<()> {
-    let (status, url, mut answer) = call(reader, "/readyz", &[])?;
-    let said = answer.body_mut().read_to_string().with_context(|| format!("{url} answered {status}"))?;
-    anyhow::ensure!(status == 200, "not ready: {url} answered {status}: {}", said.trim());
+    let ready = ready(reader);
+    if reader.json {
+        let why = ready.as_ref().err().map(crate::output::with_causes);
+        crate::output::line(&serde_json::json!({ "ready": ready.is_ok(), "why": why }).to_string())?;
+        return ready;
+    }
+    ready?;
     crate::output::line("ready")
 }
 
+fn ready(reader: &Reader) -> anyhow::Result<()> {
+    let (status, url, mut answer) = call(reader, "/readyz", &[])?;
+    let said = answer.body_mut().read_to_string().with_context(|| format!("{url} answered {status}"))?;
+    anyhow::ensure!(status == 200, "not ready: {url} answered {status}: {}", said.trim());
+    Ok(())
+}
+
 fn print(reader: &Reader, answer: &Answer, table: impl Fn(&Json) -> String) -> anyhow::Result<()> {
-    let printed = if reader.json { answer.print() } else { answer.json().map(|answer| table(&answer)) };
+    let printed = if reader.json { answer.print() } else { answer.json().map(|answer| table(&on_terminal(answer))) };
     crate::output::line(&printed.context("cannot print the answer")?)
+}
+
+/// Long names are cut where a person looks, and whole where a program may.
+fn on_terminal(answer: Json) -> Json {
+    if std::io::stdout().is_terminal() { answer.with_items_cut(NAME_CHARS_MAX) } else { answer }
 }
 
 fn environment_path(environment: &Environment, what: &str) -> String {
@@ -108,7 +128,7 @@ fn call(
     path: &str,
     query: &[(&str, String)],
 ) -> anyhow::Result<(u16, String, ureq::http::Response<ureq::Body>)> {
-    let url = format!("{}{path}", reader.server.trim_end_matches('/'));
+    let url = format!("{}{path}", address(&reader.server)?);
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let mut request = agent.get(&url);
     for (name, value) in query {
@@ -126,6 +146,19 @@ fn call(
     Ok((answer.status().as_u16(), url, answer))
 }
 
+/// The server's address with its scheme, which may be left out.
+fn address(server: &str) -> anyhow::Result<String> {
+    let server = server.trim().trim_end_matches('/');
+    match server.split_once("://") {
+        None => Ok(format!("http://{server}")),
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => Ok(server.to_owned()),
+        Some((scheme, _)) => bail!(
+            "--server {server}: {scheme} is not in this build, which asks over http alone; give the http:// address behind \
+             the proxy, or bring it here (ssh -L 8080:127.0.0.1:8080 HOST)"
+        ),
+    }
+}
+
 fn ask(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<Answer> {
     let (status, url, mut answer) = call(reader, path, query)?;
     let said = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
@@ -138,4 +171,22 @@ fn ask(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<
         bail!("{status}: {said}{hint}");
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_of_an_address_may_be_left_out_and_is_http() {
+        for (server, expected) in [
+            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://flags:80/", "http://flags:80"),
+            ("HTTP://flags", "HTTP://flags"),
+        ] {
+            assert_eq!(address(server).unwrap(), expected);
+        }
+        let said = address("https://flags").unwrap_err().to_string();
+        assert!(said.contains("https is not in this build") && said.contains("https://flags"), "{said}");
+    }
 }

@@ -3,15 +3,15 @@
 //! Always true here: a stop first closes the door, then lets open requests be answered, then cuts what is left; a
 //! connection costs one task and one place among `connections_max`.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -32,19 +32,43 @@ const BACKLOG: i32 = 1024;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 const HEADERS_MAX: usize = 256;
 
-/// Binds the address.
+/// Takes the port; nobody is let in yet.
 ///
 /// # Errors
 /// When it is taken or not ours.
-pub fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let hint = || format!("cannot listen on {address}; is another process there? try --listen 127.0.0.1:0");
-    let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() };
-    let socket = socket.with_context(hint)?;
-    socket.set_reuseaddr(true).with_context(hint)?;
-    socket.bind(address).with_context(hint)?;
-    let listener = socket.listen(BACKLOG.unsigned_abs()).with_context(hint)?;
-    let bound = listener.local_addr().with_context(hint)?;
-    Ok((listener, bound))
+pub fn bind(address: SocketAddr) -> anyhow::Result<TcpSocket> {
+    let take = || -> std::io::Result<TcpSocket> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(socket)
+    };
+    take().map_err(|error| cannot_listen(address, error))
+}
+
+/// Lets connections queue at a port that [`bind`] took for `address`; tells which one it is.
+///
+/// # Errors
+/// When another process has opened it meanwhile.
+pub fn listen(port: TcpSocket, address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let open = || -> std::io::Result<(TcpListener, SocketAddr)> {
+        let listener = port.listen(BACKLOG.unsigned_abs())?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    open().map_err(|error| cannot_listen(address, error))
+}
+
+fn cannot_listen(address: SocketAddr, error: std::io::Error) -> anyhow::Error {
+    let hint = match error.kind() {
+        ErrorKind::AddrInUse => "another process is there; try --listen 127.0.0.1:0",
+        ErrorKind::AddrNotAvailable => {
+            "that is no address of this machine; name one of its own, or 0.0.0.0 (or [::]) for all of them"
+        }
+        ErrorKind::PermissionDenied => "ports below 1024 need rights; try a higher one",
+        _ => "try --listen 127.0.0.1:0",
+    };
+    anyhow::Error::new(error).context(format!("cannot listen on {address}: {hint}"))
 }
 
 /// Serves until `stop` turns true, then answers what is open and returns.

@@ -24,6 +24,7 @@ use self::admission::Keys;
 use self::opening::{Disk, now_ms};
 use crate::cli::Up;
 use crate::config::{Settings, variables};
+use crate::output::denied;
 use crate::{keys, server};
 
 /// How long a stop waits for open requests.
@@ -37,8 +38,7 @@ pub fn run(command: &Up) -> anyhow::Result<()> {
     let configured = &command.configured;
     let settings = Settings::read(configured.config.as_deref(), command.listen.as_deref(), configured.data.as_deref())?;
     if command.print_config {
-        print!("{}", settings.written.print()?);
-        return Ok(());
+        return crate::output::line(settings.print()?.trim_end());
     }
     crate::logging::start();
     for (name, nearest) in variables::unknown(std::env::vars_os().map(|(name, _)| name)) {
@@ -51,16 +51,18 @@ pub fn run(command: &Up) -> anyhow::Result<()> {
 async fn up(settings: Settings, config: Option<&Path>, sdk_keys: &[String]) -> anyhow::Result<()> {
     // Before anything is opened, so that a stop while the log is checked is a stop too.
     let mut signals = Signals::new()?;
+    // The port is taken, and not yet open: one that cannot be had leaves nothing behind.
+    let port = server::bind(settings.listen)?;
     let disk = tokio::select! {
-        disk = opening::open(&settings) => disk?,
+        disk = opening::open(&settings) => disk.map_err(|error| denied(error, &settings.data))?,
         () = signals.next() => return Ok(()),
     };
-    keys::prepare(&settings.data, &settings.written, sdk_keys)?;
+    keys::prepare(&settings.data, &settings.written, sdk_keys).map_err(|error| denied(error, &settings.data))?;
 
     let log: Arc<dyn EventLog> = disk.log.clone();
     let clock: ingest::Clock = Arc::new(now_ms);
     let ingest = Ingest::new(log, settings.generation.clock, settings.written.limits.clone(), clock);
-    let (listener, address) = server::bind(settings.listen)?;
+    let (listener, address) = server::listen(port, settings.listen)?;
     let may_be_open = address.ip().is_loopback();
     let admitted = Keys::admit(&ingest, &settings.data, (config, &settings.written), may_be_open)
         .with_context(|| format!("cannot admit anyone on {address}"))?;

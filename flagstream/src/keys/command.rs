@@ -24,18 +24,35 @@ const ENDING_MIN: usize = 4;
 /// # Errors
 /// A message for the person who called.
 pub fn run(command: &Keys) -> anyhow::Result<()> {
-    match command {
-        Keys::Add(command) => add(command),
-        Keys::Remove(command) => remove(command),
-        Keys::List(configured) => {
-            let settings = settings(configured)?;
-            print_list(&merged(settings.written.environment, read(&settings.data)?))
-        }
-    }
+    let configured = match command {
+        Keys::Add(command) => &command.configured,
+        Keys::Remove(command) => &command.configured,
+        Keys::List(configured) => configured,
+    };
+    let settings = settings(configured)?;
+    let done = match command {
+        Keys::Add(command) => add(command, &settings),
+        Keys::Remove(command) => remove(command, &settings),
+        Keys::List(_) => list(&settings),
+    };
+    done.map_err(|error| output::denied(error, &settings.data))
 }
 
-fn add(add: &KeysAdd) -> anyhow::Result<()> {
-    let settings = settings(&add.configured)?;
+fn list(settings: &Settings) -> anyhow::Result<()> {
+    let environments = merged(settings.written.environment.clone(), read(&settings.data)?);
+    if !settings.data.exists() {
+        let data = std::path::absolute(&settings.data).unwrap_or_else(|_| settings.data.clone());
+        let data = data.display();
+        ensure!(
+            !environments.is_empty(),
+            "there is no data directory {data}, and so no keys; name another with --data DIR"
+        );
+        output::line(&format!("There is no data directory {data}; these are of the configuration alone."))?;
+    }
+    print_list(&environments)
+}
+
+fn add(add: &KeysAdd, settings: &Settings) -> anyhow::Result<()> {
     schemas::id::Environment::new(&add.project, &add.environment).context("--project or --environment is no key")?;
     let key = read_key(&format!("flagstream keys add --environment {}", add.environment))?;
     let key = key.as_str();
@@ -45,13 +62,15 @@ fn add(add: &KeysAdd) -> anyhow::Result<()> {
     let mut file = load(&settings.data)?;
     let all = merged(settings.written.environment.clone(), rows(&file));
     refuse_shared(&all, &add.project, &add.environment, add.kind, key)?;
-    let place = place(&settings);
+    let place = place(settings);
+    let is_new_environment = !all.iter().any(|entry| entry.project == add.project && entry.key == add.environment);
     let (project, environment) = (add.project.escape_debug(), add.environment.escape_debug());
     if !file.add(&add.project, &add.environment, add.kind, key) {
         return output::line(&format!("{place}: key {} is there already.", mask(key)));
     }
     save(&settings.data, &file)?;
-    output::line(&format!("{place}: key {} admitted to {project}/{environment}.", mask(key)))?;
+    let new = if is_new_environment { ", a new environment" } else { "" };
+    output::line(&format!("{place}: key {} admitted to {project}/{environment}{new}.", mask(key)))?;
     output::line(if is_new {
         "The data directory is new: no server works there yet. Name the one of your server with --data DIR if that is not meant."
     } else {
@@ -67,8 +86,7 @@ fn add(add: &KeysAdd) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn remove(remove: &KeysRemove) -> anyhow::Result<()> {
-    let settings = settings(&remove.configured)?;
+fn remove(remove: &KeysRemove, settings: &Settings) -> anyhow::Result<()> {
     let (project, environment) = (remove.project.as_str(), remove.environment.as_str());
     let given = match &remove.ending {
         Some(ending) => ending.clone(),
@@ -85,7 +103,7 @@ fn remove(remove: &KeysRemove) -> anyhow::Result<()> {
     for kind in kinds {
         removed.extend(file.remove(project, environment, kind, is_meant).into_iter().map(|key| (key, kind)));
     }
-    let (place, whose) = (place(&settings), format!("{}/{}", project.escape_debug(), environment.escape_debug()));
+    let (place, whose) = (place(settings), format!("{}/{}", project.escape_debug(), environment.escape_debug()));
     let different: BTreeSet<&str> = removed.iter().map(|(key, _)| key.as_str()).collect();
     let Some(key) = different.first() else {
         bail!(
@@ -102,7 +120,7 @@ fn remove(remove: &KeysRemove) -> anyhow::Result<()> {
     }
     let was_read = removed.iter().any(|(_, kind)| *kind == KeyKind::Read);
     let was_sent = removed.iter().any(|(_, kind)| *kind != KeyKind::Read);
-    tell_removed(&settings, was_sent, was_read && left.iter().all(|entry| entry.read_keys.is_empty()))
+    tell_removed(settings, was_sent, was_read && left.iter().all(|entry| entry.read_keys.is_empty()))
 }
 
 /// What follows for SDKs that sent the key, and for reads where no read key is left.

@@ -96,6 +96,27 @@ impl Json {
         Ok(Self::Object(read))
     }
 
+    /// With the texts among the items cut to `max` characters, an ellipsis among them.
+    pub(super) fn with_items_cut(mut self, max: usize) -> Self {
+        if let Self::Object(fields) = &mut self
+            && let Some(items) = fields.get_mut("items")
+        {
+            items.cut(max);
+        }
+        self
+    }
+
+    fn cut(&mut self, max: usize) {
+        match self {
+            Self::Text(text) if text.chars().count() > max => {
+                *text = text.chars().take(max.saturating_sub(1)).chain(['…']).collect();
+            }
+            Self::List(items) => items.iter_mut().for_each(|item| item.cut(max)),
+            Self::Object(fields) => fields.values_mut().for_each(|field| field.cut(max)),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => {}
+        }
+    }
+
     pub(super) fn fields(&self) -> impl Iterator<Item = (&String, &Json)> {
         let fields = if let Self::Object(fields) = self { Some(fields) } else { None };
         fields.into_iter().flatten()
@@ -167,6 +188,18 @@ mod tests {
         assert_eq!(item["metricSum"].to_string(), "63999999999999.999936");
         assert_eq!(item["value"].to_string(), r#"{"n":[1.50,true,null,"x\n"]}"#);
         assert!(answer.print().unwrap().contains("63999999999999.999936"));
+    }
+
+    #[test]
+    fn long_texts_of_items_are_cut_and_nothing_else_is() {
+        let answer = r#"{"items":[{"flag":"ÄÄÄÄÄÄ","sdk":"12345","value":{"a":["123456"]},"count":123456789}],"basis":"full events only"}"#;
+        let cut = Answer::read(answer).unwrap().json().unwrap().with_items_cut(5);
+        let item = &cut["items"][0];
+        assert_eq!(item["flag"], Json::Text("ÄÄÄÄ…".to_owned()));
+        assert_eq!(item["sdk"], Json::Text("12345".to_owned()));
+        assert_eq!(item["value"].to_string(), r#"{"a":["1234…"]}"#);
+        assert_eq!(item["count"].to_string(), "123456789");
+        assert_eq!(cut["basis"], Json::Text("full events only".to_owned()));
     }
 
     #[test]

@@ -47,7 +47,8 @@ pub fn print(settings: &Settings, address: SocketAddr, environments: &[Environme
     let hint = if clear { "" } else { " (KEY = a server key of that file)" };
     say!("Send an event{hint}:");
     say!(
-        "  curl -i {url}/bulk -H \"Authorization: {key}\" -H 'X-LaunchDarkly-Event-Schema: 4' -d '[{{\"kind\":\"summary\",\"features\":\
+        "  curl -i {url}/bulk -H \"Authorization: {key}\" -H 'X-LaunchDarkly-Event-Schema: 4' \
+         -H \"X-LaunchDarkly-Payload-ID: $(cat /proc/sys/kernel/random/uuid 2>/dev/null || uuidgen)\" -d '[{{\"kind\":\"summary\",\"features\":\
          {{\"hello\":{{\"default\":false,\"counters\":[{{\"variation\":0,\"version\":1,\"value\":true,\"count\":1}}]}}}}}}]'"
     );
     say!(

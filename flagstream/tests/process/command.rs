@@ -165,6 +165,51 @@ fn a_misspelt_variable_is_refused_and_an_unknown_one_is_told_of() {
 }
 
 #[test]
+fn a_misspelt_variable_is_refused_by_commands_that_read_too() {
+    for command in ["evaluations", "pipeline", "health"] {
+        let output = flagstream().arg(command).env("FLAGSTREAM_SERVERS", "http://other").output().expect("run");
+        assert!(!output.status.success() && said(&output).contains("FLAGSTREAM_SERVER meant"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn health_answers_programs_in_json_and_a_server_needs_no_scheme() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start(data.path(), &[]);
+    let host = server.url.strip_prefix("http://").expect("its scheme").to_owned();
+    let ask = || {
+        let output = run(&["health", "--json", "--server", &host]);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        (output.status.success(), json)
+    };
+    let (is_success, json) = ask();
+    assert!(is_success && json["ready"] == true && json["why"].is_null(), "{json}");
+    assert!(server.stop().success());
+    let (is_success, json) = ask();
+    assert!(!is_success && json["ready"] == false, "{json}");
+    assert!(json["why"].as_str().is_some_and(|why| why.contains("no answer from")), "{json}");
+}
+
+#[test]
+fn a_port_that_cannot_be_had_leaves_no_data_directory_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("its address").to_string();
+    let data = folder.path().join("data");
+    for (listen, expected) in [(taken.as_str(), "another process"), ("203.0.113.7:0", "no address of this machine")] {
+        let output = run(&["up", "--listen", listen, "--data", data.to_str().expect("a path")]);
+        assert!(!output.status.success() && said(&output).contains(expected), "{}", said(&output));
+        assert!(!data.exists(), "{listen}");
+    }
+}
+
+#[test]
+fn an_empty_flag_is_refused() {
+    let output = run(&["evaluations", "--flag", ""]);
+    assert!(!output.status.success() && said(&output).contains("--flag"), "{}", said(&output));
+}
+
+#[test]
 fn trouble_with_a_file_at_the_start_is_said_once() {
     let data = tempfile::tempdir().expect("a folder");
     std::fs::write(data.path().join("log"), "no folder").expect("write");

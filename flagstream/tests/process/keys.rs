@@ -66,3 +66,26 @@ fn what_is_removed_is_one_key_by_its_end_or_whole() {
     let output = remove(data.path(), &["--ending", "0815", "--config", file.to_str().expect("a path")], "");
     assert!(said(&output).contains("still admitted"), "{}", said(&output));
 }
+
+#[test]
+fn an_environment_that_is_new_and_a_directory_that_is_not_there_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let data = data.to_str().expect("a path");
+    let output = run(&["keys", "list", "--data", data]);
+    assert!(!output.status.success() && said(&output).contains("there is no data directory"), "{}", said(&output));
+    let add = |environment: &str, key: &str| {
+        said(&input(&["keys", "add", "--environment", environment, "--data", data], key))
+    };
+    assert!(add("production", "sdk-first-1").contains("default/production, a new environment."));
+    assert!(add("production", "sdk-second-2").contains("default/production.\n"));
+    assert!(add("prodution", "sdk-third-3").contains("default/prodution, a new environment."));
+}
+
+#[test]
+fn an_ending_may_begin_with_a_hyphen() {
+    let data = tempfile::tempdir().expect("a folder");
+    add_key(data.path(), "sdk-leaving-key", "server");
+    let output = remove(data.path(), &["--ending", "-key"], "");
+    assert!(output.status.success() && said(&output).contains("…-key removed"), "{}", said(&output));
+}
