@@ -30,7 +30,15 @@ pub(crate) fn inflate(encoding: &str, body: &[u8], limits: &Limits, buffer: &mut
     // One byte more than allowed tells "exactly at the limit" from "beyond it".
     let read = MultiGzDecoder::new(body).take(allowed as u64 + 1).read_to_end(buffer);
     if buffer.len() > allowed {
-        let message = format!("body of {} bytes inflates to more than {allowed} bytes; flush more often", body.len());
+        let bytes = body.len();
+        let message = if by_ratio < limits.inflated_bytes_max {
+            format!(
+                "body of {bytes} bytes inflates to more than {by_ratio} bytes, over {} times its size, as events never do",
+                limits.ratio_max
+            )
+        } else {
+            format!("body of {bytes} bytes inflates to more than {allowed} bytes; flush more often")
+        };
         return Err(Refusal::new(Rejection::BadCompression, message));
     }
     match read {

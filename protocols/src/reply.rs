@@ -11,7 +11,7 @@ use schemas::rejection::Rejection;
 
 use crate::protocol::Refusal;
 use crate::request::header;
-use crate::route::{Carries, Route, RouteMiss};
+use crate::route::{Carries, CredentialPlace, Route, RouteMiss};
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,16 @@ pub fn answer(route: &Route<'_>, outcome: Outcome<'_>, headers: &[(&str, &[u8])]
                 Credential::ClientSide => ("id", "client-side id"),
             };
             let todo = "admit it with `flagstream keys add`, then restart the app that sent it";
-            Reply::error(401, "unknown_key", format!("no environment has this {this} as a {kind}; {todo}"))
+            let message = match (&route.credential_place, header(headers, "authorization").map(<[u8]>::trim_ascii)) {
+                (CredentialPlace::Authorization, None | Some(b"")) => {
+                    format!("no key was sent: a {kind} goes into the header `Authorization`, as it is")
+                }
+                (CredentialPlace::Authorization, Some(sent)) if is_bearer(sent) => {
+                    format!("`Authorization` begins with `Bearer`; a {kind} goes there as it is, without it")
+                }
+                _ => format!("no environment has this {this} as a {kind}; {todo}"),
+            };
+            Reply::error(401, "unknown_key", message)
         }
         Outcome::TooSlow => Reply::error(408, "too_slow", "the request took too long to arrive; try again"),
         Outcome::Overloaded => Reply::error(503, "overloaded", "too much in flight; try again in a second"),
@@ -130,6 +139,10 @@ pub fn answer(route: &Route<'_>, outcome: Outcome<'_>, headers: &[(&str, &[u8])]
         push_cors(&mut reply, headers, route.protocol.browser_headers(), route.carries == Carries::Preflight);
     }
     reply
+}
+
+fn is_bearer(authorization: &[u8]) -> bool {
+    authorization.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"bearer "))
 }
 
 /// The reply to a request that belongs to no protocol. For [`RouteMiss::Foreign`] it is a plain 404, should nobody else know

@@ -172,7 +172,11 @@ fn inflating_stops_at_its_limits() {
     // Far beyond 100:1, but within the first MiB.
     assert_eq!(spaces(1 << 20).shown(), "");
     assert_eq!(spaces((1 << 20) + 1).shown(), "refused bad_compression");
+    let message = |ask: Ask| ask.rows().unwrap_err().message.to_string();
+    let said = message(spaces((1 << 20) + 1));
+    assert!(said.contains("over 100 times its size") && !said.contains("flush more often"), "{said}");
     let no_ratio = |ask: Ask| ask.limits(|limits| limits.ratio_max = usize::MAX);
     assert_eq!(no_ratio(spaces(10 << 20)).shown(), "");
     assert_eq!(no_ratio(spaces((10 << 20) + 1)).shown(), "refused bad_compression");
+    assert!(message(no_ratio(spaces((10 << 20) + 1))).contains("flush more often"));
 }

@@ -80,10 +80,31 @@ fn an_unknown_key_is_told_as_what_it_is_unknown_and_what_to_do() {
         ("/mobile", "this key as a mobile key"),
         ("/events/bulk/e", "this id as a client-side id"),
     ] {
-        let reply = Ask::post(path, "[]").reply_to(Outcome::UnknownKey);
+        let reply = Ask::post(path, "[]").header("authorization", "sdk-x").reply_to(Outcome::UnknownKey);
         let Body::Error { message, .. } = reply.body else { panic!("{path}: {:?}", reply.body) };
         assert_eq!(message, format!("no environment has {what}; {todo}"), "{path}");
     }
+}
+
+#[test]
+fn no_key_at_all_and_one_behind_bearer_are_told_apart_from_an_unknown_one() {
+    let message = |ask: Ask| match ask.reply_to(Outcome::UnknownKey).body {
+        Body::Error { message, .. } => message,
+        body => panic!("{body:?}"),
+    };
+    let sent = |path: &str, value: &str| message(Ask::post(path, "[]").header("Authorization", value));
+    for (path, kind) in [("/bulk", "server"), ("/mobile", "mobile")] {
+        let none = format!("no key was sent: a {kind} key goes into the header `Authorization`, as it is");
+        assert_eq!(message(Ask::post(path, "[]")), none);
+        assert_eq!(sent(path, "  "), none);
+        let bearer = format!("`Authorization` begins with `Bearer`; a {kind} key goes there as it is, without it");
+        for value in ["Bearer sdk-x", "bearer sdk-x"] {
+            assert_eq!(sent(path, value), bearer);
+        }
+        assert!(sent(path, "bearer-of-news").starts_with("no environment has"));
+    }
+    // Where the id stands in the path, nobody looks at the header.
+    assert!(message(Ask::post("/events/bulk/e", "[]")).starts_with("no environment has"));
 }
 
 #[test]
