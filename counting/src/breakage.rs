@@ -36,6 +36,10 @@ switches! {
     DedupeAgainstCounted,
     /// Parts of a payload have one id.
     DedupeWithoutPart,
+    /// Payloads of two environments have one id, where their own ids are equal.
+    IdWithoutEnvironment,
+    /// A payload and a diagnostic one have one id, where their own ids are equal.
+    IdWithoutKind,
     /// The flags and events seen are not saved.
     NamesNotInState,
     /// The running log time is not saved.
@@ -62,14 +66,14 @@ switches! {
     StartAtLatest,
     /// Without a saved state, reading begins N records before the checkpoint with the empty state.
     BeginWithoutState,
-    /// Nothing is done to find out whether the log is another one.
+    /// The record before the checkpoint is not compared with the fingerprint that the checkpoint has of it.
     NoFingerprint,
+    /// A checkpoint or a state beyond the log's end is believed.
+    BeyondEndUnchecked,
     /// Where the last write wins, a loaded cell counts as dirty only once the checkpoint is going to pass its h.
     ReflushBelowCheckpointOnly,
     /// Where the last write wins, whatever was loaded is taken for durable.
     TrustUnacknowledged,
-    /// A snapshot is named by what is folded, not by what is saved.
-    SnapshotNamedAhead,
     /// A flush writes what came since the last one, for a store that adds.
     AddInsteadOfPut,
     /// The first rows of a cell are those that a hash of this process puts first.
@@ -86,23 +90,32 @@ switches! {
     OnlyEarliestKept,
     /// A row takes part in experiments however late it is.
     NoHorizon,
+    /// A row at the very horizon takes part in experiments.
+    HorizonOffByOne,
+    /// A subject is there still at the very log time at which it expires.
+    ExpiryOffByOne,
     /// What a row changes of other days than its own is left out.
     LateOnOwnDay,
     /// The generation in the log is not compared with the process's own.
-    SettingsUnchecked,
+    LogRowUnchecked,
 }
 
 #[cfg(any(test, feature = "testing"))]
 impl Break {
-    /// Those that show only where logs are made again, definitions arrive out of order, stores forget or add, or processes
-    /// differ in their settings: the simulation has that, the tests of this package have not.
+    /// Those that show only where logs are made again, ids and times meet by chance, definitions arrive out of order, stores
+    /// forget or add, or processes differ in their settings: the simulation has that, the tests of this package have not.
     pub const SIMULATED: &'static [Self] = &[
+        Self::IdWithoutEnvironment,
+        Self::IdWithoutKind,
         Self::NoFingerprint,
+        Self::BeyondEndUnchecked,
         Self::ReflushBelowCheckpointOnly,
         Self::TrustUnacknowledged,
         Self::AddInsteadOfPut,
         Self::DefinitionByArrival,
-        Self::SettingsUnchecked,
+        Self::HorizonOffByOne,
+        Self::ExpiryOffByOne,
+        Self::LogRowUnchecked,
     ];
 }
 

@@ -12,8 +12,25 @@ use crate::traffic::IngestBreak;
 pub enum DriverBreak {
     /// A snapshot is made from what the worker has in memory.
     SnapshotFromMemory,
+    /// A snapshot of what is saved is named by what is folded.
+    SnapshotNamedAhead,
     /// The log lets go what is saved, whether a snapshot has it or not.
     RetentionPastSnapshot,
+    /// The generation's row in the store is not compared with the process's own.
+    RowUnchecked,
+    /// A dead letter waits until nothing else is to be done.
+    LettersLast,
+}
+
+impl DriverBreak {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::SnapshotFromMemory,
+        Self::SnapshotNamedAhead,
+        Self::RetentionPastSnapshot,
+        Self::RowUnchecked,
+        Self::LettersLast,
+    ];
 }
 
 /// Where the mistake is.
@@ -92,15 +109,18 @@ pub const ALL: &[Mutant] = &[
     mutant("dedupe against the last counted copy", &[Worker(Break::DedupeAgainstCounted)]),
     mutant("dedupe set evicted under memory pressure", &[Worker(Break::DedupeEvicted)]),
     mutant("dedupe without the part number", &[Worker(Break::DedupeWithoutPart)]),
+    mutant("dedupe without the environment", &[Worker(Break::IdWithoutEnvironment)]),
+    mutant("dedupe without the kind of id", &[Worker(Break::IdWithoutKind)]),
     mutant("flush in mid-record", &[Worker(Break::FlushMidRecord)]),
     mutant("start at latest", &[Worker(Break::StartAtLatest)]),
     mutant("re-send to another partition", &[Ingest(IngestBreak::ResendToAnotherPartition)]),
     mutant("split after lateness", &[Ingest(IngestBreak::SplitAfterLateness)]),
     mutant("usage and subject part as two records", &[Ingest(IngestBreak::HomeAndSubjectsApart)]),
     mutant("topic made again without a new generation", &[Worker(Break::NoFingerprint)]),
+    mutant("checkpoint beyond the log's end believed", &[Worker(Break::BeyondEndUnchecked)]),
     mutant("state durable before the cells", &[Worker(Break::StateBeforeCheckpoint)]),
     mutant("snapshot from memory", &[Driver(DriverBreak::SnapshotFromMemory)]),
-    mutant("snapshot named by the wrong offset", &[Worker(Break::SnapshotNamedAhead)]),
+    mutant("snapshot named by the wrong offset", &[Driver(DriverBreak::SnapshotNamedAhead)]),
     mutant("begin without state N records back", &[Worker(Break::BeginWithoutState)]),
     mutant("retention past the last snapshot", &[Driver(DriverBreak::RetentionPastSnapshot)]),
     mutant("state expired by the wall clock", &[Worker(Break::ExpireByWallClock)]),
@@ -109,6 +129,8 @@ pub const ALL: &[Mutant] = &[
     mutant("old contribution under a newer definition", &[Worker(Break::OldUnderNewer)]),
     mutant("only t0 kept", &[Worker(Break::OnlyEarliestKept)]),
     mutant("no lateness horizon in the fold", &[Worker(Break::NoHorizon)]),
+    mutant("lateness horizon off by one", &[Worker(Break::HorizonOffByOne)]),
+    mutant("expiry of a subject off by one", &[Worker(Break::ExpiryOffByOne)]),
     mutant("late difference on its own day only", &[Worker(Break::LateOnOwnDay)]),
     mutant("other row by hash order", &[Worker(Break::OtherByHash)]),
     mutant("exposure acts for every kind everywhere", &[Ingest(IngestBreak::ActsForEveryKind)]),
@@ -117,7 +139,9 @@ pub const ALL: &[Mutant] = &[
     mutant("state saved as it is when its turn comes", &[Worker(Break::StateAsItIs)]),
     mutant("begin at the checkpoint, not the state", &[Worker(Break::BeginAtCheckpoint)]),
     mutant("poison forgotten", &[Worker(Break::PoisonForgotten)]),
-    mutant("settings unchecked", &[Worker(Break::SettingsUnchecked)]),
+    mutant("generation row in the store unchecked", &[Driver(DriverBreak::RowUnchecked)]),
+    mutant("generation record in the log unchecked", &[Worker(Break::LogRowUnchecked)]),
+    mutant("dead letter after the flush", &[Driver(DriverBreak::LettersLast)]),
 ];
 
 #[cfg(test)]
@@ -127,10 +151,13 @@ mod tests {
     /// A switch that no mutant throws would be a rule that nobody guards.
     #[test]
     fn every_switch_is_a_mutant() {
+        let names: std::collections::BTreeSet<&str> = ALL.iter().map(|mutant| mutant.name).collect();
+        assert_eq!(names.len(), ALL.len(), "two mutants have one name");
         let places: Vec<Place> = ALL.iter().flat_map(|mutant| mutant.places).copied().collect();
         let switches = Break::ALL.iter().map(|rule| Worker(*rule));
         let switches = switches.chain(StoreBreak::ALL.iter().map(|rule| Store(*rule)));
         let switches = switches.chain(IngestBreak::ALL.iter().map(|rule| Ingest(*rule)));
+        let switches = switches.chain(DriverBreak::ALL.iter().map(|rule| Driver(*rule)));
         let without: Vec<Place> = switches.filter(|place| !places.contains(place)).collect();
         assert!(without.is_empty(), "no mutant throws {without:?}");
     }

@@ -1,15 +1,16 @@
 //! A process that folds partitions: it drives the product's worker and carries out what the worker asks for.
 //!
 //! Always true here: actions are carried out in the order given, but that a load may overtake the steps of a flush or be
-//! overtaken by them; a process that dies leaves behind what its writes had done by then, and nothing else; a paused one
-//! keeps everything in memory and goes on from there when it wakes.
+//! overtaken by them; a dead letter is an action too, and so kept before the next write begins; a process that dies leaves
+//! behind what its actions had done by then, and nothing else; a paused one keeps everything in memory and goes on from
+//! there when it wakes. What came of an action is a line of the trace.
 
 use std::collections::{HashSet, VecDeque};
 
 use counting::worker::{Action, Assigned, Committed, Input, Settings, Source, Stop, Work, Worker, source};
 use schemas::cell::CellKey;
 use schemas::generation::Generation;
-use schemas::stored::StateChanges;
+use schemas::stored::{SavedState, StateChanges, WriteAnswer};
 
 use crate::chance::Chance;
 use crate::disks::{Disks, Objects};
@@ -35,6 +36,8 @@ pub struct Seat {
     pub generation: u32,
     /// Cells that it has loaded once.
     loaded: HashSet<CellKey>,
+    /// Its driver keeps dead letters when nothing else is to be done: [`DriverBreak::LettersLast`].
+    letters_last: bool,
 }
 
 /// How far an action gets before its process dies.
@@ -59,6 +62,8 @@ pub struct Site {
     pub disks: Disks,
     /// The snapshots.
     pub objects: Objects,
+    /// Dead letters kept since somebody last looked: partition and offset.
+    pub letters: Vec<(u32, u64)>,
     /// What the driver does wrong.
     pub broken: Option<DriverBreak>,
 }
@@ -92,13 +97,12 @@ impl Site {
         &mut self,
         post: Post,
         settings: Settings,
-        unchecked: bool,
         chance: &mut Chance,
         trace: &mut Trace,
     ) -> Result<Seat, NotBegun> {
         let Post { node, partition } = post;
         let generation = settings.generation.clone();
-        self.agree(&generation, unchecked)?;
+        self.agree(&generation)?;
         let number = generation.number;
         let checkpoint = self.stores.checkpoint(number, partition, chance).map_err(|_| NotBegun::Unanswered)?;
         let saved = match settings.mode {
@@ -137,6 +141,7 @@ impl Site {
             paused: false,
             generation: number,
             loaded: HashSet::new(),
+            letters_last: self.broken == Some(DriverBreak::LettersLast),
         };
         let assigned = Assigned { checkpoint, state, log, before_checkpoint };
         for action in seat.worker.handle(Input::Assigned(Box::new(assigned))) {
@@ -150,16 +155,31 @@ impl Site {
     }
 
     /// A process agrees with the generation's row in the store, or refuses to start.
-    fn agree(&mut self, generation: &Generation, unchecked: bool) -> Result<(), NotBegun> {
+    fn agree(&mut self, generation: &Generation) -> Result<(), NotBegun> {
         let row = self.stores.create_generation(generation.number, generation.encode());
         match generation.check(&row) {
-            Err(why) if !unchecked => Err(NotBegun::Refused(why.to_string())),
+            Err(why) if self.broken != Some(DriverBreak::RowUnchecked) => Err(NotBegun::Refused(why.to_string())),
             _ => Ok(()),
         }
     }
 
     /// Carries out one action; the answer is the worker's next input.
-    pub fn carry_out(&mut self, post: Post, seat: &mut Seat, action: Action, chance: &mut Chance) -> Option<Input> {
+    pub fn carry_out(
+        &mut self,
+        post: Post,
+        seat: &mut Seat,
+        action: Action,
+        chance: &mut Chance,
+        trace: &mut Trace,
+    ) -> Option<Input> {
+        let answer = self.answer(post, seat, action, chance);
+        if let Some(answer) = &answer {
+            note!(trace, "node {}/{}", post.node, post.partition; "is answered: {}", answered(answer));
+        }
+        answer
+    }
+
+    fn answer(&mut self, post: Post, seat: &mut Seat, action: Action, chance: &mut Chance) -> Option<Input> {
         let Post { node, partition } = post;
         let failed = |work| Input::Failed { work, reason: "no answer".to_owned(), retry: true };
         Some(match action {
@@ -186,11 +206,15 @@ impl Site {
                 }
                 refused @ Committed::Refused { .. } => Input::Committed(refused),
             },
-            Action::Snapshot { position } => {
-                self.snapshot(post, seat, position, chance);
+            Action::Snapshot { .. } => {
+                self.snapshot(post, seat, chance);
                 return None;
             }
-            Action::Begin { .. } | Action::DeadLetter(_) | Action::Stop(_) => return None,
+            Action::DeadLetter(letter) => {
+                self.letters.push((partition, letter.offset));
+                return None;
+            }
+            Action::Begin { .. } | Action::Stop(_) => return None,
         })
     }
 
@@ -213,12 +237,15 @@ impl Site {
         saved
     }
 
-    fn snapshot(&mut self, post: Post, seat: &Seat, position: u64, chance: &mut Chance) {
-        let saved = if self.broken == Some(DriverBreak::SnapshotFromMemory) {
-            Some(seat.worker.state_in_memory())
-        } else {
-            // What is on the disk now, under the position that the worker gave it.
-            self.disks.load(post.node, post.partition).map(|saved| schemas::stored::SavedState { position, ..saved })
+    /// Copies what is on the disk now, named by its own position, as the processor does.
+    fn snapshot(&mut self, post: Post, seat: &Seat, chance: &mut Chance) {
+        let saved = self.disks.load(post.node, post.partition);
+        let saved = match self.broken {
+            Some(DriverBreak::SnapshotFromMemory) => Some(seat.worker.state_in_memory()),
+            Some(DriverBreak::SnapshotNamedAhead) => {
+                saved.map(|saved| SavedState { position: seat.worker.progress().folded, ..saved })
+            }
+            _ => saved,
         };
         if let Some(saved) = saved {
             chance.tally.add(Fault::SnapshotTaken);
@@ -233,15 +260,18 @@ impl Site {
             (Death::Midway, Action::Write(cells)) => self.stores.write_half(&cells, chance),
             // What is one write has no half.
             (Death::Midway, _) => {}
-            (Death::After, action) => drop(self.carry_out(post, seat, action, chance)),
+            (Death::After, action) => drop(self.answer(post, seat, action, chance)),
         }
     }
 }
 
 impl Seat {
-    /// The next action: a load overtakes the steps of a flush or is overtaken by them, for both are under way at once.
+    /// The next action: a load overtakes the others or is overtaken by them, for it is under way beside them.
     pub fn take(&mut self, load_first: bool) -> Option<Action> {
-        let first = self.pending.iter().position(|action| matches!(action, Action::Load(_)) == load_first);
+        let waits = |action: &Action| self.letters_last && matches!(action, Action::DeadLetter(_));
+        let is_load = |action: &Action| matches!(action, Action::Load(_));
+        let first = self.pending.iter().position(|action| !waits(action) && is_load(action) == load_first);
+        let first = first.or_else(|| self.pending.iter().position(|action| !waits(action)));
         self.pending.remove(first.unwrap_or(0))
     }
 
@@ -249,15 +279,34 @@ impl Seat {
     ///
     /// # Errors
     /// The worker's [`Stop`].
-    pub fn give(&mut self, input: Input, dead_letter: &mut dyn FnMut(u64)) -> Result<(), Stop> {
+    pub fn give(&mut self, input: Input) -> Result<(), Stop> {
         for action in self.worker.handle(input) {
             match action {
                 Action::Stop(stop) => return Err(stop),
                 Action::Begin { position } => self.next = position,
-                Action::DeadLetter(letter) => dead_letter(letter.offset),
                 action => self.pending.push_back(action),
             }
         }
         Ok(())
+    }
+}
+
+/// An answer in a few words.
+fn answered(input: &Input) -> String {
+    match input {
+        Input::Loaded(cells) => format!("{} of {} cells are there", cells.iter().flatten().count(), cells.len()),
+        Input::Wrote(answers) => {
+            let refused = |answer: &&WriteAnswer| matches!(answer, WriteAnswer::Refused(_));
+            format!("{} cells, {} refused", answers.len(), answers.iter().filter(refused).count())
+        }
+        Input::CheckpointWrote(true) => "the checkpoint is there".to_owned(),
+        Input::CheckpointWrote(false) => "the store's checkpoint is higher".to_owned(),
+        Input::StateSaved => "the state is saved".to_owned(),
+        Input::Committed(Committed::Durable) => "all of it is there".to_owned(),
+        Input::Committed(Committed::Refused { cells, checkpoint }) => {
+            format!("refused, {} cells ahead, checkpoint {:?}", cells.len(), checkpoint.map(|at| at.position))
+        }
+        Input::Failed { reason, retry, .. } => format!("{reason}{}", if *retry { "" } else { ", for good" }),
+        other => format!("{other:?}"),
     }
 }

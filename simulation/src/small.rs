@@ -105,7 +105,14 @@ impl Script {
         let mut oracle = Oracle::new(&generation, 0);
         log.all(0).iter().for_each(|logged| oracle.push(logged));
         let stores = Stores::new(model, None);
-        let site = Site { log, stores, disks: Disks::default(), objects: Objects::default(), broken: None };
+        let site = Site {
+            log,
+            stores,
+            disks: Disks::default(),
+            objects: Objects::default(),
+            letters: Vec::new(),
+            broken: None,
+        };
         let seats = if mode == Mode::Together { vec![None] } else { vec![None, None] };
         Self { site, generation, mode, model, broken, seats, oracle, chance, actions: 0 }
     }
@@ -137,7 +144,7 @@ impl Script {
                 self.site.die_at(post, &mut seat, action, *death, &mut self.chance);
                 return Ok(());
             }
-            let answer = self.site.carry_out(post, &mut seat, action, &mut self.chance);
+            let answer = self.site.carry_out(post, &mut seat, action, &mut self.chance, &mut Trace::default());
             answer.map_or(Ok(()), |input| give(&mut seat, input))?;
         } else if seat.next < self.site.log.range(0).to && seat.worker.wants_batch() {
             let batch = self.site.log.read(0, seat.next, 2);
@@ -159,7 +166,7 @@ impl Script {
         if let Some(rule) = self.broken {
             settings = settings.breaking(rule);
         }
-        match self.site.begin(post, settings, false, &mut self.chance, &mut Trace::default()) {
+        match self.site.begin(post, settings, &mut self.chance, &mut Trace::default()) {
             Ok(seat) => self.seats[post.node] = Some(seat),
             Err(NotBegun::Stopped(stop)) => return Err(format!("the worker stopped: {stop}")),
             Err(other) => return Err(format!("the worker did not begin: {other:?}")),
@@ -205,7 +212,7 @@ impl Script {
 }
 
 fn give(seat: &mut Seat, input: Input) -> Result<(), String> {
-    seat.give(input, &mut |_| {}).map_err(|stop| format!("the worker stopped: {stop}"))
+    seat.give(input).map_err(|stop| format!("the worker stopped: {stop}"))
 }
 
 /// Payloads of one flag: usage, last seen and books, three cells; one of them sent again.

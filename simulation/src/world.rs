@@ -61,7 +61,14 @@ impl World {
         let log = Log::new(generation, now_ms);
         let stores = Stores::new(setup.model, mutant.and_then(Mutant::store));
         let driver = mutant.and_then(Mutant::driver);
-        let site = Site { log, stores, disks: Disks::default(), objects: Objects::default(), broken: driver };
+        let site = Site {
+            log,
+            stores,
+            disks: Disks::default(),
+            objects: Objects::default(),
+            letters: Vec::new(),
+            broken: driver,
+        };
         let nodes = setup.nodes;
         Self {
             looker: Looker::new(generation),
@@ -175,7 +182,7 @@ impl World {
     }
 
     fn unchecked(&self) -> bool {
-        self.mutant.and_then(Mutant::worker) == Some(counting::Break::SettingsUnchecked)
+        self.site.broken == Some(DriverBreak::RowUnchecked)
     }
 
     fn begin(&mut self, post: Post) -> Result<(), String> {
@@ -187,8 +194,7 @@ impl World {
     }
 
     fn begin_with(&mut self, post: Post, settings: Settings) -> Result<(), String> {
-        let unchecked = self.unchecked();
-        match self.site.begin(post, settings, unchecked, &mut self.chance, &mut self.trace) {
+        match self.site.begin(post, settings, &mut self.chance, &mut self.trace) {
             Ok(seat) => {
                 self.seats[post.node][post.partition as usize] = Some(seat);
                 Ok(())
@@ -233,11 +239,7 @@ impl World {
 
     fn give(&mut self, post: Post, input: Input) -> Result<(), String> {
         let Some(seat) = &mut self.seats[post.node][post.partition as usize] else { return Ok(()) };
-        let letters = &mut self.looker.dead_letters[post.partition as usize];
-        let mut keep = |offset| {
-            letters.insert(offset);
-        };
-        match seat.give(input, &mut keep) {
+        match seat.give(input) {
             Ok(()) => Ok(()),
             Err(stop) => self.stopped(post, &stop),
         }
@@ -269,7 +271,7 @@ impl World {
         let Some(seat) = &mut self.seats[post.node][post.partition as usize] else { return Ok(()) };
         let Some(action) = seat.take(load_first) else { return Ok(()) };
         note!(self.trace, "node {}/{}", post.node, post.partition; "{}", told(&action));
-        match self.site.carry_out(post, seat, action, &mut self.chance) {
+        match self.site.carry_out(post, seat, action, &mut self.chance, &mut self.trace) {
             Some(input) => self.give(post, input),
             None => Ok(()),
         }

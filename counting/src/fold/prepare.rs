@@ -5,6 +5,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bytes::Bytes;
+use schemas::event::PayloadId;
+use schemas::id::Environment;
 use schemas::log::Logged;
 use schemas::record::{self, Header, PayloadView, RecordId, RecordKind};
 use schemas::wire::record as wire;
@@ -83,6 +86,15 @@ impl Rules {
         if self.breakage.is(Break::DedupeWithoutPart) {
             return Header { part: 0, ..header.clone() }.record_id();
         }
+        if self.breakage.is(Break::IdWithoutEnvironment) {
+            let environment = Environment { project: Bytes::new(), key: Bytes::new() };
+            return Header { environment, ..header.clone() }.record_id();
+        }
+        if self.breakage.is(Break::IdWithoutKind)
+            && let Some(PayloadId::Diagnostic(id)) = &header.id
+        {
+            return Header { id: Some(PayloadId::Sent(id.clone())), ..header.clone() }.record_id();
+        }
         header.record_id()
     }
 }
@@ -111,4 +123,36 @@ pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
         let text = panic.downcast_ref::<&str>().copied();
         text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words").to_owned()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::generation::Generation;
+
+    use super::*;
+
+    /// Three payloads of one id: two kinds in one environment, one in another.
+    #[test]
+    fn a_switch_leaves_one_thing_out_of_an_id() {
+        let header = |environment: &'static str, id| {
+            let environment = Environment::new("p", environment).unwrap();
+            let mut header =
+                Header::decode(&record::numbers_record(&environment, 1, &Default::default(), 0).header).unwrap();
+            header.id = Some(id);
+            header
+        };
+        let (sent, diagnostic) = (PayloadId::Sent(b"a".to_vec()), PayloadId::Diagnostic(b"a".to_vec()));
+        let headers = [header("dev", sent.clone()), header("dev", diagnostic), header("prod", sent)];
+        let logged = Logged { offset: 0, append_ms: 0, header: Bytes::new(), body: Bytes::new() };
+        let equal = |rule| {
+            let mut rules = Rules::new(Generation::new(1, "t", 1, crate::FOLD_VERSION), 0);
+            rules.breakage.which = rule;
+            let [a, b, c] = headers.each_ref().map(|header| rules.id(&logged, header));
+            assert!(a.is_some() && b.is_some() && c.is_some());
+            (a == b, a == c)
+        };
+        assert_eq!(equal(None), (false, false));
+        assert_eq!(equal(Some(Break::IdWithoutKind)), (true, false));
+        assert_eq!(equal(Some(Break::IdWithoutEnvironment)), (false, true));
+    }
 }

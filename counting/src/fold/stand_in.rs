@@ -77,7 +77,8 @@ impl Rules {
     fn is_expired(&self, subject: &Subject, log_time_ms: i64) -> bool {
         let by_clock = self.breakage.is(Break::ExpireByWallClock);
         let now_ms = if by_clock { self.breakage.wall_ms.load(Ordering::Relaxed) } else { log_time_ms };
-        subject.expires_ms <= now_ms
+        let at_expiry = subject.expires_ms == now_ms && !self.breakage.is(Break::ExpiryOffByOne);
+        subject.expires_ms < now_ms || at_expiry
     }
 }
 
@@ -108,7 +109,8 @@ impl<'r> Gatherer<'r, '_> {
         };
         let lateness_ms = i64::try_from(self.rules.generation.clock.lateness_ms).unwrap_or(i64::MAX);
         let horizon_ms = log_time_ms.saturating_sub(lateness_ms);
-        if *time_ms <= horizon_ms && !breakage.is(Break::NoHorizon) {
+        let at_horizon = *time_ms == horizon_ms && !breakage.is(Break::HorizonOffByOne);
+        if (*time_ms < horizon_ms || at_horizon) && !breakage.is(Break::NoHorizon) {
             worked.cells.entry(((*experiment).clone(), day)).or_default().late += 1;
             return Ok(());
         }

@@ -57,7 +57,7 @@ impl Rules {
         if state.position() == 0 && !generation {
             return Stepped::Halt(Halt::NoGeneration(offset));
         }
-        let unchecked = self.breakage.is(Break::SettingsUnchecked);
+        let unchecked = self.breakage.is(Break::LogRowUnchecked);
         if generation
             && !unchecked
             && let Err(why) = self.generation.check(&record.logged.body)

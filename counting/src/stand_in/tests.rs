@@ -290,6 +290,36 @@ fn a_subject_expires_by_the_time_of_the_log() {
     }
 }
 
+/// The two rules that only the simulation notices by numbers: each switch moves the limit by one millisecond.
+#[test]
+fn a_switch_moves_the_horizon_or_the_expiry_by_one() {
+    let broken = |rule| {
+        let mut partition = Partition::begun();
+        partition.rules.breakage.which = rule;
+        partition
+    };
+    for (rule, late) in [(None, [1, 1, 0]), (Some(crate::Break::HorizonOffByOne), [1, 0, 0])] {
+        for (by, late) in (-1..).zip(late) {
+            let mut partition = broken(rule);
+            let now = NOON + 3 * DAY_MS;
+            partition.send(now, &[Row::Exposure("ann", now - 7 * DAY_MS + by, 1)]);
+            let found: i128 = partition.told().values().filter_map(|facts| facts.get("late")).sum();
+            assert_eq!(found, late, "{rule:?}, {by} ms from the horizon");
+        }
+    }
+    for (rule, units) in [(None, [1, 2, 2]), (Some(crate::Break::ExpiryOffByOne), [1, 1, 2])] {
+        for (by, units) in (-1..).zip(units) {
+            let mut partition = broken(rule);
+            partition.send(NOON, &[Row::Exposure("ann", NOON, 1)]);
+            partition.define(&format!("f user e 1 {NOON} {}", NOON + 90 * DAY_MS), NOON);
+            let now = NOON + 14 * DAY_MS + by;
+            partition.send(now, &[Row::Exposure("ann", now - 6 * DAY_MS, 1)]);
+            let found: i128 = partition.told().values().filter_map(|facts| facts.get("n of 1")).sum();
+            assert_eq!(found, units, "{rule:?}, {by} ms from the expiry");
+        }
+    }
+}
+
 #[test]
 fn a_subject_lives_until_the_latest_end_under_which_it_changed() {
     for (now, units) in [(NOON + 14 * DAY_MS - 1, 1), (NOON + 14 * DAY_MS, 2)] {

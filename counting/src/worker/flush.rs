@@ -195,9 +195,7 @@ impl Worker {
         if self.snapshot_due && self.flush.is_none() {
             self.snapshot_due = false;
             if self.saved > 0 {
-                let ahead = self.rules.breakage.is(Break::SnapshotNamedAhead);
-                let position = if ahead { self.state.position() } else { self.saved };
-                actions.push(Action::Snapshot { position });
+                actions.push(Action::Snapshot { position: self.saved });
             }
         }
     }

@@ -53,9 +53,9 @@ fn check(position: u64, assigned: &Assigned, breakage: &Breakage) -> Result<(), 
     if position > checkpoint.position && !breakage.is(Break::StartAtLatest) {
         return Err(Stop::StateAhead { state: position, checkpoint: checkpoint.position });
     }
-    let any_log = breakage.is(Break::NoFingerprint);
+    let any_position = breakage.is(Break::BeyondEndUnchecked);
     for (what, position) in [("the checkpoint", checkpoint.position), ("the saved state", position)] {
-        if position > log.to && !any_log {
+        if position > log.to && !any_position {
             return Err(Stop::BeyondEnd { what, position, end: log.to });
         }
     }
@@ -63,7 +63,7 @@ fn check(position: u64, assigned: &Assigned, breakage: &Breakage) -> Result<(), 
         && before.offset.saturating_add(1) == checkpoint.position
     {
         let (expected, found) = (checkpoint.fingerprint, before.fingerprint());
-        if expected != found && !any_log {
+        if expected != found && !breakage.is(Break::NoFingerprint) {
             return Err(Stop::OtherLog { position: checkpoint.position, expected, found });
         }
     }

@@ -252,8 +252,8 @@ fn far_ahead(rule: crate::Break) -> (Worker, Vec<Action>) {
 #[test]
 fn switches_of_the_simulation_break_what_they_say() {
     use crate::Break::{
-        AddInsteadOfPut, DefinitionByArrival, NoFingerprint, ReflushBelowCheckpointOnly, SettingsUnchecked,
-        TrustUnacknowledged,
+        AddInsteadOfPut, BeyondEndUnchecked, DefinitionByArrival, LogRowUnchecked, NoFingerprint,
+        ReflushBelowCheckpointOnly, TrustUnacknowledged,
     };
     for (rule, dirty) in [(TrustUnacknowledged, false), (ReflushBelowCheckpointOnly, true)] {
         let (mut worker, actions) = far_ahead(rule);
@@ -268,13 +268,20 @@ fn switches_of_the_simulation_break_what_they_say() {
     }
 
     let log = made().log;
-    let other = Assigned { before_checkpoint: Some(log[8].clone()), ..assigned(checkpoint(9, 1), saved(9), 0, 8) };
-    let mut worker = Worker::new(settings(Mode::Apart).breaking(NoFingerprint)).unwrap();
-    assert_eq!(begin(&mut worker, other), Action::Begin { position: 9 });
+    // Each of the two stands alone: what the one lets pass, the other does not.
+    let other = Assigned { before_checkpoint: Some(log[8].clone()), ..assigned(checkpoint(9, 1), saved(9), 0, 20) };
+    let short = assigned(checkpoint(9, 1), saved(9), 0, 8);
+    for (rule, passes_other) in [(NoFingerprint, true), (BeyondEndUnchecked, false)] {
+        let begin = |assigned: &Assigned| {
+            begin(&mut Worker::new(settings(Mode::Apart).breaking(rule)).unwrap(), assigned.clone())
+        };
+        let at_nine = |assigned| begin(assigned) == Action::Begin { position: 9 };
+        assert_eq!((at_nine(&other), at_nine(&short)), (passes_other, !passes_other), "{rule:?}");
+    }
 
     let mut generation = small_generation();
     generation.fold.flags_max = 2;
-    let mut worker = Worker::new(Settings::new(generation, 0, Mode::Apart).breaking(SettingsUnchecked)).unwrap();
+    let mut worker = Worker::new(Settings::new(generation, 0, Mode::Apart).breaking(LogRowUnchecked)).unwrap();
     begin(&mut worker, assigned(None, None, 0, 0));
     fold(&mut worker, &log[..1]);
     assert_eq!(worker.progress().folded, 1);

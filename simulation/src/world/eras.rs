@@ -37,7 +37,7 @@ impl World {
         if self.unchecked() {
             return self.begin_with(post, settings);
         }
-        match self.site.begin(post, settings, false, &mut self.chance, &mut self.trace) {
+        match self.site.begin(post, settings, &mut self.chance, &mut self.trace) {
             Err(crate::process::NotBegun::Refused(_)) => Ok(()),
             other => Err(format!("node {} began on other settings: {other:?}", post.node)),
         }

@@ -141,6 +141,9 @@ impl World {
     /// Holds what the stores took since the last time against the oracle.
     pub(super) fn look(&mut self) -> Result<(), String> {
         self.looker.read(&self.site.log);
+        for (partition, offset) in self.site.letters.drain(..) {
+            self.looker.dead_letters[partition as usize].insert(offset);
+        }
         let news = self.site.stores.news();
         for piece in &news {
             self.looker.news(piece)?;
