@@ -6,8 +6,6 @@
 use super::answer::Json;
 use super::words::{count, grouped, name, number, right, shown, table, text, time};
 
-const HOUR_MS: i64 = 3_600_000;
-
 /// Evaluations: a row an item, in the server's order; in a series each bucket has a row, with its time, above its total.
 /// `asked` is the one flag that was asked for.
 pub(super) fn evaluations(answer: &Json, asked: Option<&str>) -> String {
@@ -42,12 +40,12 @@ pub(super) fn evaluations(answer: &Json, asked: Option<&str>) -> String {
     } else {
         ""
     };
-    format!("{table}\n{}{hours}\n{}", foot(answer), covered(answer))
+    format!("{table}\n{}{hours}\n{}", foot(answer), covered(answer, unit(answer)))
 }
 
 /// That there is nothing to show, and what to try.
 fn none(answer: &Json, asked: Option<&str>) -> String {
-    let interval = covered(answer);
+    let interval = covered(answer, unit(answer));
     if answer["groupBy"].items().contains(&Json::Text("reason".to_owned())) {
         let flag = asked.map_or_else(String::new, |flag| format!(" of flag `{}`", shown(flag)));
         return format!(
@@ -77,18 +75,18 @@ pub(super) fn events(answer: &Json) -> String {
     for column in 1..4 {
         right(&mut table, column);
     }
-    format!("{table}\n{}\n{}", foot(answer), covered(answer))
+    format!("{table}\n{}\n{}", foot(answer), covered(answer, "hours"))
 }
 
-/// The time that the numbers are of, which the server has rounded outwards to what is kept.
-fn covered(answer: &Json) -> String {
-    let (from, to) = (number(&answer["from"]), number(&answer["to"]));
-    let unit = match (from, to) {
-        (Some(from), Some(to)) if from % HOUR_MS == 0 && to % HOUR_MS == 0 => ", by whole hours",
-        (Some(_), Some(_)) => ", by whole minutes",
-        _ => "",
-    };
-    format!("from {} to {} UTC{unit}", time(&answer["from"]), time(&answer["to"]))
+/// The time that the numbers are of, which the server has rounded outwards to what is kept of `unit`.
+fn covered(answer: &Json, unit: &str) -> String {
+    format!("from {} to {} UTC, by whole {unit}", time(&answer["from"]), time(&answer["to"]))
+}
+
+/// What evaluations are kept by: who asked, and why, by the hour alone.
+fn unit(answer: &Json) -> &'static str {
+    let by_hour = ["application", "sdk", "reason"].map(|word| Json::Text(word.to_owned()));
+    if answer["groupBy"].items().iter().any(|word| by_hour.contains(word)) { "hours" } else { "minutes" }
 }
 
 fn variation(item: &Json) -> String {
@@ -180,7 +178,7 @@ mod tests {
         let said = evaluations(&json(empty), Some("check\u{1b}out"));
         assert!(
             said.starts_with(
-                "no evaluations of flag `check\\u{1b}out` were seen from 1970-01-01 00:00 to 1970-01-01 01:00 UTC, by whole hours; try"
+                "no evaluations of flag `check\\u{1b}out` were seen from 1970-01-01 00:00 to 1970-01-01 01:00 UTC, by whole minutes; try"
             ),
             "{said}"
         );
@@ -195,6 +193,7 @@ mod tests {
         for asked in [None, Some("checkout")] {
             let said = evaluations(&json(empty), asked);
             assert!(said.contains("event tracking") && !said.contains("no evaluations"), "{said}");
+            assert!(said.contains("to 1970-01-01 01:00 UTC, by whole hours: "), "{said}");
         }
     }
 
