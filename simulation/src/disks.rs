@@ -111,13 +111,6 @@ impl Objects {
         let (position, state) = self.snapshots.get(&(generation, partition))?.last_key_value()?;
         (*position >= from).then(|| state.clone())
     }
-
-    /// Positions of a partition's snapshots, newest first.
-    #[must_use]
-    pub fn positions(&self, generation: u32, partition: u32) -> Vec<u64> {
-        let kept = self.snapshots.get(&(generation, partition));
-        kept.map(|kept| kept.keys().rev().copied().collect()).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]
@@ -203,7 +196,8 @@ mod tests {
         for position in [4, 9, 7, 2] {
             objects.put(1, 0, state(position, &[]));
         }
-        assert_eq!(objects.positions(1, 0), [9, 7]);
+        let kept: Vec<u64> = objects.snapshots[&(1, 0)].keys().copied().collect();
+        assert_eq!(kept, [7, 9]);
         assert_eq!(objects.newest(1, 0, 9).map(|state| state.position), Some(9));
         assert_eq!(objects.newest(1, 0, 10), None, "the log has let go what follows it");
         assert_eq!((objects.newest(2, 0, 0), objects.newest(1, 1, 0)), (None, None));

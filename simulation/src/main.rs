@@ -21,7 +21,7 @@ const SEEDS: u64 = 20_000;
 /// Proof by seed: crashes, zombies, lost answers and torn writes against the product's own counting, held against a naive
 /// oracle.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask sim", after_help = EXAMPLES)]
+#[command(name = "cargo xtask sim", bin_name = "cargo xtask sim", after_help = EXAMPLES)]
 struct Arguments {
     /// How many seeds, each under each store model; with --mutants, at most so many for each mistake
     #[arg(long, default_value_t = SEEDS, value_parser = clap::value_parser!(u64).range(1..))]
@@ -33,20 +33,20 @@ struct Arguments {
     #[arg(long, conflicts_with_all = ["seeds", "from", "mutants", "small"])]
     seed: Option<u64>,
     /// The store model
-    #[arg(long, value_enum, default_value_t = Models::Both)]
+    #[arg(long, value_enum, conflicts_with = "small", default_value_t = Models::Both)]
     model: Models,
     /// Every deliberate mistake, each until it is caught or the seeds are used up: the rarest takes some hundreds
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["mutant", "small"])]
     mutants: bool,
     /// With this mistake switched on (a name from --mutants)
     #[arg(long)]
     mutant: Option<String>,
-    /// Every crash, and every pair of crashes, of a small script
-    #[arg(long)]
+    /// Every crash, and every pair of crashes, of small scripts; on one thread
+    #[arg(long, conflicts_with_all = ["seeds", "from", "mutant", "threads"])]
     small: bool,
     /// Threads; all cores unless told
-    #[arg(long)]
-    threads: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "seed")]
+    threads: Option<u16>,
 }
 
 const EXAMPLES: &str = "\
@@ -77,6 +77,11 @@ impl Models {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // The last seed must be a number, and so must the number of runs.
+    if arguments.from.checked_add(arguments.seeds).is_none() || arguments.seeds.checked_mul(2).is_none() {
+        eprintln!("--from {} and --seeds {} together are more seeds than there are", arguments.from, arguments.seeds);
+        return ExitCode::from(2);
+    }
     let mutant = match arguments.mutant.as_deref().map(|name| (name, Mutant::named(name))) {
         Some((name, None)) => {
             let names: Vec<String> = mutants::ALL.iter().map(|mutant| format!("  {}", mutant.name)).collect();
@@ -96,7 +101,8 @@ fn main() -> ExitCode {
 }
 
 fn threads(arguments: &Arguments) -> usize {
-    arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    arguments.threads.map_or_else(cores, usize::from)
 }
 
 /// One seed, a line a step.
@@ -175,7 +181,8 @@ fn every_mutant(arguments: &Arguments) -> bool {
             Some(failure) => {
                 caught += 1;
                 let first = failure.what.lines().next().unwrap_or_default();
-                println!("caught at seed {:<6} {}: {}", failure.run.seed, mutant.name, shortened(first));
+                let (seed, noticed) = (failure.run.seed, failure.noticed().name());
+                println!("caught at seed {seed:<6} by {noticed:<8} {}: {}", mutant.name, shortened(first));
             }
             None => println!("NOT CAUGHT in {} runs: {}", summary.runs, mutant.name),
         }
@@ -204,4 +211,32 @@ fn every_small_world() -> bool {
         summary.wrong.len()
     );
     summary.wrong.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn what_would_be_ignored_is_refused() {
+        for (line, kind) in [
+            ("--small --seeds 5", ErrorKind::ArgumentConflict),
+            ("--small --from 5", ErrorKind::ArgumentConflict),
+            ("--small --model conditional", ErrorKind::ArgumentConflict),
+            ("--small --threads 1", ErrorKind::ArgumentConflict),
+            ("--small --mutants", ErrorKind::ArgumentConflict),
+            ("--mutants --mutant x", ErrorKind::ArgumentConflict),
+            ("--seed 1 --seeds 5", ErrorKind::ArgumentConflict),
+            ("--seed 1 --threads 2", ErrorKind::ArgumentConflict),
+            ("--threads 0", ErrorKind::ValueValidation),
+            ("--seeds 0", ErrorKind::ValueValidation),
+        ] {
+            let refused = Arguments::try_parse_from(std::iter::once("sim").chain(line.split(' '))).map(|_| ());
+            assert_eq!(refused.map_err(|error| error.kind()), Err(kind), "{line}");
+        }
+        let help = <Arguments as clap::CommandFactory>::command().render_usage().to_string();
+        assert!(help.contains("cargo xtask sim"), "{help}");
+    }
 }

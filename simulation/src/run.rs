@@ -3,6 +3,7 @@
 //! Always true here: a seed's outcome depends on the seed, the store model and the mutant alone, not on the machine, the
 //! threads or the seeds beside it; a panic anywhere is a failure of its seed.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
@@ -41,20 +42,15 @@ impl Run {
     /// Runs it.
     #[must_use]
     pub fn run(self, trace: Trace) -> Outcome {
-        quiet_wanted_panics();
-        let world = catch_unwind(AssertUnwindSafe(|| {
+        remember_where_it_panics();
+        let ran = watched(|| {
             let mut chance = Chance::new(self.seed);
             let setup = Setup::throw(self.model, &mut chance);
-            World::new(setup, self.mutant, chance, trace).run()
-        }));
-        match world {
+            Ok(World::new(setup, self.mutant, chance, trace).run())
+        });
+        match ran {
             Ok((chance, trace, result)) => Outcome { tally: chance.tally, trace, result },
-            Err(panic) => {
-                let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
-                let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-                let result = Err(format!("a panic: {said}"));
-                Outcome { tally: Tally::default(), trace: Trace::default(), result }
-            }
+            Err(what) => Outcome { tally: Tally::default(), trace: Trace::default(), result: Err(what) },
         }
     }
 
@@ -73,6 +69,49 @@ pub struct Failure {
     pub run: Run,
     /// What was wrong.
     pub what: String,
+}
+
+/// What kind of thing noticed a mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noticed {
+    /// A number, a position or a dead letter was not the oracle's.
+    Number,
+    /// A worker stopped or refused to begin where it need not, or did not where it must.
+    Guard,
+    /// The workers never came to rest.
+    Liveness,
+    /// Something panicked.
+    Panic,
+}
+
+impl Noticed {
+    /// In a word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Guard => "guard",
+            Self::Liveness => "liveness",
+            Self::Panic => "panic",
+        }
+    }
+}
+
+impl Failure {
+    /// What noticed it, by what was said of it.
+    #[must_use]
+    pub fn noticed(&self) -> Noticed {
+        let says = |words: &[&str]| words.iter().any(|word| self.what.contains(word));
+        if self.what.starts_with(PANIC) {
+            Noticed::Panic
+        } else if says(&["never comes to rest"]) {
+            Noticed::Liveness
+        } else if says(&[" stopped: ", "refused its own generation", "on other settings"]) {
+            Noticed::Guard
+        } else {
+            Noticed::Number
+        }
+    }
 }
 
 /// What came of many runs.
@@ -176,8 +215,34 @@ impl Many {
 /// Runs that a thread takes at a time.
 const CHUNK: u64 = 32;
 
-/// Panics that a test asked for say nothing; nor do others here, for each becomes the failure of its seed.
-fn quiet_wanted_panics() {
+/// How a panic is told.
+const PANIC: &str = "a panic";
+
+thread_local! {
+    /// Where this thread panicked last.
+    static PANICKED_AT: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Panics that a seed asks for print nothing, nor do others here, for each becomes the failure of its seed: what the hook
+/// knows and the failure does not is where it was.
+fn remember_where_it_panics() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
+            PANICKED_AT.set(place);
+        }));
+    });
+}
+
+/// Runs what may panic; a panic is a failure in words, with the place where it was.
+///
+/// # Errors
+/// What `run` answers, or what the panic said.
+pub(crate) fn watched<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<&str>().copied();
+        let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words");
+        Err(format!("{PANIC} at {}: {said}", PANICKED_AT.take()))
+    })
 }

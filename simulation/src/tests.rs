@@ -2,7 +2,7 @@
 //! seeds that once found something.
 
 use crate::faults::{Fault, Tally};
-use crate::run::{Many, Run, Summary};
+use crate::run::{Failure, Many, Noticed, Run, Summary};
 use crate::stores::Model;
 use crate::trace::Trace;
 
@@ -52,6 +52,29 @@ fn fewer_faults_than_were_asked_for_are_told() {
     }
     let enough = Summary { runs: 20_000, tally, ..Summary::default() };
     assert_eq!(enough.too_rare(), []);
+}
+
+#[test]
+fn a_panic_is_told_with_its_place() {
+    let run = Run { seed: 0, model: Model::Conditional, mutant: None };
+    assert_eq!(run.run(Trace::default()).result, Ok(()));
+    let (line, told) = (line!(), crate::run::watched::<()>(|| panic!("odd: {}", 3)));
+    assert_eq!(told, Err(format!("a panic at {}:{line}: odd: 3", file!())));
+}
+
+#[test]
+fn what_noticed_a_mistake_is_told_by_the_words() {
+    let run = Run { seed: 0, model: Model::Conditional, mutant: None };
+    for (what, noticed) in [
+        ("the worker of node 1, partition 0 stopped: x", Noticed::Guard),
+        ("node 1 refused its own generation: x", Noticed::Guard),
+        ("node 1 began on other settings: x", Noticed::Guard),
+        ("partition 0 never comes to rest", Noticed::Liveness),
+        ("a panic at x.rs:3: partition 0 never comes to rest", Noticed::Panic),
+        ("CellKey: h fell from 3 to 2", Noticed::Number),
+    ] {
+        assert_eq!(Failure { run, what: what.to_owned() }.noticed(), noticed, "{what}");
+    }
 }
 
 /// Each with what it was that went wrong.

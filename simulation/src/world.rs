@@ -91,7 +91,8 @@ impl World {
     /// # Errors
     /// What was wrong, in words.
     pub fn run(mut self) -> (Chance, Trace, Result<(), String>) {
-        let result = self.turns();
+        // What was traced up to a panic is what tells of it.
+        let result = crate::run::watched(|| self.turns());
         (self.chance, self.trace, result)
     }
 

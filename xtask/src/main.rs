@@ -49,7 +49,10 @@ fn main() -> ExitCode {
         Command::Full(arguments) => verify::run(&full::steps(), &arguments),
         Command::Arrows => arrows::run(),
         Command::Sdks(arguments) => sdks::run(&arguments),
-        Command::Sim(arguments) => sim::run(&arguments),
+        Command::Sim(arguments) => match sim::run(&arguments) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Tools => tools::run(),
         Command::Dockerfile => dockerfile::run(),
         Command::Crates => crates::run(),

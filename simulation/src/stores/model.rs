@@ -29,12 +29,6 @@ impl Model {
         }
     }
 
-    /// The model of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|model| model.name() == name)
-    }
-
     /// How many copies there are.
     pub(super) fn copies(self) -> usize {
         match self {

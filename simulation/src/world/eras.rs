@@ -2,7 +2,7 @@
 //!
 //! Always true here: nobody folds a topic made again under the same generation; a node on other settings does not start.
 
-use counting::worker::Input;
+use counting::worker::{Input, Mode, Settings};
 use schemas::generation::Generation;
 
 use super::World;
@@ -11,6 +11,7 @@ use crate::faults::Fault;
 use crate::log::Log;
 use crate::note;
 use crate::process::Post;
+use crate::stores::Stores;
 
 /// Turns of traffic within which a topic is to become longer than another was.
 const TURNS_MAX: usize = 600;
@@ -34,12 +35,31 @@ impl World {
             return Ok(());
         }
         note!(self.trace, "node {}/{}", post.node, post.partition; "tries to begin with other settings: {}", fault.name());
+        if self.setup.mode == Mode::Apart && self.chance.percent(40) {
+            return self.strange_node_at_an_empty_store(post.partition, settings);
+        }
         if self.unchecked() {
             return self.begin_with(post, settings);
         }
         match self.site.begin(post, settings, &mut self.chance, &mut self.trace) {
             Err(crate::process::NotBegun::Refused(_)) => Ok(()),
             other => Err(format!("node {} began on other settings: {other:?}", post.node)),
+        }
+    }
+
+    /// It was told another store as well, an empty one, where no row says that it is wrong: the log's own record does.
+    fn strange_node_at_an_empty_store(&mut self, partition: u32, settings: Settings) -> Result<(), String> {
+        let post = Post { node: self.seats.len(), partition };
+        note!(self.trace, "node {}/{partition}", post.node; "has an empty store of its own");
+        let stores = std::mem::replace(&mut self.site.stores, Stores::new(self.setup.model, None));
+        let objects = std::mem::take(&mut self.site.objects);
+        let begun = self.site.begin(post, settings, &mut self.chance, &mut self.trace);
+        (self.site.stores, self.site.objects) = (stores, objects);
+        let Ok(mut seat) = begun else { return Ok(()) };
+        let first = self.site.log.read(partition, seat.next, 1);
+        match seat.give(Input::Batch(first)) {
+            Err(_) => Ok(()),
+            Ok(()) => Err(format!("a node on other settings folds partition {partition} of this log")),
         }
     }
 
