@@ -2,9 +2,12 @@
 //!
 //! Always true here: every event carries a digit of its own, to base 4, so a sum tells of each how often it is in it: once
 //! where the payload was acknowledged, once or not at all where nobody knows, never twice. Exposures carry no digit: each
-//! is the only one of its subject. Where time decides and two nodes, or a node and the fold, may decide otherwise, an event
+//! is the only one of its subject. What becomes of a time is worked out here, never taken from the product's judge. Where time decides and two nodes, or a node and the fold, may decide otherwise, an event
 //! is *undecided*: it may be missing, but it may not be there twice either.
 
+mod hold;
+mod homes;
+mod judged;
 mod sums;
 
 use bytes::Bytes;
@@ -14,11 +17,13 @@ use schemas::event::{
     Variation,
 };
 use schemas::fixed::Micros;
+use schemas::generation::ClockLimits;
 use schemas::record::Judged;
 use schemas::wire::record::Definition;
 
 use crate::chance::Chance;
 use crate::traffic::payloads::{around_the_limit, below_i64, origin};
+pub use homes::homes;
 pub(crate) use sums::Sums;
 
 /// The environment's key, its flag's, its custom event's and its experiment's.
@@ -36,7 +41,7 @@ const EXPOSED_BEFORE_MS: i64 = 10 * 60_000;
 /// The ledger of the audited environment.
 #[derive(Debug)]
 pub struct Audit {
-    lateness_ms: i64,
+    limits: ClockLimits,
     open: bool,
     /// How many in a hundred times lie at the limit of lateness.
     at_limit_percent: usize,
@@ -45,6 +50,8 @@ pub struct Audit {
     subjects: Vec<Subject>,
     counts: u32,
     values: u32,
+    /// The first judgement of a node, in any environment, that is not what it must be.
+    misjudged: Option<String>,
 }
 
 #[derive(Debug)]
@@ -56,8 +63,11 @@ struct Entry {
 #[derive(Debug)]
 struct Event {
     what: What,
-    /// Some node judged it late.
-    late: bool,
+    sent_ms: Option<i64>,
+    /// How often some node received it, found it late, and found its time impossible.
+    received: u32,
+    late: u32,
+    clamped: u32,
     /// The fold may have found it beyond its horizon.
     beyond: bool,
 }
@@ -70,6 +80,8 @@ enum What {
     Value { digit: u32, subject: usize, exposed_before: bool },
     /// The one exposure of a subject.
     Exposure,
+    /// An element that is in the books alone.
+    Nothing,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -79,20 +91,13 @@ struct Subject {
     element: usize,
 }
 
-/// How often something may be counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bounds {
-    least: u32,
-    most: u32,
-}
-
 impl Audit {
     /// Nothing was sent yet.
     #[must_use]
-    pub fn new(lateness_ms: i64, chance: &mut Chance) -> Self {
+    pub fn new(limits: ClockLimits, chance: &mut Chance) -> Self {
         let at_limit_percent = chance.pick(&[5, 20, 40]);
         let (payloads, subjects) = (Vec::new(), Vec::new());
-        Self { lateness_ms, open: false, at_limit_percent, payloads, subjects, counts: 0, values: 0 }
+        Self { limits, open: false, at_limit_percent, payloads, subjects, counts: 0, values: 0, misjudged: None }
     }
 
     /// The experiment, which is the same from first to last.
@@ -120,14 +125,14 @@ impl Audit {
         self.open
     }
 
-    /// The next payload and its number; `None` = not open, or every digit is used.
+    /// The next payload and its number, by which it is known: other environments' have the same ids; `None` = not open, or every digit is used.
     pub fn payload(&mut self, now_ms: i64, chance: &mut Chance) -> Option<(usize, Payload<'static>)> {
         if !self.open || (self.counts >= COUNTS_MAX && self.values >= VALUES_MAX) {
             return None;
         }
         let number = self.payloads.len();
         let mut payload = Payload { origin: origin(chance), ..Payload::default() };
-        payload.id = Some(PayloadId::Sent(format!("audit{number}").into_bytes()));
+        payload.id = Some(PayloadId::Sent(number.to_string().into_bytes()));
         self.payloads.push(Entry { acknowledged: false, events: Vec::new() });
         for _ in 0..1 + chance.below(5) {
             match chance.below(10) {
@@ -138,7 +143,7 @@ impl Audit {
             }
         }
         if payload.elements.is_empty() {
-            payload.elements.push(Element { kind: ElementKind::Identify, time_ms: None });
+            self.event(&mut payload, ElementKind::Identify, None, What::Nothing);
         }
         Some((number, payload))
     }
@@ -200,14 +205,14 @@ impl Audit {
         let element = u32::try_from(payload.elements.len()).unwrap_or(u32::MAX);
         payload.elements.push(Element { kind, time_ms });
         if let Some(entry) = self.payloads.last_mut() {
-            entry.events.push(Event { what, late: false, beyond: false });
+            entry.events.push(Event { what, sent_ms: time_ms, received: 0, late: 0, clamped: 0, beyond: false });
         }
         element
     }
 
     fn time(&self, now_ms: i64, chance: &mut Chance) -> Option<i64> {
         if chance.percent(self.at_limit_percent) {
-            return Some(around_the_limit(chance, now_ms, self.lateness_ms));
+            return Some(around_the_limit(chance, now_ms, self.lateness_ms()));
         }
         match chance.below(20) {
             0 => None,
@@ -216,17 +221,35 @@ impl Audit {
         }
     }
 
-    /// A node judged the payload's times.
-    pub fn received(&mut self, number: usize, judged: &[Judged]) {
-        for (event, judged) in self.payloads[number].events.iter_mut().zip(judged) {
-            event.late |= judged.late;
+    fn lateness_ms(&self) -> i64 {
+        i64::try_from(self.limits.lateness_ms).unwrap_or(i64::MAX)
+    }
+
+    /// A node received a payload of some environment and judged its times.
+    pub fn judged(&mut self, payload: &Payload<'_>, received_ms: i64, judged: &[Judged]) {
+        if self.misjudged.is_none() {
+            let held = judged::hold(&payload.elements, received_ms, judged, &self.limits);
+            self.misjudged = held.err().map(|what| format!("payload {:?}: {what}", payload.id));
         }
     }
 
-    /// One of the payload's records is in the log, whose newest append time is `newest_ms`.
-    pub fn appended(&mut self, number: usize, judged: &[Judged], newest_ms: i64) {
-        for (event, judged) in self.payloads[number].events.iter_mut().zip(judged) {
-            event.beyond |= judged.time_ms <= newest_ms - self.lateness_ms;
+    /// A node received the payload at `received_ms`, by its own clock.
+    pub fn received(&mut self, number: usize, received_ms: i64) {
+        for event in &mut self.payloads[number].events {
+            let expected = judged::expected(event.sent_ms, received_ms, &self.limits);
+            event.received += 1;
+            event.late += u32::from(expected.late);
+            event.clamped += u32::from(expected.clamped);
+        }
+    }
+
+    /// One of the records of the payload as received at `received_ms` is in the log, whose newest append time is
+    /// `newest_ms`.
+    pub fn appended(&mut self, number: usize, received_ms: i64, newest_ms: i64) {
+        let horizon_ms = newest_ms - self.lateness_ms();
+        for event in &mut self.payloads[number].events {
+            let expected = judged::expected(event.sent_ms, received_ms, &self.limits);
+            event.beyond |= expected.time_ms <= horizon_ms;
         }
     }
 
@@ -235,99 +258,22 @@ impl Audit {
         self.payloads[number].acknowledged = true;
     }
 
+    /// Whether every node judged every time, of every environment, as it must be.
+    ///
+    /// # Errors
+    /// The first judgement that is wrong.
+    pub fn check_judged(&self) -> Result<(), String> {
+        self.misjudged.clone().map_or(Ok(()), Err)
+    }
+
     /// Holds the cells of the whole topic, as they are at the very end, against the ledger.
     ///
     /// # Errors
-    /// Which payload and event was counted how often, and how often it should have been.
+    /// Which payload and event was counted how often, and how often it should have been; what the books say of the
+    /// environment, and what they should.
     pub fn check(&self, cells: &[(CellKey, Bytes)]) -> Result<(), String> {
+        self.check_judged()?;
         self.hold(&Sums::of(cells)?)
-    }
-
-    /// Holds what was counted against the ledger.
-    pub(crate) fn hold(&self, sums: &Sums) -> Result<(), String> {
-        let mut used = Used::default();
-        for (number, entry) in self.payloads.iter().enumerate() {
-            for (element, event) in entry.events.iter().enumerate() {
-                let counted = Bounds { least: u32::from(entry.acknowledged && !event.late), most: 1 };
-                let name = || format!("payload audit{number}, event {element} ({:?})", event.what);
-                match event.what {
-                    What::Count { digit } => {
-                        used.counts |= 3 << (2 * digit);
-                        counted.hold("usage", sums.usage, digit, name)?;
-                    }
-                    What::Value { digit, subject, exposed_before } => {
-                        used.values |= 3 << (2 * digit);
-                        counted.hold("custom events", sums.events, digit, name)?;
-                        let acts = self.acts(counted, event, subject, exposed_before);
-                        acts.hold("the experiment", sums.experiment, digit, name)?;
-                    }
-                    What::Exposure => {
-                        used.units_least += u64::from(counted.least == 1 && !event.beyond);
-                        used.units_most += 1;
-                    }
-                }
-            }
-        }
-        used.nothing_else(sums)
-    }
-
-    /// How often a custom event may be in the experiment's sum: it acts only behind its subject's exposure.
-    fn acts(&self, counted: Bounds, event: &Event, subject: usize, exposed_before: bool) -> Bounds {
-        let Subject { payload, element, .. } = self.subjects[subject];
-        let entry = &self.payloads[payload];
-        let exposure = &entry.events[element];
-        let exposed = entry.acknowledged && !exposure.late && !exposure.beyond;
-        Bounds {
-            least: u32::from(counted.least == 1 && !event.beyond && exposed && exposed_before),
-            most: u32::from(exposed_before),
-        }
-    }
-}
-
-impl Bounds {
-    /// Whether the digit of a sum lies within.
-    fn hold(self, place: &str, sum: i128, digit: u32, name: impl Fn() -> String) -> Result<(), String> {
-        let found = u32::try_from((sum >> (2 * digit)) & 3).unwrap_or(u32::MAX);
-        if (self.least..=self.most).contains(&found) {
-            return Ok(());
-        }
-        let expected = match (self.least, self.most) {
-            (1, _) => "was acknowledged and must be there once",
-            (_, 0) => "must not be there",
-            _ => "may be there once",
-        };
-        Err(format!("{}: {found} times in {place}, where it {expected}", name()))
-    }
-}
-
-/// The digits that events have, and the units there may be.
-#[derive(Debug, Default)]
-struct Used {
-    counts: i128,
-    values: i128,
-    units_least: u64,
-    units_most: u64,
-}
-
-impl Used {
-    /// No sum holds anything but the digits of events.
-    fn nothing_else(&self, sums: &Sums) -> Result<(), String> {
-        let places = [
-            ("usage", sums.usage, self.counts),
-            ("custom events", sums.events, self.values),
-            ("the experiment", sums.experiment, self.values),
-        ];
-        if let Some((place, sum, _)) = places.iter().find(|(_, sum, used)| sum & !used != 0) {
-            return Err(format!("the audited environment has {sum:#x} in {place}, which is more than was sent"));
-        }
-        let (least, most) = (i128::from(self.units_least), i128::from(self.units_most));
-        if sums.multiple != 0 {
-            return Err(format!("{} subjects of the audit saw several variations, none did", sums.multiple));
-        }
-        if sums.units < least || sums.units > most {
-            return Err(format!("{} subjects in the experiment of the audit, expected {least} to {most}", sums.units));
-        }
-        Ok(())
     }
 }
 

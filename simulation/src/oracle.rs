@@ -1,15 +1,16 @@
 //! The oracle: the rules of counting said once more, as plainly as can be, as a loop and lists over the bytes of the log.
 //!
-//! Always true here: it shares nothing with the product but the reading of records and the plain types; what it expects of
-//! a cell is a list of facts (a text and a number) after each record; what it finds in a store is read from the wire form.
+//! Always true here: it shares nothing with the product but the reading of records and the plain types (a re-send is known
+//! by what is written in its header, not by a hash of it); what it expects of a cell is a list of facts (a text and a number) after each record; what it finds in a store is read from the wire form.
 //! It sees one partition, from offset 0 on and without gaps, each record once, as the log has it; no batch, no flush,
 //! no state that is saved, no cell that is loaded.
 //!
 //! Where to go next: `payload` has usage, last seen, events and SDKs, `stand_in` the experiments, `cell` the limits; `told`
-//! reads stored cells.
+//! reads stored cells; `definitions` says what a partition has of partition 0's.
 
 mod cell;
 mod compare;
+mod definitions;
 mod facts;
 mod payload;
 mod stand_in;
@@ -22,16 +23,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use schemas::cell::{CellKey, CellKind, CellName};
+use schemas::event::PayloadId;
 use schemas::generation::Generation;
 use schemas::id::Environment;
 use schemas::log::Logged;
-use schemas::record::{self, Header, PayloadView, RecordId, RecordKind};
+use schemas::record::{self, Header, PayloadView, RecordKind};
 use schemas::rejection::Rejections;
 use schemas::stored::StoredCell;
 
 use cell::Cell;
+use definitions::Definitions;
+pub use definitions::{DefinitionName, complete};
 pub use facts::{Fact, Facts};
 use stand_in::{Clock, Experiments};
+pub(crate) use told::tell;
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -46,15 +51,19 @@ pub struct Oracle {
     generation: Generation,
     partition: u32,
     cells: BTreeMap<CellKey, Cell>,
-    /// The id of every record that has one, in order of offset.
-    ids: Vec<(u64, RecordId)>,
+    /// What is known again of every record that has an id, in order of offset.
+    ids: Vec<(u64, Identity)>,
     /// Flags (true) and custom events (false) that count under their own name.
     names: BTreeMap<(Environment, bool), Vec<Bytes>>,
     /// After n records: the running log time, and the highest definition version.
     heads: Vec<(i64, u64)>,
     experiments: Experiments,
+    definitions: Definitions,
     poisoned: BTreeSet<u64>,
 }
+
+/// What a re-send is known by, as it is written: part, id with its kind, project and environment.
+type Identity = (u32, PayloadId, Environment);
 
 impl Oracle {
     /// The oracle of a partition, before its first record.
@@ -68,6 +77,7 @@ impl Oracle {
             names: BTreeMap::new(),
             heads: vec![(0, 0)],
             experiments: Experiments::default(),
+            definitions: Definitions::default(),
             poisoned: BTreeSet::new(),
         }
     }
@@ -100,6 +110,11 @@ impl Oracle {
     #[must_use]
     pub fn definition_version(&self, position: u64) -> u64 {
         self.head(position).1
+    }
+
+    /// The definitions among the first `position` records, in order of offset, each with its version.
+    pub fn definitions_below(&self, position: u64) -> impl Iterator<Item = (u64, &DefinitionName)> {
+        self.definitions.below(position)
     }
 
     /// Offsets of the records that cannot be folded.
@@ -156,9 +171,9 @@ impl Oracle {
     fn record(&mut self, logged: &Logged, header: &Header, understood: bool) {
         let time_ms = logged.append_ms.min(header.received_ms.saturating_add(AHEAD_MS));
         self.raise_head(time_ms, 0);
-        let id = header.record_id();
+        let id = header.id.clone().map(|id| (header.part, id, header.environment.clone()));
         let near = self.ids.iter().rev().take_while(|(at, _)| logged.offset - at <= self.generation.dedupe_records);
-        let duplicate = id.is_some_and(|id| near.into_iter().any(|(_, known)| *known == id));
+        let duplicate = id.as_ref().is_some_and(|id| near.into_iter().any(|(_, known)| known == id));
         self.ids.extend(id.map(|id| (logged.offset, id)));
         if duplicate {
             // What the payload itself was refused for was told by its first copy.
@@ -244,6 +259,8 @@ impl Oracle {
         }
         let version = if first { logged.offset + 1 } else { definition.version };
         self.raise_head(0, version);
+        let name = DefinitionName { environment: header.environment.clone(), kind, key: definition.key.clone() };
+        self.definitions.push(logged.offset, version, name);
         if kind == stand_in::DEFINITION_KIND {
             self.experiments.define(&header.environment, &definition.key, version, &definition.body);
         }

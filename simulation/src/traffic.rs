@@ -3,6 +3,7 @@
 //! Always true here: a turn is one small step of one of them; splitting, judging, encoding and the choice of partitions
 //! are the product's own; what a client may expect is kept in the [`Audit`].
 
+mod broken;
 mod client;
 mod node;
 pub(crate) mod payloads;
@@ -25,8 +26,9 @@ use crate::log::Log;
 use crate::note;
 use crate::trace::Trace;
 
-use client::{Clients, NODES, Place, Request, Sent};
+use client::{Clients, KEYS, NODES, Place, Request, Sent};
 use node::Node;
+use payloads::Numbers;
 use publisher::Publishers;
 
 /// Clocks of nodes are wrong by less than this.
@@ -36,7 +38,7 @@ const REQUESTS_MAX: usize = 4;
 /// Index of the environment that is audited.
 const AUDIT: usize = 2;
 
-/// What an ingest node does wrong.
+/// What an ingest node or a publisher does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IngestBreak {
     /// The records of a retry go to the partitions beside those of the first attempt.
@@ -47,12 +49,34 @@ pub enum IngestBreak {
     HomeAndSubjectsApart,
     /// Each record brings every key of a context, wherever that acts.
     ActsForEveryKind,
+    /// Everything older than its receipt is late.
+    JudgeAllLate,
+    /// Nothing is late.
+    NeverLate,
+    /// Each payload has a home partition of its own.
+    HomePerPayload,
+    /// A home part behind the first says that one more element begins in it.
+    AcceptedTooHigh,
+    /// A definition reaches the other partitions before the earlier ones that they lack.
+    PublishFallingOrder,
+    /// Whoever does not know whether partition 0 has a definition appends it again.
+    PublishAgainWithoutLooking,
 }
 
 impl IngestBreak {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::ResendToAnotherPartition, Self::SplitAfterLateness, Self::HomeAndSubjectsApart, Self::ActsForEveryKind];
+    pub const ALL: [Self; 10] = [
+        Self::ResendToAnotherPartition,
+        Self::SplitAfterLateness,
+        Self::HomeAndSubjectsApart,
+        Self::ActsForEveryKind,
+        Self::JudgeAllLate,
+        Self::NeverLate,
+        Self::HomePerPayload,
+        Self::AcceptedTooHigh,
+        Self::PublishFallingOrder,
+        Self::PublishAgainWithoutLooking,
+    ];
 }
 
 /// SDK clients, ingest nodes and publishers of one world.
@@ -64,6 +88,8 @@ pub struct Traffic {
     node: Node,
     skews_ms: [i64; NODES],
     clients: Clients,
+    /// Of the next payloads of dev and prod: the same ids in both, as in the audit.
+    numbers: [Numbers; AUDIT],
     publishers: Publishers,
     /// Second copies of records that the producer has not sent yet.
     doubles: Vec<Append>,
@@ -80,18 +106,19 @@ impl Traffic {
             project: Bytes::from_static(b"p"),
             key: Bytes::from_static(key.as_bytes()),
         };
-        let audit = Audit::new(lateness_ms, chance);
-        let mut publishers = Publishers::new(generation.partitions, chance);
+        let audit = Audit::new(generation.clock, chance);
+        let mut publishers = Publishers::new(generation.partitions, broken, chance);
         if audited {
             publishers.begin(Audit::definition());
         }
         Self {
-            environments: [environment("dev"), environment("prod"), environment(crate::audit::KEY)],
+            environments: KEYS.map(environment),
             partitions: generation.partitions,
             lateness_ms,
             node: Node::new(generation, broken, chance),
             skews_ms: [(); NODES].map(|()| payloads::below_i64(chance, 2 * SKEW_MS) - SKEW_MS),
             clients: Clients::default(),
+            numbers: <[Numbers; AUDIT]>::default(),
             publishers,
             doubles: Vec::new(),
             audit,
@@ -149,6 +176,15 @@ impl Traffic {
         &self.audit
     }
 
+    /// Whether partition 0 has each publication once, after everything has settled: not twice where somebody did not know,
+    /// and not never.
+    ///
+    /// # Errors
+    /// What was published how often, and how often partition 0 has it.
+    pub fn check_publications(&self, log: &Log) -> Result<(), String> {
+        self.publishers.check(log)
+    }
+
     /// The newest version of each definition, as the configuration would have it.
     #[must_use]
     pub fn newest_definitions(&self) -> Vec<wire::Definition> {
@@ -171,12 +207,12 @@ impl Traffic {
         let mut sent = None;
         if self.audited && chance.percent(50) {
             let audited = self.audit.payload(now_ms, chance);
-            sent = audited.map(|(number, payload)| Sent { environment: AUDIT, payload, audit: Some(number) });
+            sent = audited.map(|(number, payload)| Sent::new(AUDIT, payload, Some(number)));
         }
         let sent = sent.unwrap_or_else(|| {
-            let number = self.clients.sent.len();
-            let payload = payloads::payload(chance, number, now_ms, self.lateness_ms);
-            Sent { environment: chance.pick(&[0, 0, 1]), payload, audit: None }
+            let environment = chance.pick(&[0, 0, 1]);
+            let payload = payloads::payload(chance, &mut self.numbers[environment], now_ms, self.lateness_ms);
+            Sent::new(environment, payload, None)
         });
         self.clients.send(sent, now_ms, chance, trace);
     }
@@ -195,11 +231,13 @@ impl Traffic {
     fn advance_one(&mut self, at: usize, log: &mut Log, now_ms: i64, chance: &mut Chance, trace: &mut Trace) {
         let Request { sent, again, node, .. } = self.clients.requests[at];
         if let Place::OnTheWay { .. } = self.clients.requests[at].place {
-            let Sent { environment, payload, audit } = &self.clients.sent[sent];
+            self.clients.arrives(at, chance);
+            let Sent { environment, payload, audit, .. } = &self.clients.sent[sent];
             let received_ms = now_ms + self.skews_ms[node];
             let handling = self.node.receive(&self.environments[*environment], payload, received_ms, again, chance);
+            self.audit.judged(payload, received_ms, &handling.judged);
             if let Some(number) = audit {
-                self.audit.received(*number, &handling.judged);
+                self.audit.received(*number, received_ms);
             }
             note!(trace, "node i{}", node; "receives {}: {} records", self.clients.sent[sent].name(), handling.left.len());
             self.clients.requests[at].place = Place::AtNode(handling);
@@ -220,7 +258,7 @@ impl Traffic {
     /// One of a payload's records goes to the log, in any order.
     fn append_one(&mut self, at: usize, log: &mut Log, now_ms: i64, chance: &mut Chance, trace: &mut Trace) {
         let request = &mut self.clients.requests[at];
-        let (node, sent) = (request.node, &self.clients.sent[request.sent]);
+        let (node, sent) = (request.node, &mut self.clients.sent[request.sent]);
         let Place::AtNode(handling) = &mut request.place else { return };
         if handling.left.is_empty() {
             return;
@@ -240,8 +278,9 @@ impl Traffic {
         let offset = log.append(&append, now_ms, chance);
         handling.appended += 1;
         note!(trace, "node i{}", node; "appends {} to partition {partition} at {offset}", sent.name());
+        sent.is_in_log(chance);
         if let Some(number) = sent.audit {
-            self.audit.appended(number, &handling.judged, log.newest_ms());
+            self.audit.appended(number, handling.received_ms, log.newest_ms());
         }
         if chance.fault(Fault::AppendUnknown, 60) {
             note!(trace, "node i{}", node; "does not know whether {} is in partition {partition}", sent.name());

@@ -1,15 +1,17 @@
 //! The home part of a payload: usage, last seen, custom events, SDKs.
 //!
 //! Always true here: counts come before reasons, these before events and SDKs; rows are taken in the order in which they
-//! lie in the record. The only thing taken from the product beside the reading of records is the hash that chooses an
-//! instance's bit, which has golden values of its own.
+//! lie in the record. Nothing is taken from the product but the reading of records; what chooses an instance's bit is said
+//! again.
 
 use std::rc::Rc;
 
 use bytes::Bytes;
 use schemas::cell::{CellKind, CellName};
 use schemas::event::Credential;
+use schemas::id::Environment;
 use schemas::record::{CountRow, Header, PayloadView, StoredVariation};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::cell::Cell;
 use super::facts::{Fact, label};
@@ -103,7 +105,7 @@ impl Oracle {
         let limits = self.generation.fold;
         let hour = header.received_ms.div_euclid(HOUR_MS).rem_euclid(24).unsigned_abs();
         let instance = std::str::from_utf8(view.instance()).ok().filter(|instance| !instance.is_empty());
-        let bit = instance.map(|id| schemas::partition::subject(&header.environment, "sdk instance", id, 256));
+        let bit = instance.map(|id| instance_bit(&header.environment, id));
         let mut reports: Vec<(&Bytes, &Bytes, Option<u64>)> = Vec::new();
         if !(view.application().is_empty() && view.sdk().is_empty()) {
             reports.push((view.sdk(), view.sdk_version(), None));
@@ -118,7 +120,7 @@ impl Oracle {
             let row = sdks.row("row", &label(None, None, &names), &names, limits.sdk_rows_max, limits.texts_bytes_max);
             sdks.put(Fact::row_at("hour", &row, hour), 1);
             if let Some(bit) = bit {
-                sdks.put(Fact::row_at("instance", &row, bit.into()), 1);
+                sdks.put(Fact::row_at("instance", &row, bit), 1);
             }
             if let Some(dropped) = dropped {
                 sdks.add_some(Fact::row("diagnostics", &row), 1);
@@ -126,6 +128,16 @@ impl Oracle {
             }
         }
     }
+}
+
+/// The bit of an instance: a hash, modulo 256, of project, environment, these words and its id, each behind its length.
+fn instance_bit(environment: &Environment, id: &str) -> u64 {
+    let mut bytes = Vec::with_capacity(64);
+    for part in [&environment.project, &environment.key, b"sdk instance".as_slice(), id.as_bytes()] {
+        bytes.extend_from_slice(&u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    xxh3_64(&bytes) % 256
 }
 
 fn name_of(variation: StoredVariation<'_>) -> &[u8] {

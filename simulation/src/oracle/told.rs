@@ -1,4 +1,4 @@
-//! What a stored cell tells, read from its bytes by the wire form alone (but for the stand-in's, which has none).
+//! What a stored cell tells, read from its bytes by the wire form alone; the stand-in's, which has none, byte by byte.
 //!
 //! Always true here: whatever the cell has is told (every row with its place, every text), so that two cells that tell the
 //! same are of the same bytes; what no fold writes (a row twice, a number that points nowhere, books that do not balance)
@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use counting::cells::Cell;
 use prost::Message;
 use schemas::cell::CellKind;
 use schemas::record::StoredVariation;
@@ -18,10 +17,10 @@ use super::facts::{OTHER, label};
 use super::payload::value_text;
 
 /// A fact in pieces: its column, its row's label, its place, its number.
-pub(super) type Piece<'a> = (&'static str, Option<&'a str>, u64, i128);
+pub(crate) type Piece<'a> = (&'static str, Option<&'a str>, u64, i128);
 
 /// Tells what the bytes of a cell of this kind say, a fact at a time.
-pub(super) fn tell(kind: CellKind, bytes: &Bytes, hear: &mut dyn FnMut(Piece<'_>)) -> Result<(), String> {
+pub(crate) fn tell(kind: CellKind, bytes: &Bytes, hear: &mut dyn FnMut(Piece<'_>)) -> Result<(), String> {
     let mut telling = Telling { hear };
     match kind {
         CellKind::Usage => telling.usage(&read(bytes)?),
@@ -185,20 +184,35 @@ impl Telling<'_> {
         Ok(())
     }
 
-    /// Its form is the stand-in's own, so here its own reader reads; numbers that have come to nothing are not told.
-    fn stand_in(&mut self, bytes: &Bytes) -> Result<(), String> {
-        let cell = match Cell::decode(CellKind::StandIn, bytes) {
-            Ok(Cell::StandIn(cell)) => cell,
-            Ok(other) => return Err(format!("a stand-in cell is read as {other:?}")),
-            Err(e) => return Err(e.to_string()),
-        };
-        let rows = cell.rows().flat_map(|(variation, n, sum, square)| {
-            let place = u64::from(variation);
-            [("n", place, n), ("sum", place, sum), ("square", place, square)]
-        });
-        let all = [("late", 0, cell.late()), ("multiple", 0, cell.multiple())].into_iter().chain(rows);
-        all.filter(|(_, _, number)| *number != 0).for_each(|(what, place, number)| self.say_at(what, place, number));
+    /// Two numbers of the day, then a row for each variation, rising: its number (4 bytes) and three numbers; numbers are of
+    /// 16 bytes, signed, highest byte first. Those that have come to nothing are not told.
+    fn stand_in(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let wrong = |what: &str| Err(format!("a stand-in cell of {} bytes: {what}", bytes.len()));
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let (Some(head), Some(rows)) = (bytes.get(..32), bytes.get(32..)) else { return wrong("its head is short") };
+        self.say_signed("late", 0, &head[..16]);
+        self.say_signed("multiple", 0, &head[16..]);
+        let mut before = None;
+        for row in rows.chunks(52) {
+            let &[a, b, c, d, ref numbers @ ..] = row else { return wrong("a row is short") };
+            let variation = u32::from_be_bytes([a, b, c, d]);
+            if numbers.len() != 48 || before.replace(variation).is_some_and(|before| before >= variation) {
+                return wrong("its rows are short, or not in rising order");
+            }
+            for (what, number) in ["n", "sum", "square"].into_iter().zip(numbers.chunks(16)) {
+                self.say_signed(what, variation.into(), number);
+            }
+        }
         Ok(())
+    }
+
+    fn say_signed(&mut self, what: &'static str, place: u64, bytes: &[u8]) {
+        let unsigned = bytes.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+        if unsigned != 0 {
+            self.say_at(what, place, unsigned.cast_signed());
+        }
     }
 
     fn sdks(&mut self, cell: &wire::Sdks) -> Result<(), String> {

@@ -13,6 +13,8 @@ use crate::trace::Trace;
 
 /// Ingest nodes.
 pub(super) const NODES: usize = 2;
+/// Keys of the environments.
+pub(super) const KEYS: [&str; 3] = ["dev", "prod", crate::audit::KEY];
 /// A client waits so long before its retry.
 const RETRY_AFTER_MS: i64 = 1_000;
 
@@ -24,14 +26,32 @@ pub(super) struct Sent {
     pub(super) payload: Payload<'static>,
     /// Its number in the audit, if that is where it belongs.
     pub(super) audit: Option<usize>,
+    /// The second attempt has reached a node.
+    again_arrived: bool,
+    /// The log has some of it.
+    in_log: bool,
 }
 
 impl Sent {
-    /// Its id for people.
+    pub(super) fn new(environment: usize, payload: Payload<'static>, audit: Option<usize>) -> Self {
+        Self { environment, payload, audit, again_arrived: false, in_log: false }
+    }
+
+    /// Its environment and id for people.
     pub(super) fn name(&self) -> String {
+        let environment = KEYS[self.environment];
         match &self.payload.id {
-            Some(PayloadId::Sent(id) | PayloadId::Diagnostic(id)) => String::from_utf8_lossy(id).into_owned(),
-            None => "without id".to_owned(),
+            Some(PayloadId::Sent(id)) => format!("{environment}/{}", String::from_utf8_lossy(id)),
+            Some(PayloadId::Diagnostic(id)) => format!("{environment}/diagnostic {}", String::from_utf8_lossy(id)),
+            None => format!("{environment}/without id"),
+        }
+    }
+
+    /// The log took one of its records: only now will a step panic, if it is to.
+    pub(super) fn is_in_log(&mut self, chance: &mut Chance) {
+        let first = !std::mem::replace(&mut self.in_log, true);
+        if first && matches!(&self.payload.id, Some(PayloadId::Sent(id)) if id.ends_with(b"!")) {
+            chance.tally.add(Fault::StepPanics);
         }
     }
 }
@@ -93,8 +113,8 @@ impl Clients {
             self.gives_up(sent, again, now_ms);
             return;
         }
-        // The client gives up waiting for a request that takes long; the request does not.
-        let delayed = !again && chance.fault(Fault::RequestDelayed, 50);
+        // The client gives up waiting for a request that takes long; the request does not. Counted when it arrives.
+        let delayed = !again && !chance.is_calm() && chance.permille(50);
         let mut until_ms = now_ms;
         if delayed {
             note!(trace, "client", "{}: the request takes longer than its client waits", self.sent[sent].name());
@@ -103,6 +123,17 @@ impl Clients {
             self.gives_up(sent, again, now_ms);
         }
         self.requests.push(Request { sent, again, given_up: delayed, node, place: Place::OnTheWay { until_ms } });
+    }
+
+    /// A request reaches its node, perhaps after its own retry did.
+    pub(super) fn arrives(&mut self, at: usize, chance: &mut Chance) {
+        let Request { sent, again, .. } = self.requests[at];
+        let sent = &mut self.sent[sent];
+        if again {
+            sent.again_arrived = true;
+        } else if sent.again_arrived {
+            chance.tally.add(Fault::RequestDelayed);
+        }
     }
 
     /// The node is through with a request.

@@ -13,19 +13,30 @@ use schemas::fixed::Micros;
 use schemas::rejection::Rejection;
 
 use crate::chance::Chance;
-use crate::faults::Fault;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
-/// A payload of an application, number `number` of its environment's.
-pub(super) fn payload(chance: &mut Chance, number: usize, now_ms: i64, lateness_ms: i64) -> Payload<'static> {
-    let mut payload = Payload { id: id(chance, number), origin: origin(chance), ..Payload::default() };
-    if chance.percent(4) {
-        payload.id = Some(PayloadId::Diagnostic(format!("d{number}").into_bytes()));
+/// Numbers of an environment's next payloads. An id is one payload's, among those of its kind: another environment has the
+/// same, and a diagnostic has that of a payload not long before it.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    sent: usize,
+    diagnostics: usize,
+}
+
+/// A payload of an application, the next of its environment's.
+pub(super) fn payload(chance: &mut Chance, numbers: &mut Numbers, now_ms: i64, lateness_ms: i64) -> Payload<'static> {
+    let mut payload = Payload { origin: origin(chance), ..Payload::default() };
+    if chance.percent(8) {
+        let number = numbers.diagnostics.max(numbers.sent.saturating_sub(1));
+        numbers.diagnostics = number + 1;
+        payload.id = Some(PayloadId::Diagnostic(number.to_string().into_bytes()));
         payload.diagnostics.push(diagnostic(chance, now_ms));
         return payload;
     }
+    payload.id = id(chance, numbers.sent);
+    numbers.sent += 1;
     for element in 0..1 + below_u32(chance, 5) {
         let kind = match chance.below(10) {
             0..=2 => ElementKind::Summary,
@@ -86,7 +97,8 @@ fn id(chance: &mut Chance, number: usize) -> Option<PayloadId> {
     if chance.percent(6) {
         return None;
     }
-    let mark = if chance.fault(Fault::StepPanics, 40) { "!" } else { "" };
+    // Counted when the log has it.
+    let mark = if !chance.is_calm() && chance.permille(40) { "!" } else { "" };
     Some(PayloadId::Sent(format!("{number}{mark}").into_bytes()))
 }
 

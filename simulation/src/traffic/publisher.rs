@@ -6,9 +6,10 @@
 use bytes::Bytes;
 use schemas::cell::STAND_IN;
 use schemas::publish::{Appended, Next, Publishing};
-use schemas::record::definition_record;
+use schemas::record::{Header, RecordKind, decode_definition, definition_record};
 use schemas::wire::record::Definition;
 
+use super::IngestBreak;
 use super::payloads::below_i64;
 use crate::chance::Chance;
 use crate::faults::Fault;
@@ -30,13 +31,27 @@ pub(super) struct Publishers {
     known: Vec<u64>,
     /// How many may still begin.
     to_begin: usize,
+    /// What began, in order.
+    begun: Vec<Definition>,
+    broken: Option<IngestBreak>,
+    /// A mistake: earlier versions and the partitions that lack them, to be sent after the later one.
+    after: Vec<(u32, Definition)>,
 }
 
 impl Publishers {
-    pub(super) fn new(partitions: u32, chance: &mut Chance) -> Self {
+    pub(super) fn new(partitions: u32, broken: Option<IngestBreak>, chance: &mut Chance) -> Self {
         let known = vec![0; partitions as usize];
         let to_begin = 1 + chance.below(6);
-        Self { running: Vec::new(), halves: Vec::new(), in_first: Vec::new(), known, to_begin }
+        Self {
+            running: Vec::new(),
+            halves: Vec::new(),
+            in_first: Vec::new(),
+            known,
+            to_begin,
+            begun: Vec::new(),
+            broken,
+            after: Vec::new(),
+        }
     }
 
     /// The topic is another one: it has nothing.
@@ -44,10 +59,13 @@ impl Publishers {
         self.running.clear();
         self.halves.clear();
         self.in_first.clear();
+        self.begun.clear();
+        self.after.clear();
         self.known.fill(0);
     }
 
     pub(super) fn begin(&mut self, definition: Definition) {
+        self.begun.push(definition.clone());
         self.running.push(Publishing::new(definition, self.partitions()));
     }
 
@@ -103,7 +121,7 @@ impl Publishers {
             return true;
         }
         if self.running.is_empty() {
-            return false;
+            return self.send_after(log, now_ms, chance);
         }
         let which = chance.below(self.running.len());
         if self.dies(which, chance) {
@@ -127,6 +145,7 @@ impl Publishers {
     /// What is half done is done; so every partition has every version.
     pub(super) fn settle(&mut self, log: &mut Log, now_ms: i64, chance: &mut Chance, trace: &mut Trace) {
         self.run_out(log, now_ms, chance, trace);
+        while self.send_after(log, now_ms, chance) {}
         self.halves.clear();
         // Whoever finishes the last one brings all before it along.
         if let Some(last) = self.in_first.last() {
@@ -134,8 +153,38 @@ impl Publishers {
             if self.known.iter().any(|known| *known <= offset) {
                 self.finish(offset, trace);
                 self.run_out(log, now_ms, chance, trace);
+                while self.send_after(log, now_ms, chance) {}
             }
         }
+    }
+
+    /// Holds partition 0, as it is after everything has settled, against what began. Two that are the same to the byte may
+    /// have become one.
+    pub(super) fn check(&self, log: &Log) -> Result<(), String> {
+        let mut held: Vec<Definition> = Vec::new();
+        for logged in log.all(0) {
+            let header = Header::decode(&logged.header).ok();
+            if header.is_some_and(|header| header.kind == RecordKind::Definition) {
+                held.push(decode_definition(&logged.body).map_err(|error| error.to_string())?);
+            }
+        }
+        let is = |left: &&Definition, right: &Definition| same(left, right) && left.body == right.body;
+        for definition in held.iter().chain(&self.begun) {
+            let begun = self.begun.iter().filter(|begun| is(begun, definition)).count();
+            let found = held.iter().filter(|held| is(held, definition)).count();
+            if found > begun || found == 0 {
+                let what = told(definition);
+                return Err(format!("{what} was published {begun} times and is in partition 0 {found} times"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A mistake: earlier versions that some partition lacks, after the later one.
+    fn send_after(&mut self, log: &mut Log, now_ms: i64, chance: &mut Chance) -> bool {
+        let Some((partition, definition)) = self.after.pop() else { return false };
+        log.append(&definition_record(&definition, partition, now_ms), now_ms, chance);
+        true
     }
 
     fn run_out(&mut self, log: &mut Log, now_ms: i64, chance: &mut Chance, trace: &mut Trace) {
@@ -164,6 +213,12 @@ impl Publishers {
                 let definition = definition.clone();
                 let appended = self.append(&definition, partition, log, now_ms, chance);
                 note!(trace, "publisher", "{} to partition {partition}: {appended:?}", told(&definition));
+                let appended = match appended {
+                    Appended::Unknown if self.broken == Some(IngestBreak::PublishAgainWithoutLooking) => {
+                        Appended::Failed
+                    }
+                    appended => appended,
+                };
                 let publishing = &mut self.running[which];
                 publishing.appended(partition, appended);
                 if matches!(publishing.next(), Next::Done { .. }) {
@@ -182,7 +237,16 @@ impl Publishers {
                 let least = known.iter().skip(1).copied().min().unwrap_or(0);
                 let from = self.in_first.partition_point(|held| held.version <= least);
                 let to = self.in_first.partition_point(|held| held.version < version);
-                publishing.before(self.in_first.get(from..to).unwrap_or_default(), known);
+                let earlier = self.in_first.get(from..to).unwrap_or_default();
+                if self.broken == Some(IngestBreak::PublishFallingOrder) {
+                    publishing.before(&[], known);
+                    for (partition, known) in (0_u32..).zip(known).skip(1) {
+                        let lacks = earlier.iter().filter(|definition| definition.version > *known);
+                        self.after.extend(lacks.map(|definition| (partition, definition.clone())));
+                    }
+                } else {
+                    publishing.before(earlier, known);
+                }
             }
             Next::Done { version } => {
                 self.known.iter_mut().for_each(|known| *known = version.max(*known));

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use counting::worker::{Action, Assigned, Committed, Input, Mode, Settings, Worker};
-use schemas::cell::{CellKey, CellKind};
+use schemas::cell::{CellKey, CellKind, CellName};
+use schemas::event::PayloadId;
 use schemas::generation::Generation;
 use schemas::record::{Header, RecordKind, StoredVariation, decode_definition, decode_payload};
 use schemas::stored::StoredCell;
 
 use super::*;
-use crate::audit::Sums;
+use crate::audit::{Sums, homes};
+use crate::oracle::{Oracle, complete};
 
 const START_MS: i64 = 19_000 * 86_400_000 - 2 * 3_600_000;
 
@@ -69,6 +71,9 @@ fn sums(log: &Log) -> Sums {
             }
             let payload = decode_payload(logged, header.received_ms).unwrap();
             if header.home {
+                sums.elements += i128::from(header.accepted);
+                sums.late += i128::from(payload.late());
+                sums.clamped += i128::from(payload.clamped());
                 sums.usage += payload.counts().map(|row| i128::from(row.count)).sum::<i128>();
                 sums.events += payload.conversions().map(|row| i128::from(row.value.unwrap())).sum::<i128>();
             }
@@ -139,12 +144,13 @@ fn cells(log: &Log) -> Vec<(CellKey, Bytes)> {
 
 #[test]
 fn the_products_fold_passes_the_audit_and_cells_missing_or_twice_do_not() {
-    let kinds = [CellKind::Usage, CellKind::Events, CellKind::StandIn];
-    let mut noticed = [0; 3];
+    let kinds = [CellKind::Usage, CellKind::Events, CellKind::StandIn, CellKind::Books];
+    let mut noticed = [0; 4];
     for seed in 0..40 {
         let Ran { log, traffic, .. } = run(seed, false, None);
         let cells = cells(&log);
         traffic.audit.check(&cells).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        homes(&cells).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         for (noticed, kind) in noticed.iter_mut().zip(kinds) {
             let (of_kind, others): (Vec<_>, Vec<_>) = cells.iter().cloned().partition(|(key, _)| key.kind == kind);
             *noticed += u32::from(traffic.audit.check(&others).is_err());
@@ -183,7 +189,7 @@ fn with_faults_what_was_acknowledged_counts_once_and_nothing_twice() {
     for seed in 0..300 {
         let Ran { log, traffic, chance } = run(seed, false, None);
         tally.merge(&chance.tally);
-        traffic.audit.hold(&sums(&log)).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        all_right(&Ran { log, traffic, chance }).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
     for fault in [
         Fault::RequestLost,
@@ -202,12 +208,96 @@ fn with_faults_what_was_acknowledged_counts_once_and_nothing_twice() {
     }
 }
 
+/// Everything that can be held against the log itself.
+fn all_right(ran: &Ran) -> Result<(), String> {
+    let Ran { log, traffic, .. } = ran;
+    traffic.audit.check_judged()?;
+    traffic.audit.hold(&sums(log))?;
+    homes(&home_cells(log))?;
+    traffic.check_publications(log)?;
+    passed_by_everybody(log)
+}
+
+/// A cell for each environment in whose books a record is.
+fn home_cells(log: &Log) -> Vec<(CellKey, Bytes)> {
+    let mut cells = Vec::new();
+    for partition in 0..log.partitions() {
+        let headers = log.all(partition).iter().filter_map(|logged| Header::decode(&logged.header).ok());
+        cells.extend(headers.filter(|header| header.home).map(|Header { environment, .. }| {
+            let (kind, name) = (CellKind::Books, CellName::None);
+            (CellKey { generation: 1, partition, kind, environment, name, window: 0 }, Bytes::new())
+        }));
+    }
+    cells
+}
+
+/// Wherever a partition stands, it has every definition up to the version that it says; at the end all of them.
+fn passed_by_everybody(log: &Log) -> Result<(), String> {
+    let oracles: Vec<Oracle> = (0..log.partitions())
+        .map(|partition| {
+            let mut oracle = Oracle::new(&generation(log.partitions()), partition);
+            log.all(partition).iter().for_each(|logged| oracle.push(logged));
+            oracle
+        })
+        .collect();
+    for (partition, oracle) in oracles.iter().enumerate() {
+        for position in 0..=oracle.position() {
+            complete(&oracles, partition, position, oracle.definition_version(position))?;
+        }
+        complete(&oracles, partition, u64::MAX, u64::MAX)?;
+    }
+    Ok(())
+}
+
+/// Environments whose an id is, and whether as a diagnostic's.
+type Owners = BTreeSet<(Vec<u8>, bool)>;
+
+/// Where ids were the same in one environment or of one kind alone, nothing would tell whether dedupe looks at them.
+#[test]
+fn the_same_ids_are_in_every_environment_and_of_both_kinds() {
+    let (mut of_environments, mut of_kinds) = (0, 0);
+    for seed in 0..40 {
+        let Ran { log, .. } = run(seed, false, None);
+        let mut known: BTreeMap<(u32, Vec<u8>, u32), Owners> = BTreeMap::new();
+        for partition in 0..log.partitions() {
+            for header in log.all(partition).iter().filter_map(|logged| Header::decode(&logged.header).ok()) {
+                let (id, diagnostic) = match header.id {
+                    Some(PayloadId::Sent(id)) => (id, false),
+                    Some(PayloadId::Diagnostic(id)) => (id, true),
+                    None => continue,
+                };
+                let whose = (header.environment.key.to_vec(), diagnostic);
+                known.entry((partition, id, header.part)).or_default().insert(whose);
+            }
+        }
+        of_environments += known.values().filter(|of| of.iter().any(|one| one.0 != of.first().unwrap().0)).count();
+        of_kinds += known.values().filter(|of| of.iter().any(|one| of.contains(&(one.0.clone(), !one.1)))).count();
+    }
+    assert!(of_environments > 400 && of_kinds > 30, "{of_environments} of several environments, {of_kinds} of kinds");
+}
+
+#[test]
+fn a_step_that_panics_is_counted_when_the_log_has_its_record() {
+    for seed in 0..100 {
+        let Ran { log, chance, .. } = run(seed, false, None);
+        let mut panics = BTreeSet::new();
+        for partition in 0..log.partitions() {
+            for logged in log.all(partition).iter().filter(|logged| crate::panics(logged)) {
+                let header = Header::decode(&logged.header).unwrap();
+                let Some(PayloadId::Sent(id)) = header.id else { panic!("{header:?}") };
+                panics.insert((header.environment, id));
+            }
+        }
+        assert_eq!(chance.tally.of(Fault::StepPanics), panics.len() as u64, "seed {seed}");
+    }
+}
+
 #[test]
 fn every_mistake_of_a_node_is_noticed() {
     for broken in IngestBreak::ALL {
         let noticed = (0..200).filter(|seed| {
-            let Ran { log, traffic, .. } = run(*seed, false, Some(broken));
-            traffic.audit.hold(&sums(&log)).is_err()
+            let ran = run(*seed, false, Some(broken));
+            all_right(&ran).is_err()
         });
         let noticed = noticed.count();
         assert!(noticed > 3, "{broken:?} was noticed in {noticed} of 200 worlds");
@@ -226,11 +316,16 @@ fn a_digit_too_many_or_too_few_is_noticed() {
     let text = wrong(|sums| sums.usage += 1);
     assert!(text.contains("2 times in usage") && text.contains("must be there once"), "{text}");
     let text = wrong(|sums| sums.usage -= 1);
-    assert!(text.contains("payload audit") && text.contains("0 times in usage"), "{text}");
+    assert!(text.contains("payload audit/") && text.contains("0 times in usage"), "{text}");
     assert!(wrong(|sums| sums.events += 1).contains("2 times in custom events"));
     assert!(wrong(|sums| sums.units -= 1).contains("subjects in the experiment"));
     assert!(wrong(|sums| sums.units += 1).contains("subjects in the experiment"));
     assert!(wrong(|sums| sums.multiple += 1).contains("several variations"));
+    assert!(wrong(|sums| sums.elements += 1).contains("elements counted or late"));
+    assert!(wrong(|sums| sums.elements -= 1).contains("elements counted or late"));
+    assert!(wrong(|sums| sums.late += 1).contains("elements late"));
+    assert!(wrong(|sums| sums.clamped -= 1).contains("elements of an impossible time"));
+    assert!(wrong(|sums| sums.strange += 1).contains("elements poison or without id"));
     assert!(wrong(|sums| sums.usage += 1 << 40).contains("more than was sent"));
     assert!(wrong(|sums| sums.experiment = -1).contains("the experiment"));
 }

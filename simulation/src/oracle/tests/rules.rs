@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use prost::Message;
 use schemas::cell::{CellKey, CellKind, CellName};
-use schemas::event::{Payload, Variation};
+use schemas::event::{Payload, PayloadId, Variation};
 use schemas::stored::StoredCell;
 use schemas::wire::cells as wire;
 
-use super::super::{Fact, Facts, Oracle};
+use super::super::{Fact, Facts, Oracle, complete};
 use super::logs::{self, DAY, HOUR, Logs, NOON, one_count};
 use super::{folded, quiet_wanted_panics};
 
@@ -254,4 +254,49 @@ fn a_stored_cell_is_right_with_the_h_of_the_last_record_that_changed_it_and_no_o
     assert!(what.contains("do not balance"), "{what}");
     let what = check(&StoredCell { h: 3, value: Bytes::from_static(b"\xff") }, 0).unwrap_err();
     assert!(what.contains("cannot be read"), "{what}");
+}
+
+#[test]
+fn an_id_is_known_again_in_its_environment_as_its_kind_and_part_alone() {
+    let mut logs = one_partition(8);
+    let sent = one_count("same", "a", index(0));
+    let diagnostic = Payload { id: Some(PayloadId::Diagnostic(b"same".to_vec())), ..sent.clone() };
+    logs.payload(&sent, NOON);
+    logs.payload(&diagnostic, NOON);
+    let other = logs::environment("prod");
+    for append in logs.records(&other, &sent, NOON, |_| false, 100_000) {
+        logs.append(append, NOON);
+    }
+    assert_eq!(counted_and_duplicate(&logs), (2, 0));
+    let of_other = CellKey { environment: other, ..books() };
+    assert_eq!(number(oracle(&logs, 0).at(&of_other, u64::MAX).unwrap(), "counted"), 1);
+    logs.payload(&diagnostic, NOON);
+    assert_eq!(counted_and_duplicate(&logs), (2, 1));
+}
+
+#[test]
+fn a_partition_lacks_what_it_has_neither_itself_nor_a_later_version_of() {
+    let oracles = |versions: &[(u32, u64)]| -> Vec<Oracle> {
+        let mut logs = Logs::new(logs::small(2, 8));
+        // Versions 2 and 3 of one definition in partition 0; of another kind, version 4.
+        for (kind, version) in [(200, 0), (200, 0), (1, 0)] {
+            logs.define(0, kind, version, "", NOON);
+        }
+        for (kind, version) in versions {
+            logs.define(1, *kind, *version, "", NOON);
+        }
+        (0..2).map(|partition| oracle(&logs, partition)).collect()
+    };
+    let all = oracles(&[(200, 2), (200, 3), (1, 4)]);
+    assert_eq!(complete(&all, 1, u64::MAX, u64::MAX), Ok(()));
+    assert_eq!(complete(&all, 1, 2, 2), Ok(()));
+    assert!(complete(&all, 1, 2, 3).unwrap_err().contains("lacks version 3 of"));
+    assert_eq!(complete(&all, 0, 0, 4), Ok(()));
+    let later = oracles(&[(200, 3), (1, 4)]);
+    assert_eq!(complete(&later, 1, u64::MAX, u64::MAX), Ok(()));
+    // The other definition's later version says nothing of this one.
+    let falling = oracles(&[(1, 4), (200, 3)]);
+    assert!(complete(&falling, 1, 2, 4).unwrap_err().contains("lacks version 2 of"));
+    let versions: Vec<u64> = all[0].definitions_below(u64::MAX).map(|(version, _)| version).collect();
+    assert_eq!(versions, [2, 3, 4]);
 }
