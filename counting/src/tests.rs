@@ -1,5 +1,6 @@
 //! Tests of the whole: records made by `schemas`, folded by this package, compared with a naive fold.
 
+mod bounds;
 mod crash;
 mod cuts;
 pub(crate) mod dice;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use prost::Message;
 use schemas::cell::CellKind;
 use schemas::event::Credential;
+use schemas::fixed::MICROS_MAX;
 use schemas::generation::Disagreement;
 use schemas::id::Environment;
 use schemas::log::Logged;
@@ -13,7 +14,7 @@ use schemas::wire::record as wire;
 
 use super::*;
 use crate::PanicIn;
-use crate::cells::{BooksChange, Cell};
+use crate::cells::{BODY_BYTES_MAX, BooksChange, Cell};
 use crate::held::Cells;
 use crate::state::{DefinitionKey, State};
 use crate::tests::{dice::Dice, naive, payloads, quiet_wanted_panics, seeds};
@@ -39,8 +40,11 @@ impl Partition {
         }
         match self.rules.step(&self.state, &self.cells, &prepared.records[0]) {
             Stepped::Commit(commit) => {
-                let outcome = commit.outcome();
-                Ok((outcome, commit.apply(&mut self.state, &mut self.cells, &self.rules.generation.fold)))
+                assert_eq!(commit.offset(), prepared.records[0].logged().offset);
+                let (outcome, told) = (commit.outcome(), commit.dead_letter().cloned());
+                let letter = commit.apply(&mut self.state, &mut self.cells, &self.rules.generation.fold);
+                assert_eq!(told, letter, "what is told before is what comes of it");
+                Ok((outcome, letter))
             }
             Stepped::Missing(keys) => panic!("needs did not name {keys:?}"),
             Stepped::Halt(halt) => Err(halt),
@@ -272,10 +276,56 @@ fn parts_of_subjects_touch_neither_books_nor_events() {
     let subject = wire::Header { home: false, accepted: 0, carried: vec![], rejected: vec![], ..header(1) };
     assert_eq!(partition.fold(logged(1, &subject, &body)).unwrap().0, Outcome::Folded);
     assert!(partition.cells.begin_flush().is_empty());
+    let odd = wire::Header { accepted: 4, ..subject };
+    assert_eq!(partition.fold(logged(2, &odd, &body)).unwrap().0, Outcome::Duplicate);
+    assert!(partition.cells.begin_flush().is_empty(), "whatever its header says");
     let home = wire::Header { part: 1, ..header(1) };
-    partition.fold(logged(2, &home, &body)).unwrap();
+    partition.fold(logged(3, &home, &body)).unwrap();
     let kinds: Vec<CellKind> = partition.cells.begin_flush().iter().map(|write| write.key.kind).collect();
     assert_eq!(kinds, [CellKind::Books, CellKind::Events]);
+}
+
+/// The log may hold what another ingest wrote: the limits of a value and of a body are the fold's own too.
+#[test]
+fn values_and_bodies_beyond_their_limits_are_poison() {
+    let mut partition = begun();
+    let conversions = |value| wire::Conversions {
+        key: vec![1],
+        kind: vec![1],
+        time: vec![0],
+        value: vec![value],
+        marks: vec![1],
+        sampling: vec![1],
+        contexts: vec![0],
+        ..wire::Conversions::default()
+    };
+    let mut offset = 0;
+    for (value, expected) in [
+        (MICROS_MAX, Outcome::Folded),
+        (-MICROS_MAX, Outcome::Folded),
+        (MICROS_MAX + 1, Outcome::Poison),
+        (-MICROS_MAX - 1, Outcome::Poison),
+        (i64::MIN, Outcome::Poison),
+    ] {
+        offset += 1;
+        let texts = vec![Bytes::from_static(b"buy")];
+        let body = wire::Payload { texts, conversions: Some(conversions(value)), ..empty() }.encode_to_vec();
+        let header = wire::Header { payload_id: Bytes::copy_from_slice(&[offset]), ..header(1) };
+        assert_eq!(partition.fold(logged(offset.into(), &header, &body)).unwrap().0, expected, "{value}");
+    }
+    for (bytes, expected) in [(BODY_BYTES_MAX, Outcome::Folded), (BODY_BYTES_MAX + 1, Outcome::Poison)] {
+        offset += 1;
+        let definition = wire::Definition {
+            project: Bytes::from_static(b"p"),
+            kind: 1,
+            key: Bytes::from_static(b"f"),
+            body: vec![b' '; bytes].into(),
+            ..wire::Definition::default()
+        };
+        let append = record::definition_record(&definition, 0, 0);
+        let logged = Logged { offset: offset.into(), append_ms: 0, header: append.header, body: append.body };
+        assert_eq!(partition.fold(logged).unwrap().0, expected, "{bytes} bytes");
+    }
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn clean_cells_are_let_go_by_number_and_by_bytes_the_least_recently_touched_firs
         let mut cells = filled();
         cells.evict(cells_max, bytes_max);
         assert_eq!(held(&cells, 0..8), expected, "{what}");
+        assert_eq!((cells.len(), cells.is_empty()), (expected.len(), expected.is_empty()), "{what}");
     }
 }
 

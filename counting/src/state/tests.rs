@@ -132,6 +132,12 @@ fn rows_that_are_no_state_are_refused_by_name() {
     assert!(matches!(load(3, vec![head, unknown]), StateError::Row { .. }));
 }
 
+#[test]
+fn no_rows_at_offset_0_are_the_empty_state() {
+    let state = State::load(&SavedState { position: 0, rows: vec![] }, 10).unwrap();
+    assert_eq!(told(&state), told(&State::empty(10)));
+}
+
 /// An eighth of the default N, so that all capacities are an eighth of the default's too.
 #[test]
 fn a_remembered_id_takes_28_bytes() {
