@@ -226,10 +226,16 @@ impl Audit {
     }
 
     /// A node received a payload of some environment and judged its times.
-    pub fn judged(&mut self, payload: &Payload<'_>, received_ms: i64, judged: &[Judged]) {
+    pub(crate) fn judged(
+        &mut self,
+        payload: &Payload<'_>,
+        received_ms: i64,
+        judged: &[Judged],
+        name: impl Fn() -> String,
+    ) {
         if self.misjudged.is_none() {
             let held = judged::hold(&payload.elements, received_ms, judged, &self.limits);
-            self.misjudged = held.err().map(|what| format!("payload {:?}: {what}", payload.id));
+            self.misjudged = held.err().map(|what| format!("payload {}: {what}", name()));
         }
     }
 

@@ -232,14 +232,15 @@ impl Traffic {
         let Request { sent, again, node, .. } = self.clients.requests[at];
         if let Place::OnTheWay { .. } = self.clients.requests[at].place {
             self.clients.arrives(at, chance);
-            let Sent { environment, payload, audit, .. } = &self.clients.sent[sent];
+            let known = &self.clients.sent[sent];
+            let Sent { environment, payload, audit, .. } = known;
             let received_ms = now_ms + self.skews_ms[node];
             let handling = self.node.receive(&self.environments[*environment], payload, received_ms, again, chance);
-            self.audit.judged(payload, received_ms, &handling.judged);
+            self.audit.judged(payload, received_ms, &handling.judged, || known.name());
             if let Some(number) = audit {
                 self.audit.received(*number, received_ms);
             }
-            note!(trace, "node i{}", node; "receives {}: {} records", self.clients.sent[sent].name(), handling.left.len());
+            note!(trace, "node i{}", node; "receives {}: {} records", known.name(), handling.left.len());
             self.clients.requests[at].place = Place::AtNode(handling);
             return;
         }
