@@ -15,7 +15,7 @@ use schemas::wire::record as wire;
 use super::*;
 use crate::PanicIn;
 use crate::cells::{BODY_BYTES_MAX, BooksChange, Cell};
-use crate::held::Cells;
+use crate::held::{CellRef, Cells, NameRef};
 use crate::state::{DefinitionKey, State};
 use crate::tests::{dice::Dice, naive, payloads, quiet_wanted_panics, seeds};
 use crate::worker::{Action, Assigned, Input, LogRange, Mode, Settings, Worker};
@@ -40,7 +40,8 @@ impl Partition {
         }
         match self.rules.step(&self.state, &self.cells, &prepared.records[0]) {
             Stepped::Commit(commit) => {
-                assert_eq!(commit.offset(), prepared.records[0].logged().offset);
+                let offset = prepared.records[0].logged().offset;
+                assert_eq!((commit.offset(), prepared.records[0].offset()), (offset, offset));
                 let (outcome, told) = (commit.outcome(), commit.dead_letter().cloned());
                 let letter = commit.apply(&mut self.state, &mut self.cells, &self.rules.generation.fold);
                 assert_eq!(told, letter, "what is told before is what comes of it");
@@ -49,6 +50,16 @@ impl Partition {
             Stepped::Missing(keys) => panic!("needs did not name {keys:?}"),
             Stepped::Halt(halt) => Err(halt),
         }
+    }
+
+    /// The cell of SDKs, of the one day that there is.
+    fn sdks(&self) -> crate::cells::Sdks {
+        let environment = Environment::new("p", "dev").unwrap();
+        let window = 1_700_000_000_000_i64.div_euclid(86_400_000) as u32;
+        let sdks = CellRef { kind: CellKind::Sdks, environment: &environment, name: NameRef::None, window };
+        let key = sdks.to_key(self.rules.generation.number, self.rules.partition);
+        let Some((Cell::Sdks(sdks), _)) = self.cells.get(&key) else { panic!("not SDKs") };
+        sdks.clone()
     }
 
     /// The books of all days together.
@@ -253,7 +264,9 @@ fn a_header_that_is_none_is_a_dead_letter_and_in_no_books() {
     let mut partition = begun();
     let bad = Logged { header: Bytes::from_static(b"\xff"), ..logged(1, &header(1), b"body") };
     let (outcome, letter) = partition.fold(bad).unwrap();
-    assert_eq!((outcome, letter.map(|letter| letter.body)), (Outcome::Poison, Some(Bytes::from_static(b"body"))));
+    let letter = letter.unwrap();
+    assert_eq!((outcome, letter.body), (Outcome::Poison, Bytes::from_static(b"body")));
+    assert!(letter.reason.contains("cannot be decoded"), "{}", letter.reason);
     assert_eq!(partition.books(), BooksChange::default());
     assert_eq!(partition.state.position(), 2);
 }
@@ -427,4 +440,23 @@ fn what_was_refused_is_booked_where_it_was_received() {
     let append = record::numbers_record(&Environment::new("p", "dev").unwrap(), 1, &carried, 1_700_000_000_000);
     partition.fold(Logged { offset: 1, append_ms: 0, header: append.header, body: append.body }).unwrap();
     assert_eq!(partition.books(), BooksChange { rejected: carried, ..BooksChange::default() });
+
+    let numbers = wire::Header { kind: 4, carried: vec![], rejected: vec![], ..header(1) };
+    partition.fold(logged(2, &numbers, b"")).unwrap();
+    assert_eq!(partition.books().counted, 5, "what such a record says that it took in balances too");
+}
+
+#[test]
+fn an_instance_is_told_from_others_and_is_one_however_often_it_reports() {
+    let mut partition = begun();
+    partition.rules.generation.fold.texts_bytes_max = 4_096;
+    for (offset, instance, expected) in [(1, "", 0), (2, "a", 1), (3, "a", 1), (4, "b", 2), (5, "c", 3), (6, "", 3)] {
+        let texts = ["NodeJSClient", instance].map(|text| Bytes::from_static(text.as_bytes())).to_vec();
+        let told = wire::Payload { sdk: 1, instance: if instance.is_empty() { 0 } else { 2 }, texts, ..empty() };
+        let header = wire::Header { payload_id: Bytes::copy_from_slice(&[offset]), ..header(1) };
+        partition.fold(logged(offset.into(), &header, &told.encode_to_vec())).unwrap();
+        let sdks = partition.sdks();
+        let instances: f64 = sdks.rows().map(|row| row.instances.unwrap()).sum();
+        assert_eq!(instances.round() as u32, expected, "record {offset}");
+    }
 }
