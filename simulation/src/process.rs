@@ -45,8 +45,15 @@ pub struct Seat {
 pub enum Death {
     /// It was not begun.
     Before,
-    /// Part of it was done, where it has parts.
+    /// Part of it was done, where it has parts: which, the dice say.
     Midway,
+    /// Of a write, these cells (as bits) came to these servers (as bits), and nothing else did.
+    Partly {
+        /// The first cell is the lowest bit.
+        cells: u32,
+        /// The first server is the lowest bit.
+        servers: u8,
+    },
     /// It was done, and nobody heard of it.
     After,
 }
@@ -258,8 +265,11 @@ impl Site {
         match (death, action) {
             (Death::Before, _) => {}
             (Death::Midway, Action::Write(cells)) => self.stores.write_half(&cells, chance),
+            (Death::Partly { cells: which, servers }, Action::Write(cells)) => {
+                self.stores.write_some(&cells, which, servers);
+            }
             // What is one write has no half.
-            (Death::Midway, _) => {}
+            (Death::Midway | Death::Partly { .. }, _) => {}
             (Death::After, action) => drop(self.answer(post, seat, action, chance)),
         }
     }

@@ -225,7 +225,7 @@ thread_local! {
 
 /// Panics that a seed asks for print nothing, nor do others here, for each becomes the failure of its seed: what the hook
 /// knows and the failure does not is where it was.
-fn remember_where_it_panics() {
+pub(crate) fn remember_where_it_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         std::panic::set_hook(Box::new(|panic| {

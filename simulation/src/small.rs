@@ -1,39 +1,39 @@
-//! Small worlds, walked whole: two workers fold a log that touches three cells, and die at every action, one after
-//! another and in every pair.
+//! Small worlds, walked whole: two workers fold a short log, and die at every action, one after another and in every pair.
+//! A write that is cut off leaves every choice of its cells behind, on all replicas or on one of them alone.
 //!
 //! Always true here: nothing is thrown; the workers take turns by a fixed script, so a crash is told by its number (which
-//! action, how far it got). Every stored pair is held against the oracle after every step.
+//! action, how far it got, what became of the disk). Every stored pair is held against the oracle after every step.
+
+mod scripts;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use counting::worker::{Input, Mode, Settings};
-use schemas::event::{Count, Element, ElementKind, Payload, PayloadId, Variation};
+use counting::worker::{Action, Input, Mode, Settings};
 use schemas::generation::Generation;
-use schemas::id::Environment;
-use schemas::record::{self, Stamp};
-use schemas::rejection::Rejections;
-use schemas::split::split;
 
 use crate::chance::Chance;
 use crate::disks::{Disks, Objects};
 use crate::log::Log;
 use crate::oracle::Oracle;
 use crate::process::{Death, NotBegun, Post, Seat, Site};
+use crate::run::remember_where_it_panics;
 use crate::stores::{Model, News, Stores};
 use crate::trace::Trace;
+pub use scripts::Plot;
 
 const START_MS: i64 = 19_000 * 86_400_000;
 /// Turns within which two workers come to rest, crashes included.
 const TURNS_MAX: usize = 400;
-const DEATHS: [Death; 3] = [Death::Before, Death::Midway, Death::After];
+/// Of a write of more cells than this, not every choice is walked, but each cell alone and each left out.
+const CHOICES_MAX: u32 = 4;
 
 /// What came of the small worlds.
 #[derive(Debug, Default)]
 pub struct Small {
     /// Actions at which a worker may die.
     pub points: usize,
-    /// Worlds with one crash.
+    /// Worlds with one crash, no two of them alike.
     pub singles: usize,
     /// Worlds with two.
     pub pairs: usize,
@@ -41,70 +41,119 @@ pub struct Small {
     pub wrong: Vec<String>,
 }
 
-/// A crash: at which action of the world, and how far that got.
-type Crash = (usize, Death);
+/// A crash: at which action of the world, how far that got, and whether the disk went with the process.
+type Crash = (usize, Death, bool);
 
-/// Every single crash and every pair, under both store models and as one transaction.
+/// The kind of a small world.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    model: Model,
+    mode: Mode,
+    plot: Plot,
+}
+
+/// Every single crash, and every pair where asked for, under both store models and as one transaction.
 #[must_use]
-pub fn run_all() -> Small {
+pub fn run_all(pairs: bool) -> Small {
+    remember_where_it_panics();
     let mut small = Small::default();
     let kinds =
         [(Model::Conditional, Mode::Apart), (Model::LastWriteWins, Mode::Apart), (Model::Conditional, Mode::Together)];
-    for (model, mode) in kinds {
-        let run = |crashes: &[Crash]| Script::new(model, mode, None).run(crashes);
-        let points = match run(&[]) {
-            Ok(points) => points,
-            Err(what) => {
-                small.wrong.push(format!("{} {mode:?}, no crash: {what}", model.name()));
-                continue;
-            }
-        };
-        small.points += points;
-        let mut note = |crashes: &[Crash], result: Result<usize, String>| match result {
-            Ok(points) => points,
-            Err(what) => {
-                small.wrong.push(format!("{} {mode:?}, crashes {crashes:?}: {what}", model.name()));
-                0
-            }
-        };
-        let singles = (0..points).flat_map(|at| DEATHS.map(|death| (at, death)));
-        for first in singles {
-            // After a crash there is more to do, so the second may come later than any action before.
-            let after = note(&[first], run(&[first]));
-            small.singles += 1;
-            for second in (first.0 + 1..after).flat_map(|at| DEATHS.map(|death| (at, death))) {
-                note(&[first, second], run(&[first, second]));
-                small.pairs += 1;
-            }
+    for plot in [Plot::Usage, Plot::Experiment] {
+        for (model, mode) in kinds {
+            small.walk(Kind { model, mode, plot }, pairs);
         }
     }
     small
+}
+
+impl Small {
+    fn walk(&mut self, kind: Kind, pairs: bool) {
+        let points = self.run(kind, &[]);
+        self.points += points.len();
+        for first in (0..points.len()).flat_map(|at| kind.crashes(at, points[at])) {
+            // After a crash there is more to do, so the second may come later than any action before.
+            let after = self.run(kind, &[first]);
+            self.singles += 1;
+            if !pairs {
+                continue;
+            }
+            for second in (first.0 + 1..after.len()).flat_map(|at| kind.crashes(at, after[at])) {
+                // What is torn twice is torn over cells both times, and over replicas the first time alone.
+                let over_replicas = matches!(second.1, Death::Partly { servers, .. } if servers != kind.servers()[0]);
+                if !over_replicas && !second.2 {
+                    self.run(kind, &[first, second]);
+                    self.pairs += 1;
+                }
+            }
+        }
+    }
+
+    /// Runs one; answers how many cells each of its actions writes.
+    fn run(&mut self, kind: Kind, crashes: &[Crash]) -> Vec<u32> {
+        Script::new(kind, None).run(crashes).unwrap_or_else(|what| {
+            self.wrong.push(format!("{kind:?}, crashes {crashes:?}: {what}"));
+            Vec::new()
+        })
+    }
+}
+
+impl Kind {
+    /// The crashes at an action that writes so many cells.
+    fn crashes(self, at: usize, cells: u32) -> impl Iterator<Item = Crash> {
+        let loses = self.plot == Plot::Experiment && self.mode == Mode::Apart;
+        let deaths = [Death::Before, Death::After].into_iter().chain(self.cut_off(cells));
+        deaths.flat_map(move |death| [false, true].map(|lost| (at, death, lost))).filter(move |crash| loses || !crash.2)
+    }
+
+    /// To which servers a write may come, as bits: first all.
+    fn servers(self) -> &'static [u8] {
+        if self.model == Model::LastWriteWins { &[0b111, 0b001, 0b010, 0b100] } else { &[0b1] }
+    }
+
+    /// What a write of so many cells may leave behind when it is cut off.
+    fn cut_off(self, cells: u32) -> Vec<Death> {
+        let all = (1_u32 << cells) - 1;
+        let is_walked = |which: u32| {
+            let chosen = which.count_ones();
+            cells <= CHOICES_MAX || chosen == 1 || chosen + 1 >= cells
+        };
+        let servers = self.servers();
+        let every = (1..=all).filter(|which| is_walked(*which));
+        let every = every.flat_map(|cells| servers.iter().map(move |servers| (cells, *servers)));
+        // All of them everywhere is no part.
+        every
+            .filter(|part| *part != (all, servers[0]))
+            .map(|(cells, servers)| Death::Partly { cells, servers })
+            .collect()
+    }
 }
 
 /// Two workers and their script.
 struct Script {
     site: Site,
     generation: Generation,
-    mode: Mode,
-    model: Model,
+    kind: Kind,
     broken: Option<counting::Break>,
     seats: Vec<Option<Seat>>,
     oracle: Oracle,
     chance: Chance,
-    actions: usize,
+    /// How many cells each action so far was to write.
+    actions: Vec<u32>,
+    letters: BTreeSet<u64>,
 }
 
 impl Script {
-    fn new(model: Model, mode: Mode, broken: Option<counting::Break>) -> Self {
+    fn new(kind: Kind, broken: Option<counting::Break>) -> Self {
         let mut generation = Generation::new(1, "t", 1, counting::FOLD_VERSION);
         generation.dedupe_records = 3;
         let mut chance = Chance::new(0);
         chance.be_calm();
         let mut log = Log::new(&generation, START_MS);
-        fill(&mut log, &mut chance);
+        kind.plot.fill(&mut log, START_MS, &mut chance);
         let mut oracle = Oracle::new(&generation, 0);
         log.all(0).iter().for_each(|logged| oracle.push(logged));
-        let stores = Stores::new(model, None);
+        let stores = Stores::new(kind.model, None);
         let site = Site {
             log,
             stores,
@@ -113,12 +162,12 @@ impl Script {
             letters: Vec::new(),
             broken: None,
         };
-        let seats = if mode == Mode::Together { vec![None] } else { vec![None, None] };
-        Self { site, generation, mode, model, broken, seats, oracle, chance, actions: 0 }
+        let seats = if kind.mode == Mode::Together { vec![None] } else { vec![None, None] };
+        Self { site, generation, kind, broken, seats, oracle, chance, actions: Vec::new(), letters: BTreeSet::new() }
     }
 
-    /// Runs to the end; answers how many actions there were.
-    fn run(mut self, crashes: &[Crash]) -> Result<usize, String> {
+    /// Runs to the end; answers how many cells each action was to write.
+    fn run(mut self, crashes: &[Crash]) -> Result<Vec<u32>, String> {
         for turn in 0..TURNS_MAX {
             let node = turn % self.seats.len();
             self.turn(node, crashes)?;
@@ -138,10 +187,13 @@ impl Script {
         let post = Post { node, partition: 0 };
         let Some(mut seat) = self.seats[node].take() else { return self.begin(post) };
         if let Some(action) = seat.take(true) {
-            let number = self.actions;
-            self.actions += 1;
-            if let Some((_, death)) = crashes.iter().find(|(at, _)| *at == number) {
+            let number = self.actions.len();
+            self.actions.push(if let Action::Write(cells) = &action { cells.len() as u32 } else { 0 });
+            if let Some((_, death, lost)) = crashes.iter().find(|(at, ..)| *at == number) {
                 self.site.die_at(post, &mut seat, action, *death, &mut self.chance);
+                if *lost {
+                    self.site.disks.lose(post.node, post.partition);
+                }
                 return Ok(());
             }
             let answer = self.site.carry_out(post, &mut seat, action, &mut self.chance, &mut Trace::default());
@@ -152,6 +204,9 @@ impl Script {
             give(&mut seat, Input::Batch(batch))?;
             // A flush after every batch: the more actions, the more places to die.
             give(&mut seat, Input::Tick)?;
+            if self.kind.plot == Plot::Experiment && self.kind.mode == Mode::Apart {
+                give(&mut seat, Input::SnapshotDue)?;
+            }
         } else {
             give(&mut seat, Input::Tick)?;
         }
@@ -160,8 +215,8 @@ impl Script {
     }
 
     fn begin(&mut self, post: Post) -> Result<(), String> {
-        let mut settings = Settings::new(self.generation.clone(), 0, self.mode);
-        settings.last_write_wins = self.model == Model::LastWriteWins;
+        let mut settings = Settings::new(self.generation.clone(), 0, self.kind.mode).panicking_on(crate::panics);
+        settings.last_write_wins = self.kind.model == Model::LastWriteWins;
         settings.wall_ms = Arc::default();
         if let Some(rule) = self.broken {
             settings = settings.breaking(rule);
@@ -175,6 +230,7 @@ impl Script {
     }
 
     fn look(&mut self) -> Result<(), String> {
+        self.letters.extend(self.site.letters.drain(..).map(|(_, offset)| offset));
         for news in self.site.stores.news() {
             match news {
                 News::Cell { key, cell, before } if before.is_none_or(|before| before <= cell.h) => {
@@ -207,6 +263,9 @@ impl Script {
         self.site.stores.every_view(|view| {
             positions.extend(view.checkpoint(1, 0).map(|checkpoint| checkpoint.position));
         });
+        if self.letters != *self.oracle.poisoned() {
+            return Err(format!("dead letters of {:?}, poison at {:?}", self.letters, self.oracle.poisoned()));
+        }
         if positions == BTreeSet::from([end]) { Ok(()) } else { Err(format!("checkpoints end at {positions:?}")) }
     }
 }
@@ -215,54 +274,52 @@ fn give(seat: &mut Seat, input: Input) -> Result<(), String> {
     seat.give(input).map_err(|stop| format!("the worker stopped: {stop}"))
 }
 
-/// Payloads of one flag: usage, last seen and books, three cells; one of them sent again.
-fn fill(log: &mut Log, chance: &mut Chance) {
-    let environment = Environment { project: "p".into(), key: "dev".into() };
-    for (number, id) in (0..).zip(["a", "b", "a", "c", "b"]) {
-        let now_ms = START_MS + 1_000 * number;
-        let payload = Payload {
-            id: Some(PayloadId::Sent(id.as_bytes().to_vec())),
-            elements: vec![Element { kind: ElementKind::Summary, time_ms: Some(now_ms) }],
-            counts: vec![Count {
-                element: 0,
-                flag: "f".into(),
-                variation: Variation::Index(0),
-                version: None,
-                value: None,
-                count: 1,
-                error: false,
-                estimated: false,
-            }],
-            ..Payload::default()
-        };
-        let cut = split(&environment, &payload, 1);
-        let judged = ingest::judge::judge(&payload.elements, now_ms, &schemas::generation::ClockLimits::default());
-        let stamp = Stamp { environment: &environment, received_ms: now_ms, carried: &Rejections::default() };
-        for append in record::encode(&payload, &cut, &judged, &stamp) {
-            log.append(&append, now_ms, chance);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A rule that is broken without any dice is noticed by some crash of the script.
+    const USAGE: Kind = Kind { model: Model::Conditional, mode: Mode::Apart, plot: Plot::Usage };
+
+    /// A rule that is broken without any dice is noticed by some crash of a script.
     #[test]
     fn a_broken_rule_is_noticed() {
-        for rule in
-            [counting::Break::CheckpointBeforeCells, counting::Break::IgnoreH, counting::Break::DedupeNotInState]
-        {
-            let run = |crashes: &[Crash]| Script::new(Model::Conditional, Mode::Apart, Some(rule)).run(crashes);
-            let noticed = (0..60).flat_map(|at| DEATHS.map(|death| (at, death))).any(|crash| run(&[crash]).is_err());
+        use counting::Break::{CheckpointBeforeCells, DedupeNotInState, IgnoreH, OldUnderNewer, StateBeforeCheckpoint};
+        remember_where_it_panics();
+        let experiment = Kind { plot: Plot::Experiment, ..USAGE };
+        for (rule, kind) in [
+            (CheckpointBeforeCells, USAGE),
+            (IgnoreH, USAGE),
+            (DedupeNotInState, USAGE),
+            (StateBeforeCheckpoint, USAGE),
+            (OldUnderNewer, experiment),
+        ] {
+            let run = |crashes: &[Crash]| Script::new(kind, Some(rule)).run(crashes);
+            let points = run(&[]).unwrap_or_else(|_| vec![3; 40]);
+            let noticed = run(&[]).is_err()
+                || (0..points.len()).flat_map(|at| kind.crashes(at, points[at])).any(|crash| run(&[crash]).is_err());
             assert!(noticed, "{rule:?}");
         }
     }
 
     #[test]
-    fn the_script_touches_three_cells() {
-        let script = Script::new(Model::Conditional, Mode::Apart, None);
-        assert_eq!(script.oracle.keys(u64::MAX).count(), 3);
+    fn the_scripts_touch_few_cells_and_a_subject() {
+        let cells =
+            |plot| Script::new(Kind { plot, ..USAGE }, None).oracle.keys(u64::MAX).map(|key| key.kind).collect();
+        let usage: Vec<_> = cells(Plot::Usage);
+        assert_eq!(usage.len(), 3, "{usage:?}");
+        let experiment: Vec<_> = cells(Plot::Experiment);
+        assert!(experiment.contains(&schemas::cell::CellKind::StandIn), "{experiment:?}");
+    }
+
+    #[test]
+    fn a_write_is_cut_off_in_every_way() {
+        assert_eq!(USAGE.cut_off(0), []);
+        assert_eq!(USAGE.cut_off(1), []);
+        assert_eq!(USAGE.cut_off(3).len(), 6);
+        let replicas = Kind { model: Model::LastWriteWins, ..USAGE };
+        assert_eq!(replicas.cut_off(0), []);
+        assert_eq!(replicas.cut_off(1).len(), 3);
+        assert_eq!(replicas.cut_off(3).len(), 6 * 4 + 3);
+        assert_eq!(USAGE.cut_off(6).len(), 12, "each alone and each left out");
     }
 }

@@ -123,6 +123,16 @@ impl Stores {
         let _ = self.send(cells, Fate::Dying, chance);
     }
 
+    /// The same, told which: of a write, these cells (as bits) come to these servers (as bits), and nothing else does.
+    pub fn write_some(&mut self, cells: &[CellWrite], which: u32, servers: u8) {
+        for (index, write) in cells.iter().enumerate().filter(|(index, _)| which >> index & 1 == 1) {
+            debug_assert!(index < 32, "a bit for each cell");
+            let timestamp = self.timestamp(StoreBreak::Unconditional, write.cell.h);
+            let number = self.cells.number(&write.key);
+            self.put_cell(number, servers & self.model.servers(), Sent { timestamp, value: write.cell.clone() });
+        }
+    }
+
     fn send(&mut self, cells: &[CellWrite], fate: Fate, chance: &mut Chance) -> Result<Vec<WriteAnswer>, Unanswered> {
         let mut answered = true;
         let mut answers = Vec::with_capacity(cells.len());

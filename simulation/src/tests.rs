@@ -99,7 +99,8 @@ fn a_few_seeds_leave_every_number_right() {
 
 #[test]
 fn small_worlds_leave_every_number_right() {
-    let small = crate::small::run_all();
+    // The command walks the pairs as well.
+    let small = crate::small::run_all(false);
     assert_eq!(small.wrong, Vec::<String>::new());
-    assert!(small.points > 25 && small.pairs > 1_000, "{small:?}");
+    assert!(small.points > 50 && small.singles > 300, "{small:?}");
 }

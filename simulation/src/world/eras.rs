@@ -57,6 +57,9 @@ impl World {
         (self.site.stores, self.site.objects) = (stores, objects);
         let Ok(mut seat) = begun else { return Ok(()) };
         let first = self.site.log.read(partition, seat.next, 1);
+        if first.is_empty() {
+            return Ok(());
+        }
         match seat.give(Input::Batch(first)) {
             Err(_) => Ok(()),
             Ok(()) => Err(format!("a node on other settings folds partition {partition} of this log")),
