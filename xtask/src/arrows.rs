@@ -2,14 +2,18 @@
 //! dependencies count, dev-dependencies are outside.
 
 use crate::workspace;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, Metadata};
 use rows::{HEAVY, IMPURE, Kind, ROWS, Row};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
 
 mod rows;
 mod sources;
 
+/// The package whose default build is what people run, and the feature that it must not be built with.
+const COMMAND: &str = "flagstream";
+const TESTING: &str = "testing";
 const TABLE: &str = "xtask/src/arrows/rows.rs";
 
 /// What the check looks at, out of cargo's metadata.
@@ -39,6 +43,7 @@ pub(crate) fn run() -> Result<bool> {
         let shown = format!("{}/src", row.package);
         violations.extend(sources::check(&workspace::root().join(&shown), &shown).context("look at the pure sources")?);
     }
+    violations.extend(testing(&built_with(&workspace::root())?));
     for violation in &violations {
         eprintln!("{violation}");
     }
@@ -123,10 +128,75 @@ fn check(graph: &Graph, rows: &[Row]) -> Vec<String> {
     violations
 }
 
+/// The crates of the default build of [`COMMAND`] in `folder`, a line each: name, version, place, and after `|` the features.
+fn built_with(folder: &Path) -> Result<String> {
+    let mut cargo = workspace::cargo();
+    cargo.current_dir(folder).args(["tree", "--package", COMMAND, "--edges", "normal,build", "--prefix", "none"]);
+    let output = cargo.args(["--format", "{p}|{f}"]).output().context("cargo tree")?;
+    if !output.status.success() {
+        bail!("cargo tree --package {COMMAND}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// One line for each crate that is built with the feature of tests: what breaks a rule on purpose is in no release.
+fn testing(tree: &str) -> Vec<String> {
+    let built_for_tests = |line: &&str| {
+        line.rsplit_once('|')
+            .is_some_and(|(_, features)| features.trim_end_matches(" (*)").split(',').any(|f| f == TESTING))
+    };
+    let named = tree.lines().filter(built_for_tests).filter_map(|line| line.split(' ').next());
+    let named: BTreeSet<&str> = named.collect();
+    let told = |name| {
+        format!(
+            "{COMMAND} → {name}: built with the feature `{TESTING}`; only dev-dependencies and the simulation may ask for it"
+        )
+    };
+    named.into_iter().map(told).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
+
+    #[test]
+    fn a_feature_of_tests_in_the_default_build_is_named() {
+        let tree = "flagstream v1.0.0 (/x)|default\ncounting v1.0.0 (/x)|testing\nstores v1.0.0 (/x)|a,testing (*)\nserde v1|testing-not\n";
+        let found = testing(tree);
+        assert_eq!(found.len(), 2, "{found:#?}");
+        assert!(
+            found[0].starts_with("flagstream → counting: built with") && found[1].contains("→ stores:"),
+            "{found:#?}"
+        );
+    }
+
+    #[test]
+    fn what_cargo_builds_names_features_of_normal_dependencies_and_not_of_tests() {
+        let folder = tempfile::tempdir().unwrap();
+        let package = |name: &str, rest: &str| {
+            let source = folder.path().join(name).join("src");
+            fs::create_dir_all(&source).unwrap();
+            fs::write(source.join("lib.rs"), "").unwrap();
+            let manifest = format!("[package]\nname = \"{name}\"\nversion = \"1.0.0\"\nedition = \"2024\"\n{rest}");
+            fs::write(folder.path().join(name).join("Cargo.toml"), manifest).unwrap();
+        };
+        let members =
+            "[workspace]\nresolver = \"3\"\nmembers = [\"flagstream\", \"counting\", \"stores\", \"schemas\"]";
+        fs::write(folder.path().join("Cargo.toml"), members).unwrap();
+        let asks = |name: &str| format!("{name} = {{ path = \"../{name}\", features = [\"testing\"] }}\n");
+        for name in ["counting", "stores"] {
+            package(name, "[features]\ntesting = []\n");
+        }
+        package("schemas", &format!("[dependencies]\n{}", asks("stores")));
+        package(
+            "flagstream",
+            &format!("[dependencies]\nschemas.path = \"../schemas\"\n[dev-dependencies]\n{}", asks("counting")),
+        );
+        let found = testing(&built_with(folder.path()).unwrap());
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].starts_with("flagstream → stores:"), "{found:#?}");
+    }
 
     /// A graph of `package → crate` lines; a crate ending in `?` is optional.
     fn graph(packages: &[&str], arrows: &[(&str, &str)]) -> Graph {
