@@ -81,7 +81,7 @@ fn reading_begins_at_the_state_or_not_at_all() {
         ("no state, whole log", assigned(checkpoint(9, 1), None, 0, 30), begins(0)),
         ("no state, log cut", assigned(checkpoint(9, 1), None, 3, 30), Err("3 records are lost")),
         ("nothing at all, log cut", assigned(None, None, 3, 30), Err("3 records are lost")),
-        ("state, log cut above it", assigned(checkpoint(9, 1), saved(5), 8, 30), Err("3 records are lost")),
+        ("state, log cut above it", assigned(checkpoint(9, 1), saved(4), 8, 30), Err("4 records are lost")),
         ("state ahead", assigned(checkpoint(9, 1), saved(10), 0, 30), Err("stands at 10")),
         ("state, no checkpoint", assigned(None, saved(1), 0, 30), Err("stands at 1")),
         ("log ends early", assigned(checkpoint(9, 1), saved(5), 0, 8), Err("the log ends at 8")),
@@ -110,6 +110,9 @@ fn settings_that_cannot_keep_the_promises_are_refused() {
     let mut large = settings(Mode::Apart);
     large.generation.fold.usage_pairs_max = 1_000;
     assert!(matches!(Worker::new(large), Err(SettingsError::Limits(limits)) if limits.kind == CellKind::Usage));
+    let mut longest = settings(Mode::Apart);
+    longest.generation.dedupe_records = crate::state::RECORDS_MAX;
+    assert!(Worker::new(longest).is_ok());
     let mut long = settings(Mode::Apart);
     long.generation.dedupe_records = 1 << 40;
     assert!(matches!(Worker::new(long), Err(SettingsError::Dedupe(_))));
@@ -122,6 +125,9 @@ fn apart_cells_come_before_the_checkpoint_and_that_before_the_state_of_its_posit
     fold(&mut worker, &log[..10]);
     let Action::Write(cells) = only(worker.handle(Input::Tick)) else { panic!("cells first") };
     assert!(worker.handle(Input::Tick).is_empty(), "one flush at a time");
+    for early in [Input::CheckpointWrote(true), Input::StateSaved, Input::Committed(Committed::Durable)] {
+        assert!(worker.handle(early).is_empty(), "what answers another step is passed over");
+    }
     fold(&mut worker, &log[10..20]);
     let written = only(worker.handle(Input::Wrote(vec![WriteAnswer::Stored; cells.len()])));
     let Action::WriteCheckpoint(checkpoint) = written else { panic!("then the checkpoint: {written:?}") };
