@@ -133,6 +133,22 @@ fn rows_that_are_no_state_are_refused_by_name() {
 }
 
 #[test]
+fn what_leaves_the_window_leaves_what_is_saved_and_nothing_else_does() {
+    let (mut state, mut rows) = (State::empty(5), BTreeMap::new());
+    for offset in 0..40_u64 {
+        state.pass(offset, Some(id(offset as u8 + 1)), None);
+        // Now and then more passes than the window holds, so that some ids are never saved.
+        if offset % 3 == 0 && offset / 10 % 2 == 0 {
+            let changes = state.changes();
+            changes.remove.iter().for_each(|key| assert!(rows.remove(key).is_some(), "{key:?} was never put"));
+            rows.extend(changes.put);
+            let held = (offset + 1).min(5) as usize;
+            assert_eq!(rows.len(), held + 1, "the window and the head, at {offset}");
+        }
+    }
+}
+
+#[test]
 fn no_rows_at_offset_0_are_the_empty_state() {
     let state = State::load(&SavedState { position: 0, rows: vec![] }, 10).unwrap();
     assert_eq!(told(&state), told(&State::empty(10)));
