@@ -11,6 +11,7 @@ use crate::faults::{Fault, Tally};
 pub struct Chance {
     state: u64,
     calm: bool,
+    grain_ms: i64,
     /// The faults thrown so far.
     pub tally: Tally,
 }
@@ -19,7 +20,8 @@ impl Chance {
     /// The dice of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let mut chance = Self { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), calm: false, tally: Tally::default() };
+        let mut chance =
+            Self { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), calm: false, grain_ms: 1, tally: Tally::default() };
         // A throw adds to the state what seeds are apart: without this, seed 8 would throw what seed 7 throws, one later.
         chance.state = chance.bits();
         chance
@@ -34,6 +36,23 @@ impl Chance {
     #[must_use]
     pub fn is_calm(&self) -> bool {
         self.calm
+    }
+
+    /// From now on times are multiples of this, so that they meet each other and every limit exactly.
+    pub fn be_coarse(&mut self, grain_ms: i64) {
+        self.grain_ms = grain_ms.max(1);
+    }
+
+    /// The grain of times, in milliseconds.
+    #[must_use]
+    pub fn grain_ms(&self) -> i64 {
+        self.grain_ms
+    }
+
+    /// A time rounded down to the grain.
+    #[must_use]
+    pub fn coarse(&self, time_ms: i64) -> i64 {
+        time_ms - time_ms.rem_euclid(self.grain_ms)
     }
 
     /// 64 bits.

@@ -116,7 +116,11 @@ impl Traffic {
             partitions: generation.partitions,
             lateness_ms,
             node: Node::new(generation, broken, chance),
-            skews_ms: [(); NODES].map(|()| payloads::below_i64(chance, 2 * SKEW_MS) - SKEW_MS),
+            skews_ms: [(); NODES].map(|()| {
+                let skew_ms = payloads::below_i64(chance, 2 * SKEW_MS) - SKEW_MS;
+                // Clocks that are wrong by less than the grain are right.
+                if chance.grain_ms() > SKEW_MS { 0 } else { chance.coarse(skew_ms) }
+            }),
             clients: Clients::default(),
             numbers: <[Numbers; AUDIT]>::default(),
             publishers,

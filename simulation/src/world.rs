@@ -118,8 +118,14 @@ impl World {
     }
 
     fn pass_time(&mut self) {
-        let step = if self.chance.percent(90) { self.chance.below(400) } else { self.chance.below(5 * 60_000) };
-        self.now_ms += i64::try_from(step).unwrap_or(0);
+        self.now_ms += match self.chance.grain_ms() {
+            1 => {
+                let most = if self.chance.percent(90) { 400 } else { 5 * 60_000 };
+                i64::try_from(self.chance.below(most)).unwrap_or(0)
+            }
+            grain_ms if self.chance.percent(5) => grain_ms,
+            _ => 0,
+        };
         if self.chance.fault(Fault::IdleWeeks, 1) {
             self.now_ms += (7 + self.chance.below(22)) as i64 * DAY;
             note!(self.trace, "clock", "weeks go by");

@@ -66,7 +66,7 @@ pub(super) fn payload(chance: &mut Chance, numbers: &mut Numbers, now_ms: i64, l
 
 /// A time as an SDK sends it: mostly of the last minutes, else old, or where the limits of lateness and of clocks lie.
 pub(crate) fn time(chance: &mut Chance, now_ms: i64, lateness_ms: i64) -> Option<i64> {
-    Some(match chance.below(100) {
+    let time_ms = match chance.below(100) {
         0..=57 => now_ms - below_i64(chance, 10 * MINUTE),
         58..=72 => now_ms - below_i64(chance, 30 * HOUR),
         73..=82 => around_the_limit(chance, now_ms, lateness_ms),
@@ -75,12 +75,14 @@ pub(crate) fn time(chance: &mut Chance, now_ms: i64, lateness_ms: i64) -> Option
         90..=92 => now_ms + 24 * HOUR,
         93..=94 => 0,
         _ => return None,
-    })
+    };
+    Some(chance.coarse(time_ms))
 }
 
 /// Some minutes older or younger than what is late.
 pub(crate) fn around_the_limit(chance: &mut Chance, now_ms: i64, lateness_ms: i64) -> i64 {
-    now_ms - lateness_ms + below_i64(chance, 8 * MINUTE) - 4 * MINUTE
+    let time_ms = now_ms - lateness_ms + below_i64(chance, 8 * MINUTE) - 4 * MINUTE;
+    chance.coarse(time_ms)
 }
 
 pub(crate) fn below_i64(chance: &mut Chance, below: i64) -> i64 {

@@ -332,6 +332,8 @@ fn stand_in(before: &[u8], chance: &mut Chance, now_ms: i64) -> String {
     };
     let factor = 1 + chance.below(4);
     let start_ms = now_ms - if chance.percent(80) { 80 * HOUR } else { below_i64(chance, 4 * HOUR) };
-    let end_ms = now_ms + if chance.percent(70) { 10 * 24 * HOUR } else { below_i64(chance, 30 * HOUR) };
-    format!("{} {factor} {start_ms} {end_ms}", about.join(" "))
+    // Where days pass quickly, ends do too: a subject may expire and be heard of again under a later end.
+    let (long, short) = if chance.grain_ms() > HOUR { (40, 5 * 24 * HOUR) } else { (70, 30 * HOUR) };
+    let end_ms = now_ms + if chance.percent(long) { 10 * 24 * HOUR } else { below_i64(chance, short) };
+    format!("{} {factor} {} {}", about.join(" "), chance.coarse(start_ms), chance.coarse(end_ms))
 }

@@ -12,7 +12,7 @@ use schemas::stored::{Checkpoint, StoredCell};
 
 use super::World;
 use crate::log::Log;
-use crate::oracle::Oracle;
+use crate::oracle::{Oracle, complete};
 use crate::stores::{News, View};
 
 /// By cell, the pairs of h and value that were found right.
@@ -67,14 +67,13 @@ impl Looker {
                 if before.is_some_and(|before| before > position) {
                     return Err(format!("checkpoint of partition {partition} fell from {before:?} to {position}"));
                 }
-                let oracle = &self.oracles[*partition as usize];
-                let expected = (oracle.log_time_ms(position), oracle.definition_version(position));
-                if expected != (checkpoint.log_time_ms, checkpoint.definition_version) {
+                let expected = self.checkpoint(*partition, position);
+                if expected != Some(*checkpoint) {
                     return Err(format!(
                         "checkpoint of partition {partition} is {checkpoint:?}, expected {expected:?}"
                     ));
                 }
-                Ok(())
+                complete(&self.oracles, *partition as usize, position, checkpoint.definition_version)
             }
             News::Cell { .. } | News::Checkpoint { .. } => Ok(()),
         }

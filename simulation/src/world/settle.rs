@@ -6,7 +6,9 @@ use counting::worker::Input;
 use schemas::cell::CellKey;
 
 use super::World;
+use crate::audit::homes;
 use crate::note;
+use crate::oracle::complete;
 use crate::process::Post;
 
 /// Steps within which a partition must come to rest.
@@ -90,14 +92,15 @@ impl World {
                 return Err(format!("dead letters of {letters:?}, poison at {:?}", oracle.poisoned()));
             }
         }
-        let versions: Vec<u64> = found.iter().flatten().map(|checkpoint| checkpoint.definition_version).collect();
-        if versions.windows(2).any(|pair| pair[0] != pair[1]) {
-            return Err(format!("definitions stand at {versions:?} in the partitions"));
-        }
         cells.retain(|(key, _): &(CellKey, _)| key.generation == generation);
         if let Some((key, _)) = cells.iter().find(|(key, _)| self.is_foreign(key)) {
             return Err(format!("{key:?} is in the store and in no fold"));
         }
+        homes(&cells)?;
+        for partition in 0..self.owners.len() {
+            complete(&self.looker.oracles, partition, u64::MAX, u64::MAX)?;
+        }
+        self.traffic.check_publications(&self.site.log)?;
         if self.setup.audited { self.traffic.audit().check(&cells) } else { Ok(()) }
     }
 

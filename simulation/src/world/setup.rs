@@ -54,6 +54,9 @@ impl Setup {
         generation.fold.last_seen_rows_max = 3;
         generation.fold.sdk_rows_max = 2;
         generation.fold.texts_bytes_max = 24;
+        // Where times are whole minutes or days, they meet limits, and midnight, exactly.
+        let grain_ms = chance.pick(&[1, 1, 1, 60_000, DAY]);
+        chance.be_coarse(grain_ms);
         let topic_again = chance.percent(4);
         let together = model == Model::Conditional && chance.percent(25);
         Self {
@@ -64,7 +67,7 @@ impl Setup {
             audited: large_window && !topic_again,
             topic_again,
             turns: 150 + chance.below(400),
-            start_ms: 19_000 * DAY - 2 * 3_600_000,
+            start_ms: chance.coarse(19_000 * DAY - 2 * 3_600_000),
             cells_max: 1 + chance.below(12),
             clean_cells_bytes_max: 1_000 * chance.below(12),
             dirty_cells_max: 2 + chance.below(30),
