@@ -81,6 +81,11 @@ fn what_noticed_a_mistake_is_told_by_the_words() {
 const KEPT: &[(&str, u64, Model)] = &[
     ("a write of the old topic arrives after the topic was made again", 18_870, Model::Conditional),
     ("a reader finds cells of the old topic before anybody has noticed", 55_911, Model::Conditional),
+    (
+        "a topic made again while one reader still finds the checkpoint of its first record",
+        1_078_334,
+        Model::LastWriteWins,
+    ),
 ];
 
 #[test]
