@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use simulation::faults::Fault;
 use simulation::mutants::{self, Mutant};
-use simulation::run::{Many, Run, Summary};
+use simulation::run::{Failure, Many, Run, Summary};
 use simulation::small;
 use simulation::stores::Model;
 use simulation::trace::{COLUMNS, Trace};
@@ -127,15 +127,15 @@ fn many(arguments: &Arguments, mutant: Option<&'static Mutant>) -> bool {
     let runs = seeds * models.len() as u64;
     let many = Many { from, seeds, models, mutant, failures_max: 10, threads: threads(arguments) };
     let told = AtomicU64::new(0);
-    let summary = many.run(&|made, since: Duration| {
+    let summary = many.run(&|made, since: Duration, failures: &[Failure]| {
+        for failure in failures {
+            println!("WRONG: {}\n  again: {}", failure.what, failure.run.command());
+        }
         let seconds = since.as_secs() / 5;
         if told.fetch_max(seconds, Ordering::Relaxed) < seconds {
             eprintln!("… {made} of {runs} runs, {} a second", per_second(made, since));
         }
     });
-    for failure in &summary.failures {
-        println!("WRONG: {}\n  again: {}", failure.what, failure.run.command());
-    }
     tell_faults(&summary);
     let judged = arguments.model == Models::Both && summary.runs >= 4_000;
     let rare = if judged { summary.too_rare() } else { Vec::new() };
@@ -180,7 +180,7 @@ fn every_mutant(arguments: &Arguments) -> bool {
             failures_max: 1,
             threads: threads(arguments),
         };
-        let summary = many.run(&|_, _| {});
+        let summary = many.run(&|_, _, _| {});
         match summary.failures.first() {
             Some(failure) => {
                 caught += 1;

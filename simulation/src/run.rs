@@ -158,12 +158,12 @@ pub struct Many {
 }
 
 impl Many {
-    /// Runs them all; `progress` hears about once a second how many runs were made.
+    /// Runs them all; `progress` hears after every few runs how many were made, and at once which of them were wrong.
     #[must_use]
-    pub fn run(&self, progress: &(dyn Fn(u64, Duration) + Sync)) -> Summary {
+    pub fn run(&self, progress: &(dyn Fn(u64, Duration, &[Failure]) + Sync)) -> Summary {
         let began = Instant::now();
         let runs = self.seeds * self.models.len() as u64;
-        let (next, enough) = (AtomicU64::new(0), AtomicBool::new(false));
+        let (next, made, enough) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
         let summary = Mutex::new(Summary::default());
         std::thread::scope(|scope| {
             for _ in 0..self.threads.max(1) {
@@ -174,6 +174,8 @@ impl Many {
                             break;
                         }
                         let part = self.chunk(first, runs.min(first + CHUNK), &enough);
+                        let so_far = made.fetch_add(part.runs, Ordering::Relaxed) + part.runs;
+                        progress(so_far, began.elapsed(), &part.failures);
                         let mut all = summary.lock().unwrap_or_else(PoisonError::into_inner);
                         all.runs += part.runs;
                         all.tally.merge(&part.tally);
@@ -181,9 +183,6 @@ impl Many {
                         if all.failures.len() >= self.failures_max {
                             enough.store(true, Ordering::Relaxed);
                         }
-                        let made = all.runs;
-                        drop(all);
-                        progress(made, began.elapsed());
                     }
                 });
             }

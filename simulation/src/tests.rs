@@ -29,7 +29,7 @@ fn many_runs_find_what_one_run_finds_on_any_number_of_threads() {
     let failed = |threads| {
         let models = Model::ALL.to_vec();
         let many = Many { from: 0, seeds: 40, models, mutant, failures_max: usize::MAX, threads };
-        let summary = many.run(&|_, _| {});
+        let summary = many.run(&|_, _, _| {});
         assert_eq!(summary.runs, 80);
         summary.failures.iter().map(|failure| (failure.run.seed, failure.what.clone())).collect::<Vec<_>>()
     };

@@ -171,16 +171,19 @@ mod tests {
         );
     }
 
+    /// An empty package in a folder of its name.
+    fn write_package(folder: &std::path::Path, name: &str, rest: &str) {
+        let source = folder.join(name).join("src");
+        fs::create_dir_all(&source).unwrap();
+        fs::write(source.join("lib.rs"), "").unwrap();
+        let manifest = format!("[package]\nname = \"{name}\"\nversion = \"1.0.0\"\nedition = \"2024\"\n{rest}");
+        fs::write(folder.join(name).join("Cargo.toml"), manifest).unwrap();
+    }
+
     #[test]
     fn what_cargo_builds_names_features_of_normal_dependencies_and_not_of_tests() {
         let folder = tempfile::tempdir().unwrap();
-        let package = |name: &str, rest: &str| {
-            let source = folder.path().join(name).join("src");
-            fs::create_dir_all(&source).unwrap();
-            fs::write(source.join("lib.rs"), "").unwrap();
-            let manifest = format!("[package]\nname = \"{name}\"\nversion = \"1.0.0\"\nedition = \"2024\"\n{rest}");
-            fs::write(folder.path().join(name).join("Cargo.toml"), manifest).unwrap();
-        };
+        let package = |name: &str, rest: &str| write_package(folder.path(), name, rest);
         let members =
             "[workspace]\nresolver = \"3\"\nmembers = [\"flagstream\", \"counting\", \"stores\", \"schemas\"]";
         fs::write(folder.path().join("Cargo.toml"), members).unwrap();
@@ -287,13 +290,7 @@ mod tests {
     #[test]
     fn what_cargo_says_becomes_the_graph_without_dev_dependencies() {
         let folder = tempfile::tempdir().unwrap();
-        let package = |name: &str, rest: &str| {
-            let source = folder.path().join(name).join("src");
-            fs::create_dir_all(&source).unwrap();
-            fs::write(source.join("lib.rs"), "").unwrap();
-            let manifest = format!("[package]\nname = \"{name}\"\nversion = \"1.0.0\"\nedition = \"2024\"\n{rest}");
-            fs::write(folder.path().join(name).join("Cargo.toml"), manifest).unwrap();
-        };
+        let package = |name: &str, rest: &str| write_package(folder.path(), name, rest);
         let workspace = "[workspace]\nresolver = \"3\"\nmembers = [\"schemas\", \"counting\", \"stores\"]\nexclude = [\"tokio\", \"quiet\"]";
         fs::write(folder.path().join("Cargo.toml"), workspace).unwrap();
         package("schemas", "[dev-dependencies]\ncounting.path = \"../counting\"\ntokio.path = \"../tokio\"");
