@@ -34,6 +34,8 @@ pub struct Seat {
     pub paused: bool,
     /// The generation that it folds.
     pub generation: u32,
+    /// The log has, before the checkpoint, the very record that the checkpoint was written after.
+    pub log_fits: bool,
     /// Cells that it has loaded once.
     loaded: HashSet<CellKey>,
     /// Its driver keeps dead letters when nothing else is to be done: [`DriverBreak::LettersLast`].
@@ -140,6 +142,8 @@ impl Site {
             log.from,
             log.to
         );
+        let fingerprints =
+            checkpoint.zip(before_checkpoint.as_ref()).map(|(at, last)| (at.fingerprint, last.fingerprint()));
         let worker = Worker::new(settings).map_err(|e| NotBegun::Refused(e.to_string()))?;
         let mut seat = Seat {
             worker,
@@ -147,6 +151,7 @@ impl Site {
             next: 0,
             paused: false,
             generation: number,
+            log_fits: fingerprints.is_some_and(|(written_after, found)| written_after == found),
             loaded: HashSet::new(),
             letters_last: self.broken == Some(DriverBreak::LettersLast),
         };

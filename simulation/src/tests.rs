@@ -86,6 +86,8 @@ const KEPT: &[(&str, u64, Model)] = &[
         1_078_334,
         Model::LastWriteWins,
     ),
+    ("a record sent again takes its old place in the new topic, before the checkpoint", 2_276_449, Model::Conditional),
+    ("so does one in a world of whole minutes", 2_287_022, Model::LastWriteWins),
 ];
 
 #[test]
