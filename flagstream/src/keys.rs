@@ -213,16 +213,22 @@ fn load(data: &Path) -> anyhow::Result<KeysFile> {
     }
 }
 
-/// Writes beside it and renames: a reader sees the old file or the new one.
 fn save(data: &Path, file: &KeysFile) -> anyhow::Result<()> {
-    let path = path(data);
     let text = format!("{HEAD}{}", toml::to_string_pretty(file).context("cannot write keys as TOML")?);
+    write_privately(&path(data), &text)
+}
+
+/// Writes beside it and renames: a reader sees the old file or the new one. Its owner alone may read it.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_privately(path: &Path, text: &str) -> anyhow::Result<()> {
     let write = || -> std::io::Result<()> {
-        let mut temporary = tempfile::NamedTempFile::new_in(data)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
         temporary.as_file().set_permissions(std::fs::Permissions::from_mode(0o600))?;
         temporary.write_all(text.as_bytes())?;
         temporary.as_file().sync_all()?;
-        temporary.persist(&path).map_err(|error| error.error)?;
+        temporary.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
     write().with_context(|| format!("cannot write {}", path.display()))

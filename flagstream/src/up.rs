@@ -4,6 +4,7 @@
 //! the process with exit code 1; a stop closes the door, answers what is open, flushes, and closes the log, in that order.
 
 mod admission;
+mod admitted;
 mod banner;
 mod connect;
 mod metrics;

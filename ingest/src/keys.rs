@@ -57,6 +57,19 @@ struct Entry {
     revoked_until_ms: Option<i64>,
 }
 
+/// A key as it may be kept over a restart: by its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Whose it is or was.
+    pub environment: Environment,
+    /// What SDKs send it as.
+    pub kind: Credential,
+    /// SHA-256 of the key.
+    pub hash: [u8; 32],
+    /// Unix milliseconds up to which a revoked key is discarded kindly; `None` = the key is valid.
+    pub revoked_until_ms: Option<i64>,
+}
+
 /// All keys at one time.
 #[derive(Debug, Default)]
 pub struct KeyTable {
@@ -114,6 +127,35 @@ impl KeyTable {
         }
     }
 
+    /// The table of an earlier run.
+    #[must_use]
+    pub fn of_remembered(remembered: &[Remembered]) -> Self {
+        let mut owners: HashMap<&Environment, Arc<Owner>> = HashMap::new();
+        let mut table = Self::default();
+        for Remembered { environment, kind, hash, revoked_until_ms } in remembered {
+            let owner = owners.entry(environment).or_insert_with(|| {
+                Arc::new(Owner { environment: environment.clone(), greeted: AtomicBool::new(false) })
+            });
+            let entry = Entry { owner: Arc::clone(owner), revoked_until_ms: *revoked_until_ms };
+            table.entries.insert((*kind as u8, *hash), entry);
+        }
+        table
+    }
+
+    /// What the next run is to know of this one's keys, in a fixed order.
+    #[must_use]
+    pub fn remembered(&self) -> Vec<Remembered> {
+        let kinds = [Credential::Server, Credential::Mobile, Credential::ClientSide];
+        let remember = |((number, hash), entry): (&(u8, Hash), &Entry)| {
+            let kind = kinds.into_iter().find(|kind| *kind as u8 == *number)?;
+            let environment = entry.owner.environment.clone();
+            Some(Remembered { environment, kind, hash: *hash, revoked_until_ms: entry.revoked_until_ms })
+        };
+        let mut remembered: Vec<_> = self.entries.iter().filter_map(remember).collect();
+        remembered.sort_by_key(|key| (key.kind as u8, key.hash));
+        remembered
+    }
+
     fn find(&self, kind: Credential, credential: &[u8], now_ms: i64) -> Answer {
         match self.entries.get(&(kind as u8, hash_of(credential))) {
             None => Answer::Unknown,
@@ -125,14 +167,17 @@ impl KeyTable {
         }
     }
 
-    /// Takes over what an older table had and this one has not, as revoked.
-    fn revoke_missing(&mut self, older: &Self, now_ms: i64, grace_ms: i64) {
+    /// With what an older table had and this one has not, as revoked.
+    #[must_use]
+    pub fn after(mut self, older: &Self, now_ms: i64, grace_seconds: u64) -> Self {
+        let grace_ms = i64::try_from(grace_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
         for (key, entry) in &older.entries {
             let until_ms = entry.revoked_until_ms.unwrap_or(now_ms.saturating_add(grace_ms));
             if until_ms > now_ms && !self.entries.contains_key(key) {
                 self.entries.insert(*key, Entry { owner: Arc::clone(&entry.owner), revoked_until_ms: Some(until_ms) });
             }
         }
+        self
     }
 }
 
@@ -150,14 +195,14 @@ impl Keys {
     }
 
     /// Puts another table in force. Keys that only the one before had are revoked, with `grace_seconds` from `now_ms` on;
-    /// a key revoked earlier keeps its end; a key that comes back is valid at once.
-    pub fn swap(&self, mut table: KeyTable, now_ms: i64, grace_seconds: u64) {
-        let grace_ms = i64::try_from(grace_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    /// a key revoked earlier keeps its end; a key that comes back is valid at once. Gives the table as it is now in force.
+    pub fn swap(&self, table: KeyTable, now_ms: i64, grace_seconds: u64) -> Arc<KeyTable> {
         let mut held = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(older) = held.as_ref() {
-            table.revoke_missing(older, now_ms, grace_ms);
-        }
-        *held = Some(Arc::new(table));
+        let table = match held.as_deref() {
+            Some(older) => table.after(older, now_ms, grace_seconds),
+            None => table,
+        };
+        Arc::clone(held.insert(Arc::new(table)))
     }
 
     /// Whose this credential of this kind is.
@@ -248,5 +293,19 @@ mod tests {
         assert_eq!(find(14_999), "revoked p/e", "a further swap must not shorten the grace");
         all.swap(table(&["old"]), 9_000, 10);
         assert_eq!(find(99_000), "known p/e");
+    }
+
+    #[test]
+    fn a_grace_goes_on_and_may_begin_over_a_restart() {
+        let table = |server: &[&str]| KeyTable::new(&[keys("e", server, &["id"])]).unwrap();
+        let before = table(&["kept", "going"]).after(&table(&["gone"]), 1_000, 10).remembered();
+        assert_eq!(before.iter().map(|key| key.revoked_until_ms).filter(Option::is_some).count(), 1);
+        let after = table(&["kept"]).after(&KeyTable::of_remembered(&before), 4_000, 10);
+        let find = |key: &[u8], now_ms| said(&after.find(Credential::Server, key, now_ms));
+        assert_eq!(find(b"kept", 5_000), "known p/e");
+        assert_eq!((find(b"gone", 10_999), find(b"gone", 11_000)), ("revoked p/e".into(), "unknown".into()));
+        assert_eq!((find(b"going", 13_999), find(b"going", 14_000)), ("revoked p/e".into(), "unknown".into()));
+        assert_eq!(said(&after.find(Credential::ClientSide, b"id", 5_000)), "known p/e");
+        assert_eq!(said(&after.find(Credential::Mobile, b"gone", 5_000)), "unknown");
     }
 }

@@ -15,6 +15,7 @@ use ingest::keys::{self as door, KeyTable};
 use schemas::id::Environment;
 use tokio::sync::watch;
 
+use super::admitted;
 use super::opening::now_ms;
 use crate::config::written::{EnvironmentKeys, Secret, Written, check_admitted};
 use crate::keys;
@@ -72,7 +73,8 @@ impl Keys {
             seen,
             access: Arc::default(),
         };
-        keys.swap(ingest, &keys.held)?;
+        let before = admitted::read(data)?;
+        keys.swap(ingest, &keys.held, before.as_ref())?;
         Ok(keys)
     }
 
@@ -87,9 +89,14 @@ impl Keys {
         Arc::new(move || Arc::clone(&access.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    fn swap(&self, ingest: &Ingest, sources: &Sources) -> anyhow::Result<()> {
-        let (table, access) = sources.tables(self.may_be_open)?;
-        ingest.keys().swap(table, now_ms(), self.grace_seconds);
+    /// `before` are the keys of an earlier run.
+    fn swap(&self, ingest: &Ingest, sources: &Sources, before: Option<&KeyTable>) -> anyhow::Result<()> {
+        let (mut table, access) = sources.tables(self.may_be_open)?;
+        if let Some(before) = before {
+            table = table.after(before, now_ms(), self.grace_seconds);
+        }
+        let table = ingest.keys().swap(table, now_ms(), self.grace_seconds);
+        admitted::keep(&self.data, &table)?;
         *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
         Ok(())
     }
@@ -112,7 +119,7 @@ impl Keys {
     }
 
     fn take(&mut self, ingest: &Ingest, file: &Path, done: &str, read: anyhow::Result<Sources>) {
-        match read.and_then(|sources| self.swap(ingest, &sources).map(|()| sources)) {
+        match read.and_then(|sources| self.swap(ingest, &sources, None).map(|()| sources)) {
             Ok(sources) => {
                 self.held = sources;
                 tracing::info!(file = %file.display(), "{done}");
@@ -182,13 +189,19 @@ impl Sources {
 /// The hash of a read or admin key, which may be configured as `sha256:…`.
 fn read_hash(secret: &Secret) -> anyhow::Result<KeyHash> {
     let Some(digits) = secret.0.strip_prefix("sha256:") else { return Ok(hash_key(&secret.0)) };
-    let byte = |place: usize| digits.get(place * 2..place * 2 + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    read_digits(digits).context("a key that begins with sha256: needs 64 hexadecimal digits behind it")
+}
+
+/// A hash from its 64 hexadecimal digits; `None` = they are none.
+pub fn read_digits(digits: &str) -> Option<KeyHash> {
+    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
     let mut hash = KeyHash::default();
     for (place, slot) in hash.iter_mut().enumerate() {
-        *slot = byte(place).context("a key that begins with sha256: needs 64 hexadecimal digits behind it")?;
+        *slot = u8::from_str_radix(digits.get(place * 2..place * 2 + 2)?, 16).ok()?;
     }
-    ensure!(digits.len() == 64, "a key that begins with sha256: needs 64 hexadecimal digits behind it");
-    Ok(hash)
+    Some(hash)
 }
 
 fn stamp(file: &Path) -> Stamp {

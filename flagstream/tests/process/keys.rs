@@ -33,6 +33,38 @@ fn a_key_that_is_removed_is_refused_and_the_others_stay() {
 }
 
 #[test]
+fn a_key_that_left_keeps_its_grace_over_restarts_and_one_that_leaves_between_them_gets_one() {
+    let data = tempfile::tempdir().expect("a folder");
+    let send = |server: &Server, key: &str| {
+        let headers = [("authorization".to_owned(), key.to_owned())];
+        server.send("POST", "/bulk", &headers, b"[]").0
+    };
+    let discarded = |server: &Server| {
+        let (_, metrics) = server.send("GET", "/metrics", &[], b"");
+        metrics.lines().filter(|line| line.contains("discarded") && !line.starts_with('#')).map(str::to_owned).collect()
+    };
+    add_key(data.path(), "sdk-first-4711", "server");
+    add_key(data.path(), "sdk-second-4712", "server");
+    drop(Server::start(data.path(), &[]));
+    // Between two runs.
+    assert!(remove(data.path(), &["--ending", "4711"], "").status.success());
+    let server = Server::start(data.path(), &[]);
+    assert_eq!((send(&server, "sdk-first-4711"), send(&server, "sdk-second-4712")), (202, 202));
+    let before: Vec<String> = discarded(&server);
+    assert!(before.iter().any(|line| line.ends_with(" 1")), "the removed key's payload was counted: {before:?}");
+    // During one.
+    assert!(remove(data.path(), &["--ending", "4712"], "").status.success());
+    server.until("both are discarded", || {
+        send(&server, "sdk-second-4712");
+        discarded(&server).iter().any(|line: &String| line.ends_with(" 2"))
+    });
+    drop(server);
+    let server = Server::start(data.path(), &[]);
+    assert_eq!((send(&server, "sdk-first-4711"), send(&server, "sdk-second-4712")), (202, 202));
+    assert_eq!((send(&server, "sdk-never"), send(&server, SDK_KEY)), (401, 202));
+}
+
+#[test]
 fn what_is_removed_is_one_key_by_its_end_or_whole() {
     let data = tempfile::tempdir().expect("a folder");
     for (key, kind) in [("sdk-one-0815", "server"), ("sdk-two-0815", "server"), ("read-three-99", "read")] {
