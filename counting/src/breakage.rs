@@ -42,6 +42,10 @@ switches! {
     IdWithoutKind,
     /// The flags and events seen are not saved.
     NamesNotInState,
+    /// Which of the flags seen are client-side is not saved.
+    ClientSideNotInState,
+    /// A bulk read counts as use.
+    BulkAsUse,
     /// The running log time is not saved.
     LogTimeNotInState,
     /// The checkpoint is written first, then the cells.

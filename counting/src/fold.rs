@@ -7,8 +7,9 @@
 //! [`FOLD_VERSION`](crate::FOLD_VERSION).
 //!
 //! Where to go next: [`prepare`] reads records once, [`needs`] says which cells they ask for, [`step`] decides,
-//! [`payload`] turns a payload into changes of cells, [`commit`] applies them.
+//! [`payload`] turns a payload into changes of cells, [`bulk`] tells bulk reads, [`commit`] applies them.
 
+mod bulk;
 mod commit;
 mod needs;
 mod payload;

@@ -22,8 +22,8 @@ use schemas::stored::{SavedState, StateChanges};
 use crate::breakage::{Break, Breakage};
 
 pub use names::NameKind;
-pub(crate) use names::copy_environment;
-use names::{Names, Seen};
+use names::Names;
+pub(crate) use names::{NameSeen, Seen, copy_environment};
 pub(crate) use remembered::RECORDS_MAX;
 use remembered::Remembered;
 pub(crate) use rows::DefinitionKey;
@@ -115,8 +115,8 @@ impl State {
                     return Err(StateError::Ahead { position: saved.position, offset });
                 }
                 Row::Id(offset, id) => state.remembered.push(offset, Some(id)),
-                Row::Name(environment, kind, name) => {
-                    state.names.add(&environment, kind, &name);
+                Row::Name(environment, kind, name, client_side) => {
+                    state.names.add(&environment, NameSeen { kind, name: &name, client_side });
                 }
                 Row::Definition(key, version, body) => state.hold(key, version, body),
                 #[cfg(any(test, feature = "testing"))]
@@ -183,9 +183,9 @@ impl State {
         self.log_time_ms = self.log_time_ms.max(log_time_ms.unwrap_or(i64::MIN));
     }
 
-    pub(crate) fn see(&mut self, environment: &Environment, kind: NameKind, name: &[u8]) {
-        if self.names.add(environment, kind, name) {
-            self.put.push(rows::name(environment, kind, name));
+    pub(crate) fn see(&mut self, environment: &Environment, seen: NameSeen<'_>) {
+        if self.names.add(environment, seen) {
+            self.put.push(rows::name(environment, seen));
         }
     }
 
@@ -221,6 +221,9 @@ impl State {
         let mut put = std::mem::take(&mut self.put);
         if breakage.is(Break::NamesNotInState) {
             put.retain(|(key, _)| !rows::is_name(key));
+        }
+        if breakage.is(Break::ClientSideNotInState) {
+            put.iter_mut().filter(|(key, _)| rows::is_name(key)).for_each(|(_, mark)| mark.clear());
         }
         if !breakage.is(Break::DedupeNotInState) {
             put.extend(ids.put.iter().map(|(offset, id)| (rows::id_key(*offset), Bytes::copy_from_slice(&id.0))));

@@ -124,6 +124,7 @@ fn traffic(cells: &mut Cells, environment: &Environment, now_ms: i64) {
                     value: Some(&value),
                     hour: u32::try_from(window).unwrap_or(0),
                     error: false,
+                    bulk: false,
                     client_side: sdk.starts_with(b"JS"),
                     application,
                     application_version: b"2026.1",

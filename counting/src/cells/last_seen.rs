@@ -1,8 +1,10 @@
-//! A flag, for ever: first and last sight by (variation, application, SDK, the versions of both, error), to the hour; the values
-//! told, by variation; versions and since when; days of use.
+//! A flag, for ever: first and last sight by (variation, application, SDK, the versions of both, error, bulk read or not), to
+//! the hour; the values told, by variation; versions and since when; days of intentional use.
 //!
-//! Always true here: last sight never moves back and first never forward; at most one row is marked `other`; versions are
-//! the [`VERSIONS_MAX`] highest, rising; days are the last [`DAYS_MAX`] up to the newest.
+//! Always true here: last sight never moves back and first never forward; at most two rows are marked `other`, one of bulk
+//! reads and one of the rest, so that the former never make a flag look alive; versions are the [`VERSIONS_MAX`] highest,
+//! rising; days are the last [`DAYS_MAX`] up to the newest. First, last, values and versions are of all reads, days of use
+//! of the intentional ones alone.
 
 use bytes::Bytes;
 use prost::Message;
@@ -21,6 +23,8 @@ pub const VALUES_MAX: usize = 100;
 /// Versions kept: the highest.
 pub const VERSIONS_MAX: usize = 64;
 const HOURS_A_DAY: u32 = 24;
+/// Rows beyond the limit of named ones: the other row, and that of bulk reads.
+const OTHERS: usize = 2;
 
 /// When a flag was seen.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,6 +50,8 @@ pub struct LastSeenChange<'a> {
     pub hour: u32,
     /// The evaluation failed.
     pub error: bool,
+    /// The flag was read along with nearly all flags: a sight, and no use.
+    pub bulk: bool,
     /// A mobile or client-side SDK asked.
     pub client_side: bool,
     /// Application id; empty = not told.
@@ -61,7 +67,8 @@ pub struct LastSeenChange<'a> {
 /// A row, as readers see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LastSeenRow<'a> {
-    /// It is the row of everything beyond the limit; the names mean nothing then.
+    /// It is the row of everything beyond the limit (there is one of bulk reads and one of the rest); the names and `error`
+    /// mean nothing then.
     pub other: bool,
     /// What was served.
     pub variation: StoredVariation<'a>,
@@ -75,6 +82,8 @@ pub struct LastSeenRow<'a> {
     pub sdk_version: &'a [u8],
     /// The evaluations failed.
     pub error: bool,
+    /// The flag was read along with nearly all flags: a bulk read, no intentional use.
+    pub bulk: bool,
     /// First sight, hours since 1970 (UTC).
     pub first: u32,
     /// Last sight, hours since 1970 (UTC).
@@ -136,7 +145,7 @@ impl LastSeen {
         cell.encode_to_vec()
     }
 
-    /// First and last sight by variation, application, SDK, the versions of both, and error.
+    /// First and last sight by variation, application, SDK, the versions of both, error, and bulk read or not.
     pub fn rows(&self) -> impl Iterator<Item = LastSeenRow<'_>> {
         self.rows.iter().map(|row| LastSeenRow {
             other: row.other,
@@ -146,6 +155,7 @@ impl LastSeen {
             sdk: self.texts.get(row.sdk),
             sdk_version: self.texts.get(row.sdk_version),
             error: row.error,
+            bulk: row.bulk,
             first: row.first,
             last: row.last,
         })
@@ -165,7 +175,7 @@ impl LastSeen {
         self.versions.iter().copied()
     }
 
-    /// Days of use, rising, in days since 1970 (UTC).
+    /// Days of intentional use (not those of bulk reads), rising, in days since 1970 (UTC).
     pub fn days(&self) -> impl Iterator<Item = u32> {
         self.days.iter()
     }
@@ -176,13 +186,13 @@ impl LastSeen {
         self.client_side
     }
 
-    /// First sight of all, hours since 1970 (UTC).
+    /// First sight of all, bulk reads too, hours since 1970 (UTC).
     #[must_use]
     pub fn first(&self) -> Option<u32> {
         self.rows.iter().map(|row| row.first).min()
     }
 
-    /// Last sight of all, hours since 1970 (UTC).
+    /// Last sight of all, bulk reads too, hours since 1970 (UTC).
     #[must_use]
     pub fn last(&self) -> Option<u32> {
         self.rows.iter().map(|row| row.last).max()
@@ -195,9 +205,9 @@ impl LastSeen {
             let texts = [row.application, row.application_version, row.sdk, row.sdk_version]
                 .map(|number| other.texts.get(number));
             let place = if row.other {
-                self.other_row(row.first)
+                self.other_row(row.bulk, row.first)
             } else {
-                self.row(&variation, texts, row.error, row.first, (UNBOUNDED, UNBOUNDED))
+                self.row(&variation, texts, (row.error, row.bulk), row.first, (UNBOUNDED, UNBOUNDED))
             };
             self.see(place, row.first);
             self.see(place, row.last);
@@ -228,7 +238,7 @@ impl LastSeen {
         let texts = [change.application, change.application_version, change.sdk, change.sdk_version];
         let rows = self.rows.len();
         let bounds = (limits.last_seen_rows_max as usize, limits.texts_bytes_max as usize);
-        let place = self.row(&change.variation, texts, change.error, change.hour, bounds);
+        let place = self.row(&change.variation, texts, (change.error, change.bulk), change.hour, bounds);
         let mut changed = self.rows.len() != rows;
         changed |= self.see(place, change.hour);
         if let Some(value) = change.value {
@@ -237,27 +247,27 @@ impl LastSeen {
         if let Some(version) = change.version {
             changed |= self.version(version, change.hour);
         }
-        changed |= self.days.add(change.hour / HOURS_A_DAY);
+        changed |= !change.bulk && self.days.add(change.hour / HOURS_A_DAY);
         changed |= change.client_side && !self.client_side;
         self.client_side |= change.client_side;
         changed
     }
 
-    /// Where the row stands that is of this variation, these texts and this error; a new one begins at `hour`.
+    /// Where the row stands that is of this variation, these texts and these marks (error, bulk); a new one begins at `hour`.
     fn row(
         &mut self,
         variation: &StoredVariation<'_>,
         texts: [&[u8]; 4],
-        error: bool,
+        (error, bulk): (bool, bool),
         hour: u32,
         (rows_max, budget): (usize, usize),
     ) -> usize {
-        if let Some(place) = self.find_row(variation, texts, error) {
+        if let Some(place) = self.find_row(variation, texts, (error, bulk)) {
             return place;
         }
         let named = self.rows.iter().filter(|row| !row.other).count();
         if named >= rows_max || !self.texts.admit_with(variation, texts, budget) {
-            return self.other_row(hour);
+            return self.other_row(bulk, hour);
         }
         let [application, application_version, sdk, sdk_version] = texts.map(|text| self.texts.find(text).unwrap_or(0));
         self.rows.push(wire::LastSeenRow {
@@ -270,11 +280,17 @@ impl LastSeen {
             other: false,
             first: hour,
             last: hour,
+            bulk,
         });
         self.rows.len() - 1
     }
 
-    fn find_row(&self, variation: &StoredVariation<'_>, texts: [&[u8]; 4], error: bool) -> Option<usize> {
+    fn find_row(
+        &self,
+        variation: &StoredVariation<'_>,
+        texts: [&[u8]; 4],
+        (error, bulk): (bool, bool),
+    ) -> Option<usize> {
         let variation = self.texts.find_variation(variation)?;
         let [application, application_version, sdk, sdk_version] = texts.map(|text| self.texts.find(text));
         let (application, application_version) = (application?, application_version?);
@@ -286,13 +302,15 @@ impl LastSeen {
                 && row.sdk == sdk
                 && row.sdk_version == sdk_version
                 && row.error == error
+                && row.bulk == bulk
                 && !row.other
         })
     }
 
-    fn other_row(&mut self, hour: u32) -> usize {
-        self.rows.iter().position(|row| row.other).unwrap_or_else(|| {
-            self.rows.push(wire::LastSeenRow { other: true, first: hour, last: hour, ..wire::LastSeenRow::default() });
+    fn other_row(&mut self, bulk: bool, hour: u32) -> usize {
+        self.rows.iter().position(|row| row.other && row.bulk == bulk).unwrap_or_else(|| {
+            let (first, last) = (hour, hour);
+            self.rows.push(wire::LastSeenRow { other: true, bulk, first, last, ..wire::LastSeenRow::default() });
             self.rows.len() - 1
         })
     }
@@ -354,11 +372,13 @@ impl LastSeen {
 /// An upper bound of the encoding, in bytes.
 pub(super) fn bytes_max(limits: &FoldLimits) -> usize {
     use largest::{ROW, TEXT, U32, U64, VARIATION};
-    let row = ROW + (1 + VARIATION) + 4 * (1 + TEXT) + 2 * 2 + 2 * (1 + U32);
+    /// Error, other, bulk.
+    const MARKS: usize = 3;
+    let row = ROW + (1 + VARIATION) + 4 * (1 + TEXT) + MARKS * 2 + 2 * (1 + U32);
     let value = ROW + (1 + VARIATION) + (3 + VALUE_BYTES_MAX) + (1 + U32);
     let versions = 6 + VERSIONS_MAX * (U64 + U32);
     let days = (1 + U32) + 2 + DAYS_MAX as usize / 8 + 1;
-    (limits.last_seen_rows_max as usize + 1) * row
+    (limits.last_seen_rows_max as usize + OTHERS) * row
         + VALUES_MAX * value
         + versions
         + days

@@ -67,6 +67,7 @@ impl Held {
                 value: dice.percent(60).then(|| &self.values[dice.below(3)]),
                 hour: 450_000 + dice.below(24 * 500) as u32,
                 error: dice.percent(20),
+                bulk: dice.percent(20),
                 client_side: dice.percent(10),
                 application,
                 application_version,
@@ -227,6 +228,8 @@ fn largest_of(kind: CellKind, limits: &FoldLimits) -> Cell {
                     value: Some(&value),
                     hour: u32::MAX - turn * 48,
                     error: true,
+                    // The other row of intentional reads is there too.
+                    bulk: n % 300 != 299,
                     client_side: true,
                     application: name(n),
                     application_version: name(n + 1),
@@ -363,6 +366,7 @@ fn sight(hour: u32) -> LastSeenChange<'static> {
         value: None,
         hour,
         error: false,
+        bulk: false,
         client_side: false,
         application: b"",
         application_version: b"",
@@ -384,6 +388,31 @@ fn last_seen_never_moves_back_and_is_written_once_an_hour() {
     assert!(cell.apply(&own, &limits));
     assert!(!cell.apply(&LastSeenChange { value: Some(&another), ..own }, &limits), "a caller's default, same hour");
     assert!(cell.apply(&LastSeenChange { value: Some(&another), hour: 500_002, ..own }, &limits));
+}
+
+#[test]
+fn bulk_reads_have_rows_of_their_own_beyond_the_limit_too() {
+    let limits = FoldLimits { last_seen_rows_max: 2, ..FoldLimits::default() };
+    let mut cell = LastSeen::default();
+    let changed: Vec<bool> = [(0, false), (0, true), (1, false), (1, true), (2, true), (1, true), (0, true)]
+        .map(|(index, bulk)| {
+            let variation = StoredVariation::Index(index);
+            // Every one of them a day later, the bulk reads a thousand.
+            let hour = 24 * (index + u32::from(bulk) * 1_000);
+            cell.apply(&LastSeenChange { variation, bulk, ..sight(hour) }, &limits)
+        })
+        .into();
+    assert_eq!(changed, [true, true, true, true, true, false, false]);
+    let rows = |cell: &LastSeen| -> Vec<_> {
+        cell.rows().map(|row| (row.other, row.bulk, row.first / 24, row.last / 24)).collect()
+    };
+    let expected = [(false, false, 0, 0), (false, true, 1_000, 1_000), (true, false, 1, 1), (true, true, 1_001, 1_002)];
+    assert_eq!(rows(&cell), expected);
+    let mut merged = LastSeen::default();
+    merged.merge(&LastSeen::decode(&cell.encode()).unwrap());
+    assert_eq!(rows(&merged), expected);
+    assert_eq!((merged.first(), merged.last()), (Some(0), Some(1_002 * 24)));
+    assert_eq!(merged.days().collect::<Vec<_>>(), [0, 1], "days of use are of intentional reads");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::prepare::Record;
 use crate::breakage::Breakage;
 use crate::cells::Change;
 use crate::held::Cells;
-use crate::state::{DefinitionKey, NameKind, State};
+use crate::state::{DefinitionKey, NameSeen, State};
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub struct Commit<'r> {
     pub(crate) log_time_ms: Option<i64>,
     pub(crate) environment: Option<&'r Environment>,
     pub(crate) changes: Vec<(u32, Change<'r>)>,
-    pub(crate) names: Vec<(NameKind, &'r Bytes)>,
+    pub(crate) names: Vec<NameSeen<'r>>,
     pub(crate) definition: Option<(DefinitionKey, u64, &'r Bytes)>,
     #[cfg(any(test, feature = "testing"))]
     pub(crate) subjects: Vec<(Bytes, crate::stand_in::Subject)>,
@@ -89,9 +89,7 @@ impl Commit<'_> {
     /// The part of [`Self::apply`] that is the state's.
     pub(crate) fn apply_to_state(self, state: &mut State, breakage: &Breakage) -> Option<DeadLetter> {
         if let Some(environment) = self.environment {
-            for (kind, name) in &self.names {
-                state.see(environment, *kind, name);
-            }
+            self.names.iter().for_each(|name| state.see(environment, *name));
         }
         if let Some((key, version, body)) = self.definition {
             state.define(key, version, body, breakage);

@@ -13,12 +13,14 @@ use schemas::id::Environment;
 use schemas::record::{ConversionRow, CountRow, Header, PayloadView};
 use schemas::wire::record as wire;
 
+use super::bulk::Asked;
 use super::{HOUR_MS, MINUTES_AN_HOUR, Rules, day_cell, hour_of};
+use crate::breakage::Break;
 use crate::cells::{
     BODY_BYTES_MAX, BooksChange, Change, DefinitionChange, EventChange, LastSeenChange, SdkChange, UsageChange,
 };
 use crate::held::{CellRef, Cells, NameRef};
-use crate::state::{DefinitionKey, NameKind, State, copy_environment};
+use crate::state::{DefinitionKey, NameKind, NameSeen, Seen, State, copy_environment};
 
 /// Why a record gives no changes.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ pub(super) enum Refusal {
 #[derive(Debug, Default)]
 pub(super) struct Draft<'r> {
     pub(super) changes: Vec<(u32, Change<'r>)>,
-    pub(super) names: Vec<(NameKind, &'r Bytes)>,
+    pub(super) names: Vec<NameSeen<'r>>,
     pub(super) definition: Option<(DefinitionKey, u64, &'r Bytes)>,
     #[cfg(any(test, feature = "testing"))]
     pub(super) subjects: Vec<(Bytes, crate::stand_in::Subject)>,
@@ -133,6 +135,7 @@ impl<'r, 's> Gatherer<'r, 's> {
         let (application, application_version) = (view.application(), view.application_version());
         let (sdk, sdk_version) = (view.sdk(), view.sdk_version());
         let client_side = view.credential() != Credential::Server;
+        let bulk = client_side && self.asked_by_client(view) && !self.rules.breakage.is(Break::BulkAsUse);
         let mut spot: Option<Spot> = None;
         for row in view.counts() {
             let here = self.spot(spot, &row)?;
@@ -147,6 +150,7 @@ impl<'r, 's> Gatherer<'r, 's> {
                 value,
                 hour: here.hour,
                 error,
+                bulk,
                 client_side,
                 application,
                 application_version,
@@ -156,6 +160,30 @@ impl<'r, 's> Gatherer<'r, 's> {
             self.draft.changes.push((here.last_seen, Change::LastSeen(seen)));
         }
         Ok(())
+    }
+
+    /// Notes the flags that a mobile or client-side SDK asks for; answers whether this is a bulk read of them. It comes
+    /// before all else that has names, and takes them in the order of the rows.
+    fn asked_by_client(&mut self, view: &'r PayloadView) -> bool {
+        let mut asked = Asked::default();
+        let mut last: Option<(&Bytes, bool)> = None;
+        for row in view.counts() {
+            let named = match last.filter(|(flag, _)| std::ptr::eq(*flag, row.flag)) {
+                Some((_, named)) => named,
+                None => self.name(NameKind::Flag, row.flag) != NameRef::Other,
+            };
+            last = Some((row.flag, named));
+            if named {
+                asked.add(row.flag, row.count);
+            }
+        }
+        let known = self.state.seen(self.environment).map(Seen::client_side);
+        let held = known.map_or(0, HashSet::len);
+        // Names that are new to the state are among those that it does not know as client-side.
+        self.draft.names.clear();
+        let unknown = asked.unknown(known).map(|name| NameSeen { kind: NameKind::Flag, name, client_side: true });
+        self.draft.names.extend(unknown);
+        asked.is_bulk(held.saturating_add(self.draft.names.len()))
     }
 
     fn spot(&mut self, last: Option<Spot>, row: &CountRow<'r>) -> Result<Spot, Refusal> {
@@ -284,7 +312,7 @@ impl<'r, 's> Gatherer<'r, 's> {
             return NameRef::Other;
         }
         new.insert(name);
-        self.draft.names.push((kind, name));
+        self.draft.names.push(NameSeen { kind, name, client_side: false });
         NameRef::Key(name)
     }
 

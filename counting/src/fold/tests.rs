@@ -1,5 +1,7 @@
 //! One record at a time: the generation, the duplicate check, poison, the books, `needs`.
 
+mod bulk;
+
 use bytes::Bytes;
 use prost::Message;
 use schemas::cell::CellKind;

@@ -1,7 +1,8 @@
-//! The flags and custom event keys seen of each environment: the first ones have cells of their own, the rest share one.
+//! The flags and custom event keys seen of each environment: the first ones have cells of their own, the rest share one; and
+//! which of those flags a mobile or client-side SDK has asked for.
 //!
-//! Always true here: a name once in stays for the generation; no more than the limit come in; the maps are looked into and
-//! never walked.
+//! Always true here: a name once in stays for the generation, and so does its mark; no more than the limit come in; the maps
+//! are looked into and never walked.
 
 use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
@@ -16,11 +17,22 @@ pub enum NameKind {
     Event,
 }
 
+/// A name that a record brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NameSeen<'a> {
+    pub(crate) kind: NameKind,
+    pub(crate) name: &'a Bytes,
+    /// It is a flag, and a mobile or client-side SDK asked for it.
+    pub(crate) client_side: bool,
+}
+
 /// Names seen of one environment.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     flags: HashSet<Bytes>,
     events: HashSet<Bytes>,
+    /// Some of `flags`.
+    client_side: HashSet<Bytes>,
 }
 
 impl Seen {
@@ -29,6 +41,11 @@ impl Seen {
             NameKind::Flag => &self.flags,
             NameKind::Event => &self.events,
         }
+    }
+
+    /// The flags that a mobile or client-side SDK has asked for.
+    pub(crate) fn client_side(&self) -> &HashSet<Bytes> {
+        &self.client_side
     }
 }
 
@@ -43,8 +60,13 @@ impl Names {
         self.environments.get(environment)
     }
 
-    /// Adds a name; answers whether it is new. What is kept is a copy, so that it does not hold a record's bytes.
-    pub(crate) fn add(&mut self, environment: &Environment, kind: NameKind, name: &[u8]) -> bool {
+    /// Adds a name or its mark; answers whether either is new. What is kept is a copy, so that it does not hold a record's
+    /// bytes.
+    pub(crate) fn add(
+        &mut self,
+        environment: &Environment,
+        NameSeen { kind, name, client_side }: NameSeen<'_>,
+    ) -> bool {
         if !self.environments.contains_key(environment) {
             self.environments.insert(copy_environment(environment), Seen::default());
         }
@@ -53,7 +75,9 @@ impl Names {
             NameKind::Flag => &mut seen.flags,
             NameKind::Event => &mut seen.events,
         };
-        !names.contains(name) && names.insert(Bytes::copy_from_slice(name))
+        let is_new = !names.contains(name) && names.insert(Bytes::copy_from_slice(name));
+        let is_marked = !client_side || seen.client_side.contains(name);
+        is_new | (!is_marked && seen.client_side.insert(Bytes::copy_from_slice(name)))
     }
 }
 
@@ -64,7 +88,11 @@ impl Names {
         let mut all = Vec::new();
         for (environment, seen) in &self.environments {
             for kind in [NameKind::Flag, NameKind::Event] {
-                all.extend(seen.of(kind).iter().map(|name| super::rows::name(environment, kind, name)));
+                let row = |name: &Bytes| {
+                    let client_side = kind == NameKind::Flag && seen.client_side.contains(name);
+                    super::rows::name(environment, NameSeen { kind, name, client_side })
+                };
+                all.extend(seen.of(kind).iter().map(row));
             }
         }
         all

@@ -8,10 +8,10 @@ use schemas::id::{Environment, push_part, take_part};
 use schemas::record::RecordId;
 
 use super::StateError;
-use super::names::NameKind;
+use super::names::{NameKind, NameSeen};
 
-/// The form that this build writes and reads.
-pub(crate) const FORM: u8 = 1;
+/// The form that this build writes and reads. 2: a flag's row says whether a mobile or client-side SDK asked for it.
+pub(crate) const FORM: u8 = 2;
 
 const TAG_HEAD: u8 = 0;
 const TAG_ID: u8 = 1;
@@ -21,6 +21,9 @@ const TAG_DEFINITION: u8 = 4;
 #[cfg(any(test, feature = "testing"))]
 pub(super) const TAG_SUBJECT: u8 = 200;
 
+/// The value of a flag's row, where a mobile or client-side SDK asked for it; all other names have none.
+const CLIENT_SIDE: &[u8] = &[1];
+
 /// A row, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Row {
@@ -28,8 +31,8 @@ pub(crate) enum Row {
     Head { log_time_ms: i64, definition_version: u64 },
     /// A remembered id at its offset.
     Id(u64, RecordId),
-    /// A name seen.
-    Name(Environment, NameKind, Bytes),
+    /// A name seen, and whether it is a flag that a mobile or client-side SDK asked for.
+    Name(Environment, NameKind, Bytes, bool),
     /// The newest version of a definition.
     Definition(DefinitionKey, u64, Bytes),
     /// A subject of a stand-in experiment; it is known by the key as it is.
@@ -59,16 +62,16 @@ pub(crate) fn id_key(offset: u64) -> Bytes {
     key.into()
 }
 
-pub(crate) fn name(environment: &Environment, kind: NameKind, name: &[u8]) -> (Bytes, Bytes) {
-    let tag = match kind {
+pub(crate) fn name(environment: &Environment, seen: NameSeen<'_>) -> (Bytes, Bytes) {
+    let tag = match seen.kind {
         NameKind::Flag => TAG_FLAG,
         NameKind::Event => TAG_EVENT,
     };
     let mut key = vec![tag];
     push_part(&mut key, &environment.project);
     push_part(&mut key, &environment.key);
-    key.extend_from_slice(name);
-    (key.into(), Bytes::new())
+    key.extend_from_slice(seen.name);
+    (key.into(), Bytes::from_static(if seen.client_side { CLIENT_SIDE } else { &[] }))
 }
 
 /// Whether this is the key of a name seen.
@@ -96,8 +99,8 @@ pub(crate) fn read(key: &[u8], value: &[u8]) -> Result<Row, StateError> {
             let id = value.try_into().map_err(|_| unreadable())?;
             Ok(Row::Id(u64::from_be_bytes(offset), RecordId(id)))
         }
-        TAG_FLAG => read_name(rest, NameKind::Flag).ok_or_else(unreadable),
-        TAG_EVENT => read_name(rest, NameKind::Event).ok_or_else(unreadable),
+        TAG_FLAG => read_name(rest, value, NameKind::Flag).ok_or_else(unreadable),
+        TAG_EVENT => read_name(rest, value, NameKind::Event).ok_or_else(unreadable),
         TAG_DEFINITION => read_definition(rest, value).ok_or_else(unreadable),
         #[cfg(any(test, feature = "testing"))]
         TAG_SUBJECT => crate::stand_in::Subject::decode(value).map(Row::Subject).ok_or_else(unreadable),
@@ -122,9 +125,14 @@ fn read_environment(rest: &mut &[u8]) -> Option<Environment> {
     Some(Environment { project, key })
 }
 
-fn read_name(mut rest: &[u8], kind: NameKind) -> Option<Row> {
+fn read_name(mut rest: &[u8], value: &[u8], kind: NameKind) -> Option<Row> {
     let environment = read_environment(&mut rest)?;
-    Some(Row::Name(environment, kind, Bytes::copy_from_slice(rest)))
+    let client_side = match value {
+        [] => false,
+        CLIENT_SIDE if kind == NameKind::Flag => true,
+        _ => return None,
+    };
+    Some(Row::Name(environment, kind, Bytes::copy_from_slice(rest), client_side))
 }
 
 fn read_definition(key: &[u8], value: &[u8]) -> Option<Row> {

@@ -29,11 +29,13 @@ fn told(state: &State) -> String {
     let names =
         |kind| state.seen(&environment).map(|seen| (0..9_u8).filter(|n| seen.of(kind).contains(&[*n][..])).count());
     let (flags, events) = (names(NameKind::Flag), names(NameKind::Event));
+    let marks = |seen: &Seen| (0..9_u8).filter(|n| seen.client_side().contains(&[*n][..])).collect::<Vec<_>>();
+    let marks = state.seen(&environment).map(marks);
     let definitions: Vec<_> = (0..5).map(|key| state.definition(&definition_key(key)).cloned()).collect();
     let subjects: Vec<_> = (0..9).map(|key| state.subject(&subject(key)).cloned()).collect();
     let experiments = state.experiments(&definition_key(0).environment);
     let head = (state.position(), state.log_time_ms(), state.definition_version());
-    format!("{head:?} {ids:?} {flags:?} {events:?} {definitions:?} {subjects:?} {experiments:?}")
+    format!("{head:?} {ids:?} {flags:?} {events:?} {marks:?} {definitions:?} {subjects:?} {experiments:?}")
 }
 
 fn definition_key(key: u8) -> DefinitionKey {
@@ -72,15 +74,21 @@ proptest! {
     #[test]
     fn what_was_saved_is_the_state_as_it_was(
         records in 1_u64..12,
-        steps in prop::collection::vec((0_u8..7, 0_u8..9), 1..80),
+        steps in prop::collection::vec((0_u8..8, 0_u8..9), 1..80),
     ) {
         let mut state = State::empty(records);
         let mut rows: BTreeMap<Bytes, Bytes> = BTreeMap::new();
         let environment = Environment::new("p", "dev").unwrap();
         for (what, number) in steps {
             match what {
-                0 => state.see(&environment, NameKind::Flag, &[number]),
-                1 => state.see(&environment, NameKind::Event, &[number]),
+                0 | 1 => {
+                    let (kind, name) = (if what == 0 { NameKind::Flag } else { NameKind::Event }, Bytes::from(vec![number]));
+                    state.see(&environment, NameSeen { kind, name: &name, client_side: false });
+                }
+                7 => {
+                    let name = Bytes::from(vec![number]);
+                    state.see(&environment, NameSeen { kind: NameKind::Flag, name: &name, client_side: true });
+                }
                 2 => {
                     let body = if number > 5 { "over".to_owned() } else { format!("f user e {number} 0 9") };
                     state.define(definition_key(number % 5), state.position() + 1, body.as_bytes(), &Breakage::default());
@@ -126,6 +134,15 @@ fn rows_that_are_no_state_are_refused_by_name() {
     let load = |position, rows: Vec<(Bytes, Bytes)>| State::load(&SavedState { position, rows }, 10).unwrap_err();
     assert_eq!(load(3, vec![]), StateError::NoHead(3));
     assert_eq!(load(3, vec![(head.0.clone(), Bytes::from_static(&[9]))]), StateError::Form(9));
+    let before = (head.0.clone(), Bytes::from([&[1], &head.1[1..]].concat()));
+    assert_eq!(load(3, vec![before]), StateError::Form(1), "a state without marks of client-side flags");
+    let name = Bytes::from_static(b"f");
+    for kind in [NameKind::Flag, NameKind::Event] {
+        let seen = NameSeen { kind, name: &name, client_side: false };
+        let (key, _) = rows::name(&Environment::new("p", "e").unwrap(), seen);
+        let odd = (key, Bytes::from_static(if kind == NameKind::Flag { &[2] } else { &[1] }));
+        assert!(matches!(load(3, vec![head.clone(), odd]), StateError::Row { .. }), "{kind:?}");
+    }
     let ahead = (rows::id_key(3), Bytes::copy_from_slice(&id(1).0));
     assert_eq!(load(3, vec![head.clone(), ahead]), StateError::Ahead { position: 3, offset: 3 });
     let unknown = (Bytes::from_static(&[99]), Bytes::new());

@@ -93,7 +93,7 @@ fn naive(made: &Made, texts_bytes_max: u32) -> Counts {
 
 #[test]
 fn the_naive_fold_agrees_also_where_the_budget_of_texts_decides() {
-    let (all, mut decided) = (seeds(100), 0);
+    let (all, mut decided, mut reads) = (seeds(100), 0, (0, 0));
     let budget = small_generation().fold.texts_bytes_max;
     for seed in 0..all {
         let made = made(seed);
@@ -105,7 +105,11 @@ fn the_naive_fold_agrees_also_where_the_budget_of_texts_decides() {
             assert_eq!(facts, *expected[key], "{key:?}, seed {seed}");
         }
         decided += u64::from(expected != naive(&made, 10_000));
+        let (bulk, others) = Naive::new(&small_generation(), &made.panics_at).folded(&made.log).reads;
+        reads = (reads.0 + bulk, reads.1 + others);
     }
+    println!("{} bulk reads, {} that are none though enough flags are known", reads.0, reads.1);
+    assert!(reads.0 > all / 5 && reads.1 > all / 5, "{reads:?} reads of flags in {all} seeds");
     assert!(decided > all / 2, "the budget decides in {decided} of {all} seeds");
 }
 

@@ -32,6 +32,10 @@ pub(crate) struct Naive {
     texts: BTreeMap<CellKey, BTreeSet<Vec<u8>>>,
     ids: Vec<(u64, RecordId)>,
     names: BTreeMap<(Environment, bool), Vec<Vec<u8>>>,
+    /// Flags that are no server's alone.
+    client_side: BTreeSet<(Environment, Vec<u8>)>,
+    /// Records of mobile and client-side SDKs with flags: bulk reads, and others where enough flags are known.
+    pub(crate) reads: (u64, u64),
     stand_ins: stand_in::StandIns,
     pub(crate) log_time_ms: i64,
     /// Offsets of records that cannot be folded.
@@ -47,6 +51,8 @@ impl Naive {
             texts: BTreeMap::new(),
             ids: Vec::new(),
             names: BTreeMap::new(),
+            client_side: BTreeSet::new(),
+            reads: (0, 0),
             stand_ins: stand_in::StandIns::default(),
             log_time_ms: 0,
             poisoned: BTreeSet::new(),
@@ -147,6 +153,7 @@ impl Naive {
         let (application, version) = (text(view.application()), text(view.application_version()));
         let sdk = format!("{:?}", (text(view.sdk()), text(view.sdk_version())));
         let limits = self.generation.fold;
+        let bulk = self.is_bulk(environment, view);
         for row in view.counts() {
             let name = self.name(environment, true, row.flag);
             let what = format!("{:?}", row.variation);
@@ -164,15 +171,20 @@ impl Naive {
             add(usage, asked, row.count);
             let hour = i128::from(row.minute.div_euclid(60));
             let mut seen = self.table(CellKind::LastSeen, environment, name, 0);
-            let who = format!("{what} by {application} {version} with {sdk} error {}", row.error);
+            let who = format!("{what} by {application} {version} with {sdk} error {} bulk {bulk}", row.error);
             let names = [variation, view.application(), view.application_version(), view.sdk(), told];
-            let who = seen.first("row", who, &names, limits.last_seen_rows_max);
+            let mut who = seen.first("row", who, &names, limits.last_seen_rows_max);
+            if bulk && who == "the other row" {
+                who += " of bulk reads";
+            }
             let seen = seen.facts;
             let first = seen.entry(format!("{who} first")).or_insert(hour);
             *first = hour.min(*first);
             let last = seen.entry(format!("{who} last")).or_insert(hour);
             *last = hour.max(*last);
-            seen.insert(format!("day {}", hour / 24), 1);
+            if !bulk {
+                seen.insert(format!("day {}", hour / 24), 1);
+            }
             if let Some(version) = row.version {
                 let since = seen.entry(format!("version {version}")).or_insert(hour);
                 *since = hour.min(*since);
@@ -215,6 +227,31 @@ impl Naive {
                 add(sdks, format!("{row} dropped"), dropped);
             }
         }
+    }
+
+    /// Whether somebody's SDK hands out all flags: four in five of those that such SDKs are known to ask for, none more than
+    /// twice as often as another. Flags without a cell of their own do not matter, nor does anything where fewer than
+    /// five flags are known.
+    fn is_bulk(&mut self, environment: &Environment, view: &PayloadView) -> bool {
+        if view.credential() == Credential::Server {
+            return false;
+        }
+        let mut read: BTreeMap<Vec<u8>, i128> = BTreeMap::new();
+        for row in view.counts() {
+            if let CellName::Key(flag) = self.name(environment, true, row.flag) {
+                *read.entry(flag.to_vec()).or_default() += i128::from(row.count);
+                self.client_side.insert((environment.clone(), flag.to_vec()));
+            }
+        }
+        let known = self.client_side.iter().filter(|(of, _)| of == environment).count();
+        let missed = known - read.len();
+        let one_is_rare = read.values().any(|least| read.values().any(|count| *count > least + least));
+        let bulk = known >= 5 && missed * 5 <= known && !one_is_rare;
+        if known >= 5 && !read.is_empty() {
+            let reads = if bulk { &mut self.reads.0 } else { &mut self.reads.1 };
+            *reads += 1;
+        }
+        bulk
     }
 
     fn stand_ins(&mut self, header: &Header, view: &PayloadView) {
@@ -389,8 +426,12 @@ fn tell_last_seen(facts: &mut Facts, seen: &crate::cells::LastSeen) {
     for row in seen.rows() {
         let [application, version] = [row.application, row.application_version].map(text);
         let sdk = (text(row.sdk), text(row.sdk_version));
-        let label = format!("{:?} by {application} {version} with {sdk:?} error {}", row.variation, row.error);
-        let label = named(facts, "row", label, row.other);
+        let (variation, error, bulk) = (row.variation, row.error, row.bulk);
+        let label = format!("{variation:?} by {application} {version} with {sdk:?} error {error} bulk {bulk}");
+        let mut label = named(facts, "row", label, row.other);
+        if row.other && row.bulk {
+            label += " of bulk reads";
+        }
         facts.insert(format!("{label} first"), row.first.into());
         facts.insert(format!("{label} last"), row.last.into());
     }

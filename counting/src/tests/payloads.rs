@@ -34,7 +34,8 @@ pub(crate) fn small_generation() -> Generation {
     generation.dedupe_records = 8;
     // Experiments look back three hours, of a log that goes on for four or more.
     generation.clock.lateness_ms = 3 * 3_600_000;
-    generation.fold.flags_max = 3;
+    // As many client-side flags as a bulk read needs, and no more than a log has.
+    generation.fold.flags_max = 5;
     generation.fold.usage_pairs_max = 2;
     generation.fold.usage_rows_max = 3;
     generation.fold.last_seen_rows_max = 3;
@@ -156,11 +157,19 @@ fn payload(dice: &mut Dice, number: usize) -> Payload<'static> {
     for (kind, key) in [("user", "alice"), ("user", "bob"), ("org", "acme")] {
         payload.context_keys.push(ContextKey { kind: kind.into(), key: key.into() });
     }
+    if dice.percent(8) {
+        let time_ms = Some(START + dice.below(6 * 3_600_000) as i64);
+        payload.elements.push(Element { kind: ElementKind::Summary, time_ms });
+        all_flags(dice, &mut payload, 0);
+        payload.origin.credential = dice.pick(&[Credential::Server, Credential::Mobile, Credential::ClientSide]);
+        return payload;
+    }
     for element in 0..dice.below(6) as u32 {
         let kind = dice.pick(&KINDS);
         let time = START + dice.below(6 * 3_600_000) as i64;
         payload.elements.push(Element { kind, time_ms: dice.percent(90).then_some(time) });
         match kind {
+            ElementKind::Summary if dice.percent(40) => all_flags(dice, &mut payload, element),
             ElementKind::Summary => (0..1 + dice.below(4)).for_each(|_| count(dice, &mut payload, element)),
             ElementKind::Feature => {
                 count(dice, &mut payload, element);
@@ -209,6 +218,21 @@ fn flag(dice: &mut Dice) -> Cow<'static, str> {
     dice.pick(&["a", "a", "a", "b", "b", "c", "other", "e"]).into()
 }
 
+/// Nearly all flags about equally often: now and then one is left out, or is asked for once too often.
+fn all_flags(dice: &mut Dice, payload: &mut Payload<'static>, element: u32) {
+    let least = 1 + dice.below(3) as u64;
+    for flag in ["a", "b", "c", "other", "e", "f"] {
+        if dice.percent(90) {
+            count(dice, payload, element);
+            let too_often = usize::from(dice.percent(10));
+            let more = dice.below(least as usize + 1 + too_often) as u64;
+            if let Some(row) = payload.counts.last_mut() {
+                (row.flag, row.count) = (flag.into(), least + more);
+            }
+        }
+    }
+}
+
 fn count(dice: &mut Dice, payload: &mut Payload<'static>, element: u32) {
     payload.counts.push(Count {
         element,
@@ -238,7 +262,7 @@ fn conversion(dice: &mut Dice, payload: &mut Payload<'static>, element: u32) {
     payload.conversions.push(Conversion {
         element,
         kind: dice.pick(&[ConversionKind::Custom, ConversionKind::Custom, ConversionKind::Click]),
-        key: dice.pick(&["buy", "buy", "buy", "sell", "rent", "lend"]).into(),
+        key: dice.pick(&["buy", "buy", "buy", "sell", "rent", "lend", "hire", "owe"]).into(),
         value: dice.percent(70).then(|| Micros(dice.below(1000) as i64 - 500)),
         sampling: 1 + dice.below(2) as u64,
         contexts: contexts(dice),

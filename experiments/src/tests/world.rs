@@ -173,6 +173,7 @@ impl World {
             value: (!value.is_empty()).then_some(&value),
             hour,
             error: false,
+            bulk: false,
             client_side: false,
             application: sight.application.as_bytes(),
             application_version: b"1.0",

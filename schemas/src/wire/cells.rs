@@ -67,7 +67,7 @@ pub struct LastSeen {
     /// … and hour of its first sight
     #[prost(uint32, repeated, tag = "5")]
     pub version_since: ::prost::alloc::vec::Vec<u32>,
-    /// days of use: day (since 1970) of the first bit
+    /// days of intentional use, bulk reads left out: day (since 1970) of the first bit
     #[prost(uint32, tag = "6")]
     pub days_from: u32,
     /// bit n (lowest first) = used on day days_from + n
@@ -102,6 +102,9 @@ pub struct LastSeenRow {
     pub first: u32,
     #[prost(uint32, tag = "9")]
     pub last: u32,
+    /// read along with nearly all flags of the environment; there is one other row of each
+    #[prost(bool, tag = "10")]
+    pub bulk: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LastSeenValue {
