@@ -44,6 +44,7 @@ fn paths() -> Value {
         "/v1/projects/{project}/environments/{environment}/books": { "get": get(
             "Where every event of a UTC day of receipt went", "Books", &["project", "environment"], &[DAY],
         ) },
+        "/v1/projects/{project}/stale-flags": { "get": stale_flags() },
         "/v1/pipeline/health": { "get": get("How far the numbers lag (admin key)", "Health", &[], &[]) },
         "/v1/pipeline/dead-letters": { "get": get(
             "Records that could not be folded (admin key)", "DeadLetters", &[], &[LIMIT, TOKEN],
@@ -54,6 +55,15 @@ fn paths() -> Value {
         ) },
         "/api/v2/usage/events/{type}": { "get": get(
             "Events received or published by UTC day, in LaunchDarkly's shape", "Series", &["type"], &[FROM_30, TO],
+        ) },
+        "/api/v2/flag-statuses/{project}/{environment}": { "get": get(
+            "Statuses of all flags of an environment, in LaunchDarkly's shape", "FlagStatuses", &["project", "environment"], &[],
+        ) },
+        "/api/v2/flag-statuses/{project}/{environment}/{flag}": { "get": get(
+            "A flag's status, in LaunchDarkly's shape", "FlagStatus", &["project", "environment", "flag"], &[],
+        ) },
+        "/api/v2/flag-status/{project}/{flag}": { "get": get(
+            "A flag's status in every environment, in LaunchDarkly's shape", "FlagStatusAcross", &["project", "flag"], &[ENV],
         ) },
         "/livez": { "get": open("The process runs", "text/plain") },
         "/readyz": { "get": open("It can do its work; 503 when not", "text/plain") },
@@ -69,6 +79,16 @@ fn paths() -> Value {
         "/page.css": { "get": open("The page's style", "text/css") },
         "/page.js": { "get": open("The page's refresh", "text/javascript") }
     })
+}
+
+/// The forms that are no JSON stand beside it.
+fn stale_flags() -> Value {
+    let query = [ENVIRONMENT, CRITICAL, STATUS, REASON, STALE, SORT, AS_OF, LIMIT, TOKEN, FORMAT];
+    let mut operation = get("Which flags are dead, why, how sure, and what to do", "StaleFlags", &["project"], &query);
+    for kind in ["text/csv", "text/markdown"] {
+        operation["responses"]["200"]["content"][kind] = json!({ "schema": { "type": "string" } });
+    }
+    operation
 }
 
 /// A query parameter: name, JSON type, what it means.
@@ -94,6 +114,30 @@ const GROUP_BY: Parameter = (
 const LIMIT: Parameter =
     ("limit", "integer", "items of one answer: default 100, at most 1000; fewer come where its 10,000 points are full");
 const TOKEN: Parameter = ("continuationToken", "string", "from `_links.next.href` of the page before");
+const ENVIRONMENT: Parameter = (
+    "environment",
+    "string",
+    "whose `status`, `coverage` and `lastRequested` stand in each entry; the verdict stays that of the project, since a flag is \
+     removed from the code of all environments at once",
+);
+const CRITICAL: Parameter =
+    ("critical", "string", "environments that decide, with commas; default all that the caller may read");
+const STATUS: Parameter = ("status", "string", "only these: unknown, new, inactive, launched, active, with commas");
+const REASON: Parameter = ("reason", "string", "only flags with any of these reasons, with commas");
+const STALE: Parameter = ("stale", "boolean", "only stale flags, or only the others");
+const SORT: Parameter = (
+    "sort",
+    "string",
+    "score (default: falling, then by key), key, or lastRequested (never first, then the longest ago)",
+);
+const ENV: Parameter = ("env", "string", "these environments alone, with commas");
+const AS_OF: Parameter = ("asOf", "string", "now (default); other times are refused: there is no back-test yet");
+const FORMAT: Parameter = (
+    "format",
+    "string",
+    "json (default), csv or markdown; the last two have all flags unless `limit` is given, and their next page in the header \
+     `Link`",
+);
 const DAY: Parameter = ("day", "string", "a UTC day as YYYY-MM-DD; default today");
 const TZ: Parameter = ("tz", "string", "IANA time zone for breaks between days; default UTC");
 
@@ -192,7 +236,10 @@ fn schemas() -> Value {
     let lag = json!({ "records": count, "seconds": { "type": "number",
         "description": "for how long the oldest of them has waited at most; 0 without lag. The bound is the nearer the more \
             often health or a page is asked for: idle time before the first ask may be in it" } });
+    let stale = json!({ "project": text, "environments": { "type": "array", "items": text }, "judged": count,
+        "notes": { "type": "array", "items": text, "description": "what to know beside the list" } });
     json!({
+        "StaleFlags": list(stale_flag(), stale),
         "Evaluations": list(evaluation, evaluations),
         "Events": list(event, interval),
         "Books": object(json!({
@@ -224,8 +271,74 @@ fn schemas() -> Value {
             }),
             &["_links", "metadata", "series", "asOf", "complete", "from", "to"],
         ),
+        "FlagStatuses": object(
+            json!({ "_links": links, "items": { "type": "array", "items": flag_status() }, "asOf": time, "complete": flag }),
+            &["_links", "items"],
+        ),
+        "FlagStatus": flag_status(),
+        "FlagStatusAcross": object(
+            json!({ "environments": { "type": "object", "additionalProperties": flag_status() }, "key": text, "_links": links,
+                "asOf": time, "complete": flag }),
+            &["environments", "key", "_links"],
+        ),
         "Error": all(json!({ "code": text, "message": text, "requestId": text }))
     })
+}
+
+/// A flag in an environment, as the vendor has it.
+fn flag_status() -> Value {
+    object(
+        json!({
+            "_links": { "type": "object" },
+            "name": { "type": "string", "enum": ["new", "inactive", "active", "launched"],
+                "description": "`active` too where too little was heard to tell" },
+            "lastRequested": { "type": "string", "format": "date-time", "description": "left out of flags never requested" },
+            "default": { "description": "newest of the callers' own defaults, where told" },
+            "key": { "type": "string" },
+            "status": { "type": "string", "enum": ["unknown", "new", "inactive", "launched", "active"],
+                "description": "the rule's own word" },
+            "coverage": { "type": "number", "minimum": 0, "maximum": 1 }
+        }),
+        &["name", "status", "coverage"],
+    )
+}
+
+/// An entry of the stale flags.
+fn stale_flag() -> Value {
+    let text = json!({ "type": "string" });
+    let maybe_text = json!({ "type": ["string", "null"] });
+    let flag = json!({ "type": "boolean" });
+    let whole = json!({ "type": "integer", "format": "int64" });
+    let maybe_time = json!({ "type": ["integer", "null"], "format": "int64", "description": "Unix milliseconds" });
+    let share = json!({ "type": "number", "minimum": 0, "maximum": 1 });
+    let points = json!({ "type": "integer", "minimum": 0, "maximum": 100 });
+    let variation = json!({ "type": ["integer", "string", "null"] });
+    let evidence = json!({ "type": "object", "description": "the numbers that made it hold" });
+    let by = all(json!({ "environment": text, "variation": variation, "application": text, "applicationVersion": text,
+        "sdk": text }));
+    let served = json!({ "type": "array", "items": variation });
+    let place = all(json!({
+        "key": text, "critical": flag, "status": text,
+        "dead": { "type": ["string", "null"], "enum": ["quiet", "settled", null] },
+        "settledVariation": variation, "settledSince": maybe_time, "inactiveDays": whole, "staleDays": whole,
+        "coverageMin": share, "hours": all(json!({ "expected": whole, "reported": whole })), "coverage": share,
+        "version": { "type": ["integer", "null"] }, "versionSince": maybe_time, "servedWithinInactive": served,
+        "servedWithinStale": served, "lastBulkRead": maybe_time, "lastRequested": maybe_time, "lastRequestedBy": by
+    }));
+    let reason = all(json!({ "code": text, "deciding": flag, "since": maybe_time, "evidence": evidence }));
+    let blocker = all(json!({ "code": text, "evidence": evidence }));
+    let conditions = all(json!({ "temporary": flag, "archived": flag, "snoozed": flag, "snoozedUntil": maybe_time,
+        "oldEnough": flag, "staleDays": whole }));
+    let mut entry = all(json!({
+        "key": text, "status": text, "stale": flag, "score": points, "confidence": points,
+        "reasons": { "type": "array", "items": reason }, "blockers": { "type": "array", "items": blocker },
+        "conditions": conditions, "advice": maybe_text, "forwardVariation": variation,
+        "forwardValue": { "description": "to put in the flag's place" }, "lastRequested": maybe_time,
+        "lastRequestedBy": by, "coverage": share, "ageMs": whole, "asOf": whole,
+        "environments": { "type": "array", "items": place }
+    }));
+    entry["properties"]["environment"] = text;
+    entry
 }
 
 fn object(fields: Value, required: &[&str]) -> Value {

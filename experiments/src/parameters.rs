@@ -43,6 +43,11 @@ impl Parameters {
         Ok(Self { left })
     }
 
+    /// What was given and not taken yet: names and values, in order.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.left.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The text of a parameter; an empty one is one not given.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let at = self.left.iter().position(|(given, _)| given == name)?;

@@ -9,7 +9,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 
-use crate::{Serve, books, evaluations, events, launchdarkly, page, pipeline, probes, request};
+use crate::{
+    Serve, books, evaluations, events, flag_statuses, launchdarkly, page, pipeline, probes, request, stale_flags,
+};
 
 macro_rules! routes {
     ($($method:ident $path:literal => $handler:expr;)*) => {
@@ -27,10 +29,14 @@ routes! {
     get "/v1/projects/{project}/environments/{environment}/evaluations" => evaluations::evaluations;
     get "/v1/projects/{project}/environments/{environment}/events" => events::events;
     get "/v1/projects/{project}/environments/{environment}/books" => books::books;
+    get "/v1/projects/{project}/stale-flags" => stale_flags::stale_flags;
     get "/v1/pipeline/health" => pipeline::health;
     get "/v1/pipeline/dead-letters" => pipeline::dead_letters;
     get "/api/v2/usage/evaluations/{project}/{environment}/{flag}" => launchdarkly::evaluations;
     get "/api/v2/usage/events/{type}" => launchdarkly::events;
+    get "/api/v2/flag-statuses/{project}/{environment}" => flag_statuses::of_environment;
+    get "/api/v2/flag-statuses/{project}/{environment}/{flag}" => flag_statuses::of_flag;
+    get "/api/v2/flag-status/{project}/{flag}" => flag_statuses::across_environments;
     get "/livez" => probes::livez;
     get "/readyz" => probes::readyz;
     get "/metrics" => probes::metrics;

@@ -8,5 +8,6 @@ mod document;
 mod door;
 mod pages;
 mod refusals;
+mod stale_flags;
 mod vendor;
 mod world;

@@ -183,6 +183,12 @@ impl World {
         self.change(environment, CellKind::LastSeen, name, 0, &seen);
     }
 
+    /// A sight alone, without a count.
+    pub(super) fn sight(&self, environment: &Environment, flag: &str, seen: LastSeenChange<'_>) {
+        let name = CellName::Key(flag.to_owned().into());
+        self.change(environment, CellKind::LastSeen, name, 0, &Change::LastSeen(seen));
+    }
+
     pub(super) fn reason(&self, environment: &Environment, flag: &str, at_ms: i64, reason: u32, number: u64) {
         let hour = u32::try_from(at_ms / HOUR).unwrap();
         let name = CellName::Key(flag.to_owned().into());
@@ -230,6 +236,10 @@ impl World {
     }
 
     pub(super) fn router(&self) -> Router {
+        router(self.serve())
+    }
+
+    pub(super) fn serve(&self) -> Serve {
         let (access, clock, arrivals) = (Arc::new(self.access.clone()), Arc::clone(&self.clock), self.arrivals.clone());
         let (dead, age) = (self.dead.clone(), self.dedupe_age_ms);
         let letters = move |limit: usize, behind: Option<crate::Place>| {
@@ -239,7 +249,7 @@ impl World {
             let page = all.into_iter().filter(|letter| behind.is_none_or(|behind| letter.place() < behind)).take(limit);
             std::future::ready(Ok((page.collect(), total)))
         };
-        router(Serve {
+        Serve {
             store: self.store.clone(),
             log: Arc::new(self.log.clone()),
             generation: 1,
@@ -256,7 +266,7 @@ impl World {
             data: "/var/lib/flag stream".to_owned(),
             keys_file: "flagstream-data/keys.toml".to_owned(),
             request_prefix: "test".to_owned(),
-        })
+        }
     }
 
     pub(super) async fn get(&self, path: &str) -> Reply {

@@ -1,0 +1,117 @@
+//! `GET /v1/projects/{project}/stale-flags`: the rule's verdict on every flag of a project, with the numbers it used.
+//!
+//! Always true here: a caller's verdicts are of the environments that it may read, and of these only. All of them decide
+//! unless `critical` names some; `environment` chooses whose status, coverage and last request are told and changes no
+//! verdict, since a flag is removed from the code of all environments at once.
+//!
+//! Where to go next: [`fleet`] reads cells for [`crate::stale`], [`hours`] tells coverage, [`entry`] writes a verdict.
+
+mod csv;
+pub(crate) mod entry;
+pub(crate) mod fleet;
+mod hours;
+mod markdown;
+mod order;
+mod question;
+pub(crate) mod shown;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use schemas::id::Environment;
+use serde::Serialize;
+
+use self::entry::Entry;
+use self::fleet::Read;
+use self::question::{Format, Question};
+use crate::Serve;
+use crate::paging::{self, List};
+use crate::refusal::Refusal;
+use crate::request::{Caller, Segments, json};
+use crate::stale::judge;
+
+#[derive(Serialize)]
+struct Head {
+    project: String,
+    /// Those that were looked at.
+    environments: Vec<String>,
+    /// Flags judged, whether the question wants them or not.
+    judged: usize,
+    notes: Vec<String>,
+}
+
+pub(crate) async fn stale_flags(
+    State(serve): State<Arc<Serve>>,
+    caller: Caller,
+    Segments(project): Segments<String>,
+) -> Result<Response, Refusal> {
+    let environments = environments(&caller, &project)?;
+    let question = Question::read(&caller, &project)?;
+    let as_of_ms = question.behind.as_ref().map(|token| token.0);
+    let mut read = fleet::read(&serve, &project, environments, caller.now_ms, as_of_ms).await?;
+    for name in &question.critical {
+        if let Some(environment) = read.fleet.environments.get_mut(name) {
+            environment.critical = true;
+        }
+    }
+    let head = Head {
+        project,
+        environments: read.fleet.environments.keys().cloned().collect(),
+        judged: read.fleet.flags.len(),
+        notes: notes(&read),
+    };
+    let mut verdicts = judge(&read.fleet);
+    verdicts.retain(|verdict| question.wants(verdict));
+    let total_count = verdicts.len();
+    let (page, next) = question.sort.page(verdicts, question.behind.as_ref(), question.limit);
+    let entries: Vec<Entry> = page.iter().map(|verdict| Entry::of(verdict, question.environment.as_deref())).collect();
+    let next = next.map(|token| paging::next(caller.uri.path(), &question.repeated, &token));
+    match question.format {
+        Format::Json => json(&List::new(read.progress, head, entries, total_count, next)),
+        Format::Csv => Ok(document("text/csv; charset=utf-8; header=present", csv::write(&entries), next)),
+        Format::Markdown => Ok(document("text/markdown; charset=utf-8", markdown::write(&entries), next)),
+    }
+}
+
+/// The project's environments that the caller may read; at least one.
+pub(crate) fn environments(caller: &Caller, project: &str) -> Result<Vec<Environment>, Refusal> {
+    let all = caller.access.visible(&caller.grant);
+    let named: Vec<_> = all.into_iter().filter(|environment| environment.project_str() == project).collect();
+    if named.is_empty() {
+        return Err(Refusal::not_found(format!(
+            "no project `{}` with an environment that this caller may read; environments are configured",
+            project.escape_debug()
+        )));
+    }
+    Ok(named)
+}
+
+/// What whoever reads the list should know and cannot see in it.
+fn notes(read: &Read) -> Vec<String> {
+    let silent = read.silent.iter().map(|name| {
+        let name = name.escape_debug();
+        format!(
+            "no flag was ever seen in environment `{name}`: point an SDK's events address here, or name the environments \
+             that should decide with `critical`"
+        )
+    });
+    let beyond = read.beyond.iter().map(|name| {
+        let name = name.escape_debug();
+        format!("environment `{name}` has more flags than its limit: those beyond it are not in this list")
+    });
+    let lagging = (!read.progress.complete)
+        .then(|| "the numbers lag the log, so a flag may have been asked for since `asOf`".to_owned());
+    silent.chain(beyond).chain(lagging).collect()
+}
+
+/// An answer that is no JSON; its next page, where one was asked for, stands in a header.
+fn document(kind: &'static str, text: String, next: Option<String>) -> Response {
+    let mut response = ([(header::CONTENT_TYPE, kind)], text).into_response();
+    let link = next.and_then(|href| HeaderValue::from_str(&format!("<{href}>; rel=\"next\"")).ok());
+    if let Some(link) = link {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    response
+}

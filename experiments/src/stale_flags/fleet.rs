@@ -1,0 +1,198 @@
+//! The rule's fleet, from cells: one range of last-seen cells and the SDK days of every environment that is looked at.
+//!
+//! Always true here: cells keep sights to the hour, so a row's `first` is the start of its hour and its `last` the last
+//! millisecond of its hour, neither beyond as-of: a flag is never called unused earlier than it is. The row of everything
+//! beyond a limit has no variation, so it keeps a flag from being settled and, unless of bulk reads, from being quiet.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use counting::cells::LastSeen;
+use schemas::cell::{CellKind, CellName};
+use schemas::id::Environment as Id;
+use schemas::record::StoredVariation;
+
+use super::hours::{Reporter, Reports, days, hours};
+use crate::Serve;
+use crate::cells::{last_seen, sdk_shown, sdks, text};
+use crate::evaluations::flag_key;
+use crate::interval::HOUR_MS;
+use crate::reading::{Progress, Reader};
+use crate::refusal::Refusal;
+use crate::stale::{Environment, Flag, FlagEnvironment, Fleet, Metadata, Row, Settings, ValueSeen, Variation};
+
+/// What was read for the rule.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) fleet: Fleet,
+    /// How far the environments reach, all of them.
+    pub(crate) progress: Progress,
+    /// Environments in which no flag was ever seen.
+    pub(crate) silent: Vec<String>,
+    /// Environments with sights of flags beyond the limit of names: nothing can be said about these flags.
+    pub(crate) beyond: Vec<String>,
+    /// The newest of callers' own defaults, as JSON, by environment and flag.
+    pub(crate) defaults: BTreeMap<(String, String), String>,
+}
+
+/// Reads the environments of a project. `as_of_ms`: the time of the verdicts; `None` = as far as all that is read reaches.
+pub(crate) async fn read(
+    serve: &Serve,
+    project: &str,
+    environments: Vec<Id>,
+    now_ms: i64,
+    as_of_ms: Option<i64>,
+) -> Result<Read, Refusal> {
+    let mut readers = Vec::new();
+    let mut progress = Progress { complete: true, as_of_ms: now_ms };
+    for environment in environments {
+        let name = environment.key_str().to_owned();
+        let reader = Reader::open(serve, environment, now_ms).await?;
+        progress = progress.least(reader.progress);
+        readers.push((name, reader));
+    }
+    // Before anything is folded there is no log time to judge at.
+    let reaches_ms = if progress.as_of_ms == 0 { now_ms } else { progress.as_of_ms };
+    let as_of_ms = as_of_ms.map_or(reaches_ms, |asked_ms| asked_ms.min(reaches_ms));
+    let mut gathered = Gathered::new(as_of_ms, metadata(serve, project).await?);
+    for (name, reader) in &readers {
+        gathered.environment(name, reader).await?;
+    }
+    Ok(Read { progress, ..gathered.read() })
+}
+
+/// What people said about the project's flags.
+async fn metadata(_serve: &Serve, _project: &str) -> Result<BTreeMap<String, Metadata>, Refusal> {
+    Ok(BTreeMap::new())
+}
+
+struct Gathered {
+    as_of_ms: i64,
+    settings: Settings,
+    environments: BTreeMap<String, Environment>,
+    flags: BTreeMap<String, Flag>,
+    silent: Vec<String>,
+    beyond: Vec<String>,
+    defaults: BTreeMap<(String, String), String>,
+}
+
+impl Gathered {
+    /// A flag that people told of is judged though it was never seen.
+    fn new(as_of_ms: i64, metadata: BTreeMap<String, Metadata>) -> Self {
+        let flag =
+            |(key, metadata): (String, Metadata)| (key.clone(), Flag { key, metadata, environments: BTreeMap::new() });
+        Self {
+            as_of_ms,
+            settings: Settings::default(),
+            environments: BTreeMap::new(),
+            flags: metadata.into_iter().map(flag).collect(),
+            silent: Vec::new(),
+            beyond: Vec::new(),
+            defaults: BTreeMap::new(),
+        }
+    }
+
+    async fn environment(&mut self, name: &str, reader: &Reader<'_>) -> Result<(), Refusal> {
+        let window_days = self.settings.thresholds(Some(name), None).stale_days;
+        let reports = reports(reader, self.as_of_ms, window_days).await?;
+        let hours = Some(hours(&reports, self.as_of_ms, window_days));
+        self.environments.insert(name.to_owned(), Environment { critical: false, hours });
+        let mut any = false;
+        let take = |cell_name: CellName, value: bytes::Bytes| {
+            any = true;
+            match flag_key(&cell_name) {
+                Some(key) => self.flag(name, key, &last_seen(&value)?),
+                None => self.beyond.push(name.to_owned()),
+            }
+            Ok(ControlFlow::Continue(()))
+        };
+        reader.names(CellKind::LastSeen, None, take).await?;
+        if !any {
+            self.silent.push(name.to_owned());
+        }
+        Ok(())
+    }
+
+    fn flag(&mut self, environment: &str, key: String, cell: &LastSeen) {
+        if let Some(default) = cell.values().filter(|value| value.variation == StoredVariation::Default).last() {
+            let place = (environment.to_owned(), key.clone());
+            self.defaults.insert(place, text(default.value).into_owned());
+        }
+        let seen = seen(cell, self.as_of_ms);
+        let flag = self.flags.entry(key.clone()).or_insert_with(|| Flag { key, ..Flag::default() });
+        flag.environments.insert(environment.to_owned(), seen);
+    }
+
+    fn read(self) -> Read {
+        let fleet = Fleet {
+            as_of_ms: self.as_of_ms,
+            settings: self.settings,
+            environments: self.environments,
+            flags: self.flags.into_values().collect(),
+        };
+        let progress = Progress { complete: false, as_of_ms: self.as_of_ms };
+        Read { fleet, progress, silent: self.silent, beyond: self.beyond, defaults: self.defaults }
+    }
+}
+
+/// Who reported in which hours. What is beyond the limit of SDK rows may be anybody, so it is nobody.
+async fn reports(reader: &Reader<'_>, as_of_ms: i64, window_days: u32) -> Result<Reports, Refusal> {
+    let mut reports = Reports::new();
+    let take = |day: u32, value: bytes::Bytes| {
+        for row in sdks(&value)?.rows().filter(|row| !row.other) {
+            let reporter = if row.application.is_empty() {
+                Reporter::Sdk(text(row.sdk).into_owned())
+            } else {
+                Reporter::Application(text(row.application).into_owned())
+            };
+            let heard = (0..24).filter(|hour| row.hours & 1 << hour != 0).map(|hour| day * 24 + hour);
+            reports.entry(reporter).or_default().extend(heard);
+        }
+        Ok(())
+    };
+    reader.windows(CellKind::Sdks, &CellName::None, days(as_of_ms, window_days), take).await?;
+    Ok(reports)
+}
+
+/// A flag in an environment, as the rule wants it.
+fn seen(cell: &LastSeen, as_of_ms: i64) -> FlagEnvironment {
+    let newest = cell.versions().last();
+    let start_ms = |hour: u32| (i64::from(hour) * HOUR_MS).min(as_of_ms);
+    let end_ms = |hour: u32| (i64::from(hour) * HOUR_MS + HOUR_MS - 1).min(as_of_ms);
+    let rows = cell.rows().map(|row| {
+        let (first_ms, last_ms) = (start_ms(row.first), end_ms(row.last));
+        if row.other {
+            return Row { first_ms, last_ms, bulk: row.bulk, ..Row::default() };
+        }
+        Row {
+            variation: variation(row.variation),
+            default: row.variation == StoredVariation::Default,
+            error: row.error,
+            bulk: row.bulk,
+            application: text(row.application).into_owned(),
+            application_version: text(row.application_version).into_owned(),
+            sdk: sdk_shown(&text(row.sdk), &text(row.sdk_version)),
+            first_ms,
+            last_ms,
+        }
+    });
+    let value = |value: counting::cells::LastSeenValue<'_>| {
+        let (told, last_ms) = (variation(value.variation)?, end_ms(value.hour));
+        Some(ValueSeen { variation: told, value: text(value.value).into_owned(), last_ms })
+    };
+    FlagEnvironment {
+        version: newest.map(|(version, _)| version),
+        version_since_ms: newest.map(|(_, since)| start_ms(since)),
+        rows: rows.collect(),
+        days: cell.days().collect(),
+        values: cell.values().filter_map(value).collect(),
+    }
+}
+
+fn variation(stored: StoredVariation<'_>) -> Option<Variation> {
+    match stored {
+        StoredVariation::Index(index) => Some(Variation::Index(index)),
+        StoredVariation::Name(name) => Some(Variation::Name(text(name).into_owned())),
+        StoredVariation::Default => None,
+    }
+}

@@ -1,0 +1,149 @@
+//! Coverage in hours: which hours an environment's applications should have reported in, and in which of these they did.
+//!
+//! Always true here: no store and no clock; an hour is a whole UTC hour since 1970, and the hour under way does not count. An
+//! application is expected in an hour if it reported in at least half of the occurrences of that hour of the week, since its
+//! first sight within the window or the [`BEFORE_DAYS`] before it. So office hours are not missed at night, three blind days
+//! of thirty are, and an application that was last heard before all that is not expected any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use crate::interval::{DAY_MS, HOUR_MS};
+use crate::stale::Hours;
+
+/// Days before the window that tell what is normal.
+const BEFORE_DAYS: u32 = 28;
+const DAY_HOURS: u32 = 24;
+const WEEK_HOURS: usize = 7 * 24;
+
+/// Who reported: the application's id, or the SDK's name where no application was told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reporter {
+    Application(String),
+    Sdk(String),
+}
+
+/// The hours in which each reported.
+pub(crate) type Reports = BTreeMap<Reporter, BTreeSet<u32>>;
+
+/// The UTC days whose reports [`hours`] looks at.
+pub(crate) fn days(as_of_ms: i64, window_days: u32) -> Range<u32> {
+    let today = u32::try_from(as_of_ms.div_euclid(DAY_MS)).unwrap_or(0);
+    // The window begins at an hour of its first day.
+    today.saturating_sub(window_days.saturating_add(BEFORE_DAYS))..today.saturating_add(1)
+}
+
+/// Hours expected and reported in the `window_days` before `as_of_ms`, added up over the applications. Nobody heard is
+/// nobody expected.
+pub(crate) fn hours(reports: &Reports, as_of_ms: i64, window_days: u32) -> Hours {
+    let end = u32::try_from(as_of_ms.div_euclid(HOUR_MS)).unwrap_or(0);
+    let begin = end.saturating_sub(window_days.saturating_mul(DAY_HOURS));
+    let known = begin.saturating_sub(BEFORE_DAYS * DAY_HOURS)..end;
+    let mut sum = Hours { expected: 0, reported: 0 };
+    for heard in reports.values() {
+        let Some(first) = heard.range(known.clone()).next() else { continue };
+        let is_usual = usual(heard, *first..end);
+        let expected = || (begin.max(*first)..end).filter(|hour| is_usual[slot(*hour)]);
+        sum.expected += expected().count() as u64;
+        sum.reported += expected().filter(|hour| heard.contains(hour)).count() as u64;
+    }
+    sum
+}
+
+/// Whether at least half of the occurrences of each hour of the week were heard.
+fn usual(heard: &BTreeSet<u32>, span: Range<u32>) -> [bool; WEEK_HOURS] {
+    let (mut occurrences, mut reported) = ([0_u32; WEEK_HOURS], [0_u32; WEEK_HOURS]);
+    span.clone().for_each(|hour| occurrences[slot(hour)] += 1);
+    heard.range(span).for_each(|hour| reported[slot(*hour)] += 1);
+    std::array::from_fn(|slot| reported[slot] > 0 && 2 * reported[slot] >= occurrences[slot])
+}
+
+fn slot(hour: u32) -> usize {
+    hour as usize % WEEK_HOURS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AS_OF_HOUR: u32 = 20_000 * DAY_HOURS;
+    const AS_OF_MS: i64 = AS_OF_HOUR as i64 * HOUR_MS;
+
+    fn day(days_ago: u32) -> u32 {
+        AS_OF_HOUR - days_ago * DAY_HOURS
+    }
+
+    fn one(heard: impl IntoIterator<Item = u32>) -> Reports {
+        Reports::from([(Reporter::Application("web".to_owned()), heard.into_iter().collect())])
+    }
+
+    fn of(heard: impl IntoIterator<Item = u32>) -> (u64, u64) {
+        let Hours { expected, reported } = hours(&one(heard), AS_OF_MS, 30);
+        (expected, reported)
+    }
+
+    #[test]
+    fn heard_all_the_time_is_covered_and_three_blind_days_are_not() {
+        assert_eq!(of(day(90)..AS_OF_HOUR), (720, 720));
+        let (expected, reported) = of((day(90)..day(13)).chain(day(10)..AS_OF_HOUR));
+        assert_eq!((expected, reported), (720, 648));
+        assert!(reported * 100 < expected * 95);
+        assert_eq!(of((day(90)..day(13)).chain(day(12)..AS_OF_HOUR)), (720, 696), "one blind day is 96.7 %");
+    }
+
+    #[test]
+    fn office_hours_are_not_missed_at_night() {
+        let office = |hour: &u32| (9..17).contains(&(hour % DAY_HOURS)) && (hour / DAY_HOURS) % 7 < 5;
+        let (expected, reported) = of((day(90)..AS_OF_HOUR).filter(office));
+        assert_eq!(expected, reported);
+        assert!((8 * 20..=8 * 22).contains(&expected), "{expected}");
+        let (_, blind) = of((day(90)..AS_OF_HOUR).filter(office).filter(|hour| !(day(13)..day(6)).contains(hour)));
+        assert_eq!(reported - blind, 8 * 5, "a week of them is");
+    }
+
+    #[test]
+    fn who_went_long_before_the_window_is_not_expected() {
+        assert_eq!(of(day(90)..day(59)), (0, 0));
+        assert_eq!(of(day(90)..day(58)), (0, 0), "not an hour of the 28 days before");
+        assert_eq!(of(day(90)..day(31)).1, 0);
+        assert!(of(day(90)..day(25)).0 > 600, "who went lately is");
+        assert_eq!(hours(&Reports::new(), AS_OF_MS, 30), Hours { expected: 0, reported: 0 });
+    }
+
+    #[test]
+    fn who_is_new_is_expected_since_its_first_sight() {
+        assert_eq!(of(day(4)..AS_OF_HOUR), (96, 96));
+        assert_eq!(of((day(14)..day(3)).chain(day(1)..AS_OF_HOUR)), (336, 288));
+    }
+
+    #[test]
+    fn half_of_the_occurrences_is_enough_and_less_is_not() {
+        let weeks = |weeks: &'static [u32]| weeks.iter().map(|week| AS_OF_HOUR - week * 7 * DAY_HOURS);
+        assert_eq!(of(weeks(&[8, 6, 4, 2])), (4, 2), "four of eight: of those in the window two came");
+        assert_eq!(of(weeks(&[8, 6, 4])), (0, 0), "three of eight");
+    }
+
+    #[test]
+    fn the_hour_under_way_does_not_count() {
+        let reports = one(day(40)..AS_OF_HOUR);
+        let late_in_it = hours(&reports, AS_OF_MS + HOUR_MS - 1, 30);
+        assert_eq!((late_in_it.expected, late_in_it.reported), (720, 720));
+        let next = hours(&reports, AS_OF_MS + HOUR_MS, 30);
+        assert_eq!((next.expected, next.reported), (720, 719));
+    }
+
+    #[test]
+    fn applications_are_added_up() {
+        let mut reports = one(day(90)..AS_OF_HOUR);
+        reports.insert(Reporter::Sdk("web".to_owned()), (day(90)..day(15)).collect());
+        let Hours { expected, reported } = hours(&reports, AS_OF_MS, 30);
+        assert_eq!((expected, reported), (1440, 720 + 360), "an SDK of an application's name is another");
+    }
+
+    #[test]
+    fn the_days_that_are_read_hold_every_hour_that_is_looked_at() {
+        let days = days(AS_OF_MS + 5 * HOUR_MS, 30);
+        assert_eq!(days, 20_000 - 58..20_001);
+        assert!(super::days(0, 30).contains(&0));
+    }
+}

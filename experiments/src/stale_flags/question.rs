@@ -1,0 +1,138 @@
+//! What is asked of the stale flags: which of them, in which order, in which form.
+//!
+//! Always true here: a word that is not known is refused with those that are; environments are looked up by the caller's
+//! right to read them, so that one of others cannot be told from none.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::order::{Sort, Token};
+use crate::paging;
+use crate::parameters::{Asked, Parameters};
+use crate::refusal::Refusal;
+use crate::request::Caller;
+use crate::stale::{ReasonCode, Status, Verdict};
+
+const KNOWN: [&str; 10] =
+    ["environment", "critical", "status", "reason", "stale", "sort", "asOf", "limit", "continuationToken", "format"];
+const HOUR_MS: i64 = crate::interval::HOUR_MS;
+
+/// How the answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Csv,
+    Markdown,
+}
+
+impl Format {
+    const WORDS: [(&str, Self); 3] = [("json", Self::Json), ("csv", Self::Csv), ("markdown", Self::Markdown)];
+}
+
+/// What was asked.
+#[derive(Debug)]
+pub(super) struct Question {
+    /// Whose status is told, where one was named.
+    pub(super) environment: Option<String>,
+    /// Those that decide; empty = all.
+    pub(super) critical: Vec<String>,
+    pub(super) sort: Sort,
+    pub(super) format: Format,
+    /// `None` = all, in the forms that have no pages.
+    pub(super) limit: Option<usize>,
+    pub(super) behind: Option<Token>,
+    /// Parameters to be repeated in the link to the next page.
+    pub(super) repeated: String,
+    statuses: Vec<Status>,
+    reasons: Vec<ReasonCode>,
+    stale: Option<bool>,
+}
+
+impl Question {
+    pub(super) fn read(caller: &Caller, project: &str) -> Result<Self, Refusal> {
+        let mut given = Parameters::read(&caller.uri)?;
+        let repeated = repeated(&given);
+        let environment = given.text("environment");
+        let critical = list(given.text("critical"));
+        for name in environment.iter().chain(&critical) {
+            caller.find(project, name)?;
+        }
+        let format = given.choice("format", Format::Json, &Format::WORDS)?;
+        let is_limited = given.given().any(|(name, value)| name == "limit" && !value.is_empty());
+        let limit = paging::limit(&mut given)?;
+        now_alone(given.time("asOf")?.as_ref(), caller.now_ms)?;
+        let question = Self {
+            environment,
+            critical,
+            sort: given.choice("sort", Sort::Score, &Sort::WORDS)?,
+            format,
+            limit: (format == Format::Json || is_limited).then_some(limit),
+            behind: token(&mut given, caller.now_ms)?,
+            repeated,
+            statuses: words(given.text("status"), "status", &Status::ALL, Status::as_str)?,
+            reasons: words(given.text("reason"), "reason", &ReasonCode::ALL, ReasonCode::as_str)?,
+            stale: given.choice("stale", None, &[("true", Some(true)), ("false", Some(false))])?,
+        };
+        given.end(&KNOWN)?;
+        Ok(question)
+    }
+
+    /// Whether the verdict is asked for: one of the statuses, any of the reasons, stale or not.
+    pub(super) fn wants(&self, verdict: &Verdict) -> bool {
+        let status = super::entry::status(verdict, self.environment.as_deref());
+        let has_reason = || verdict.reasons.iter().any(|reason| self.reasons.contains(&reason.code));
+        (self.statuses.is_empty() || self.statuses.contains(&status))
+            && (self.reasons.is_empty() || has_reason())
+            && self.stale.is_none_or(|stale| stale == verdict.stale)
+    }
+}
+
+/// Cells tell when a flag was last seen by now, not by an earlier day.
+fn now_alone(asked: Option<&Asked>, now_ms: i64) -> Result<(), Refusal> {
+    let Some(asked) = asked.filter(|asked| asked.ms != now_ms) else { return Ok(()) };
+    let allowed = if asked.ms > now_ms {
+        "now, which is the default: this time is in the future"
+    } else {
+        "now, which is the default: what would have been said in the past (a back-test) is not there yet, and cannot be told \
+         exactly from last sights"
+    };
+    Err(Refusal::parameter("asOf", &asked.typed, allowed))
+}
+
+fn token(given: &mut Parameters, now_ms: i64) -> Result<Option<Token>, Refusal> {
+    let token: Option<Token> = paging::token(given)?;
+    match &token {
+        Some(Token(as_of_ms, ..)) if !(now_ms.saturating_sub(HOUR_MS)..=now_ms).contains(as_of_ms) => {
+            Err(Refusal::parameter(
+                "continuationToken",
+                &as_of_ms.to_string(),
+                "one of a list that was begun within the last hour; begin the list again without it",
+            ))
+        }
+        _ => Ok(token),
+    }
+}
+
+fn list(text: Option<String>) -> Vec<String> {
+    text.map_or_else(Vec::new, |text| text.split(',').map(str::to_owned).collect())
+}
+
+/// Words with commas between; case does not matter, for codes are shouted and statuses are not.
+fn words<T: Copy>(
+    text: Option<String>,
+    name: &str,
+    all: &[T],
+    as_str: fn(T) -> &'static str,
+) -> Result<Vec<T>, Refusal> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let known = |word: &str| all.iter().copied().find(|known| as_str(*known).eq_ignore_ascii_case(word.trim()));
+    text.split(',').map(known).collect::<Option<Vec<T>>>().ok_or_else(|| {
+        let all: Vec<&str> = all.iter().map(|known| as_str(*known)).collect();
+        Refusal::parameter(name, &text, &format!("{}, or several with commas", all.join(", ")))
+    })
+}
+
+fn repeated(given: &Parameters) -> String {
+    let pairs = given.given().filter(|(name, _)| *name != "continuationToken" && *name != "asOf");
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    pairs.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect::<Vec<_>>().join("&")
+}

@@ -1,0 +1,6 @@
+//! Stale flags over cells that were folded: each status, reasons, filters, order, pages, forms, and who may see what.
+
+mod answers;
+mod asked;
+mod fleet;
+mod forms;

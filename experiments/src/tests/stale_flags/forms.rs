@@ -1,0 +1,71 @@
+//! CSV and Markdown, with keys that would act on a spreadsheet, a page or a terminal; and the documented fields.
+
+use super::fleet::{PATH, at, empty, from_to, full};
+use crate::is_hidden;
+use crate::tests::world::development;
+
+const HOSTILE: [&str; 7] =
+    ["=HYPERLINK(\"http://e\")", "@a", "-1+1", "a,\"b\"", "line\r\nbreak", "right\u{202e}left", "pipe|<b>[x](y)"];
+
+async fn hostile(format: &str) -> String {
+    let world = empty();
+    for key in HOSTILE {
+        from_to(&world, &development(), key, [50, 0], at(0));
+    }
+    world.flush().await;
+    let reply = world.get(&format!("{PATH}?format={format}&sort=key")).await;
+    assert!(reply.header("content-type").contains(format), "{}", reply.header("content-type"));
+    reply.body
+}
+
+#[tokio::test]
+async fn csv_has_a_line_a_flag_whatever_its_key() {
+    let csv = hostile("csv").await;
+    let lines: Vec<&str> = csv.split("\r\n").collect();
+    assert_eq!(lines.len(), HOSTILE.len() + 2, "a header, the flags, and the last line's end: {csv}");
+    assert!(lines[0].starts_with("key,environment,status,stale,score,"));
+    assert!(!csv.replace("\r\n", "").chars().any(is_hidden), "{csv:?}");
+    for expected in [
+        "\"'=HYPERLINK(\"\"http://e\"\")\",",
+        "'@a,",
+        "'-1+1,",
+        "\"a,\"\"b\"\"\",",
+        "line\\u{d}\\u{a}break,",
+        "right\\u{202e}left,",
+    ] {
+        assert!(lines.iter().any(|line| line.starts_with(expected)), "{expected}: {csv}");
+    }
+    assert!(csv.contains(",launched,true,60,"), "{csv}");
+}
+
+#[tokio::test]
+async fn markdown_has_a_row_a_flag_whatever_its_key() {
+    let markdown = hostile("markdown").await;
+    let lines: Vec<&str> = markdown.lines().collect();
+    assert_eq!(lines.len(), HOSTILE.len() + 2, "{markdown}");
+    let cells = |line: &str| line.replace("\\\\", "").replace("\\|", "").matches('|').count();
+    assert!(lines.iter().all(|line| cells(line) == cells(lines[0])), "{markdown}");
+    assert!(markdown.contains("pipe\\|\\<b\\>\\[x\\]\\(y\\)"), "{markdown}");
+    assert!(!markdown.chars().any(|c| c != '\n' && is_hidden(c)));
+}
+
+#[tokio::test]
+async fn they_have_all_flags_unless_a_limit_is_given() {
+    let world = full().await;
+    let all = world.get(&format!("{PATH}?format=csv")).await;
+    assert_eq!((all.body.lines().count(), all.header("link")), (10, ""));
+    let some = world.get(&format!("{PATH}?format=csv&limit=4")).await;
+    assert_eq!(some.body.lines().count(), 5);
+    let next = some.header("link").strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")).unwrap();
+    let rest = world.get(next).await;
+    assert_eq!(rest.body.lines().nth(1), all.body.lines().nth(5));
+}
+
+#[tokio::test]
+async fn json_has_keys_as_they_are() {
+    let answer: serde_json::Value = serde_json::from_str(&hostile("json").await).unwrap();
+    let keys = answer["items"].as_array().unwrap().iter().map(|item| item["key"].as_str().unwrap());
+    let mut sent = HOSTILE.to_vec();
+    sent.sort_unstable();
+    assert_eq!(keys.collect::<Vec<_>>(), sent);
+}
