@@ -17,7 +17,6 @@ mod books;
 mod cells;
 mod evaluations;
 mod events;
-mod flag_statuses;
 mod hidden;
 mod interval;
 mod launchdarkly;
@@ -32,7 +31,6 @@ mod refusal;
 mod request;
 mod routes;
 pub mod stale;
-mod stale_flags;
 mod tally;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,5 @@ mod document;
 mod door;
 mod pages;
 mod refusals;
-mod stale_flags;
 mod vendor;
 mod world;
