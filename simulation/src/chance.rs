@@ -27,6 +27,13 @@ impl Chance {
         chance
     }
 
+    /// Other dice, which this seed decides too: what they throw takes nothing from these, so that a seed which does not ask
+    /// for what they decide is the run that it was.
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        Self::new(self.state.rotate_left(23))
+    }
+
     /// From now on no fault happens.
     pub fn be_calm(&mut self) {
         self.calm = true;

@@ -64,6 +64,8 @@ faults! {
     OtherLog, 11, "topic made again and longer than what was counted";
     TopicAgain, 22, "topic made again";
     PartitionsChanged, 360, "partition count changed";
+    BulkRead, 320, "read of all flags at once";
+    NearlyBulkRead, 310, "read of many flags that is no bulk read";
 }
 
 /// How often each fault happened.

@@ -5,9 +5,10 @@
 //! It sees one partition, from offset 0 on and without gaps, each record once, as the log has it; no batch, no flush,
 //! no state that is saved, no cell that is loaded.
 //!
-//! Where to go next: `payload` has usage, last seen, events and SDKs, `stand_in` the experiments, `cell` the limits; `told`
+//! Where to go next: `payload` has usage, last seen, events and SDKs, `bulk` what is a bulk read, `stand_in` the experiments, `cell` the limits; `told`
 //! reads stored cells; `definitions` says what a partition has of partition 0's.
 
+mod bulk;
 mod cell;
 mod compare;
 mod definitions;
@@ -31,6 +32,7 @@ use schemas::record::{self, Header, PayloadView, RecordKind};
 use schemas::rejection::Rejections;
 use schemas::stored::StoredCell;
 
+pub use bulk::Reads;
 use cell::Cell;
 use definitions::Definitions;
 pub use definitions::{DefinitionName, complete};
@@ -55,6 +57,9 @@ pub struct Oracle {
     ids: Vec<(u64, Identity)>,
     /// Flags (true) and custom events (false) that count under their own name.
     names: BTreeMap<(Environment, bool), Vec<Bytes>>,
+    /// Flags of those that a mobile or client-side SDK has asked for.
+    client_side: BTreeMap<Environment, BTreeSet<Bytes>>,
+    reads: Reads,
     /// After n records: the running log time, and the highest definition version.
     heads: Vec<(i64, u64)>,
     experiments: Experiments,
@@ -75,6 +80,8 @@ impl Oracle {
             cells: BTreeMap::new(),
             ids: Vec::new(),
             names: BTreeMap::new(),
+            client_side: BTreeMap::new(),
+            reads: Reads::default(),
             heads: vec![(0, 0)],
             experiments: Experiments::default(),
             definitions: Definitions::default(),

@@ -1,10 +1,12 @@
 //! The simulation itself: that a seed is the same run wherever it is run, that what it says of faults is true, and the
 //! seeds that once found something.
 
+use crate::chance::Chance;
 use crate::faults::{Fault, Tally};
 use crate::run::{Failure, Many, Noticed, Run, Summary};
 use crate::stores::Model;
 use crate::trace::Trace;
+use crate::world::Setup;
 
 fn run(seed: u64, model: Model) -> Result<(), String> {
     Run { seed, model, mutant: None }.run(Trace::default()).result
@@ -93,6 +95,8 @@ const KEPT: &[(&str, u64, Model)] = &[
 #[test]
 fn seeds_that_once_failed() {
     for (what, seed, model) in KEPT {
+        let setup = Setup::throw(*model, &mut Chance::new(*seed));
+        assert!(!setup.all_flags, "seed {seed} is no more the run that it was");
         assert_eq!(run(*seed, *model), Ok(()), "{what}: seed {seed}");
     }
 }
@@ -103,6 +107,36 @@ fn a_few_seeds_leave_every_number_right() {
         for &model in Model::ALL {
             assert_eq!(run(seed, model), Ok(()), "seed {seed}");
         }
+    }
+}
+
+/// What is known of flags must decide both ways, or a wrong rule would be right.
+#[test]
+fn all_flags_are_read_at_once_and_nearly_all_as_well() {
+    let mut tally = Tally::default();
+    let seeds = 0..100;
+    for seed in seeds.clone() {
+        tally.merge(&Run { seed, model: Model::Conditional, mutant: None }.run(Trace::default()).tally);
+    }
+    let (bulk, nearly) = (tally.of(Fault::BulkRead), tally.of(Fault::NearlyBulkRead));
+    println!("{bulk} bulk reads, {nearly} of many flags that are none, in {seeds:?}");
+    assert!(bulk > 15 && nearly > 15, "{bulk} bulk reads, {nearly} of many flags that are none");
+}
+
+/// Both are told by a number, and soon.
+#[test]
+fn a_bulk_read_that_is_taken_for_use_is_noticed() {
+    for name in ["bulk read counted as use", "client-side flags outside the state"] {
+        let mutant = crate::mutants::Mutant::named(name);
+        assert!(mutant.is_some(), "{name}");
+        let run = |seed| Run { seed, model: Model::LastWriteWins, mutant };
+        let failed = (0..400).map(run).find_map(|run| {
+            let what = run.run(Trace::default()).result.err()?;
+            Some(Failure { run, what })
+        });
+        let failure = failed.unwrap_or_else(|| panic!("{name}: 400 seeds do not notice it"));
+        println!("{name}: {}", failure.run.command());
+        assert_eq!(failure.noticed(), Noticed::Number, "{name}: {}", failure.what);
     }
 }
 

@@ -95,6 +95,8 @@ pub struct Traffic {
     doubles: Vec<Append>,
     audit: Audit,
     audited: bool,
+    /// Some SDKs hand out all flags at once.
+    all_flags: bool,
 }
 
 impl Traffic {
@@ -127,7 +129,13 @@ impl Traffic {
             doubles: Vec::new(),
             audit,
             audited,
+            all_flags: false,
         }
+    }
+
+    /// From now on some SDKs hand out all flags at once.
+    pub fn read_all_flags(&mut self) {
+        self.all_flags = true;
     }
 
     /// One small step: a client sends, a node receives or appends one record, a publisher goes on.
@@ -215,7 +223,12 @@ impl Traffic {
         }
         let sent = sent.unwrap_or_else(|| {
             let environment = chance.pick(&[0, 0, 1]);
-            let payload = payloads::payload(chance, &mut self.numbers[environment], now_ms, self.lateness_ms);
+            let numbers = &mut self.numbers[environment];
+            let all_flags = self.all_flags && chance.percent(70);
+            let payload = match all_flags {
+                true => payloads::all_flags(chance, numbers, now_ms, self.lateness_ms),
+                false => payloads::payload(chance, numbers, now_ms, self.lateness_ms),
+            };
             Sent::new(environment, payload, None)
         });
         self.clients.send(sent, now_ms, chance, trace);

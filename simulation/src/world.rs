@@ -57,7 +57,10 @@ impl World {
         let partitions = generation.partitions as usize;
         let now_ms = setup.start_ms;
         let ingest = mutant.and_then(Mutant::ingest);
-        let traffic = Traffic::new(generation, setup.audited, ingest, &mut chance);
+        let mut traffic = Traffic::new(generation, setup.audited, ingest, &mut chance);
+        if setup.all_flags {
+            traffic.read_all_flags();
+        }
         let log = Log::new(generation, now_ms);
         let stores = Stores::new(setup.model, mutant.and_then(Mutant::store));
         let driver = mutant.and_then(Mutant::driver);

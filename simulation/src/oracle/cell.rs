@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::facts::{Fact, Facts, OTHER};
+use super::facts::{Fact, Facts, OTHER, OTHER_BULK};
 
 /// What a text costs of the budget, beside its own bytes.
 const TEXT_COST: usize = 4;
@@ -92,15 +92,26 @@ impl Cell {
         rows_max: u32,
         budget: u32,
     ) -> Rc<str> {
+        self.row_or(OTHER, table, label, names, (rows_max, budget))
+    }
+
+    /// The same, with this label for the row of what is beyond the limits, the rows and the bytes of names.
+    pub(super) fn row_or(
+        &mut self,
+        other: &'static str,
+        table: &'static str,
+        label: &str,
+        names: &[&[u8]],
+        (rows_max, budget): (u32, u32),
+    ) -> Rc<str> {
         if let Some(row) = self.known(table, label) {
             return row;
         }
         let of_table = || self.rows.iter().filter(|(of, _)| *of == table);
-        let named = of_table().filter(|(_, row)| row.as_ref() != OTHER).count();
+        let named = of_table().filter(|(_, row)| ![OTHER, OTHER_BULK].contains(&row.as_ref())).count();
         let place = of_table().count();
         if named == rows_max as usize || !self.pays(names, budget as usize) {
-            let other = self.known(table, OTHER);
-            return other.unwrap_or_else(|| self.begin(table, OTHER, place));
+            return self.known(table, other).unwrap_or_else(|| self.begin(table, other, place));
         }
         self.begin(table, label, place)
     }

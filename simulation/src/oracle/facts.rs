@@ -12,8 +12,10 @@ use schemas::record::StoredVariation;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts(Vec<(Fact, i128)>);
 
-/// The label of the row that takes what is beyond a limit; all other labels begin with a quote, `#` or `default`.
+/// The label of the row that takes what is beyond a limit; all other labels but the next begin with a quote, `#` or `default`.
 pub(super) const OTHER: &str = "(other)";
+/// In last seen, the one that takes the bulk reads among it.
+pub(super) const OTHER_BULK: &str = "(other, bulk reads)";
 
 /// The text of a fact, in pieces: texts are made once for a row and shared by its facts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,7 +109,8 @@ impl fmt::Display for Fact {
     }
 }
 
-/// The label of a row: what was served, a number that belongs to it (a flag's version, 1 for an error), and names.
+/// The label of a row: what was served, a number that belongs to it (a flag's version; 1 for an error, 2 for a bulk read, 3
+/// for both), and names.
 pub(super) fn label(variation: Option<StoredVariation<'_>>, number: Option<u64>, names: &[&[u8]]) -> String {
     let mut label = String::with_capacity(64);
     match variation {
@@ -123,6 +126,11 @@ pub(super) fn label(variation: Option<StoredVariation<'_>>, number: Option<u64>,
         push_quoted(&mut label, name);
     }
     label
+}
+
+/// The number of a row of last seen.
+pub(super) fn marks(error: bool, bulk: bool) -> Option<u64> {
+    Some(u64::from(error) + 2 * u64::from(bulk)).filter(|marks| *marks > 0)
 }
 
 fn push_number(label: &mut String, mark: char, number: u64) {

@@ -14,7 +14,7 @@ use schemas::record::{CountRow, Header, PayloadView, StoredVariation};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::cell::Cell;
-use super::facts::{Fact, label};
+use super::facts::{Fact, OTHER, OTHER_BULK, label, marks};
 use super::{DAY_MS, HOUR_MS, Oracle};
 
 const CUSTOM: u32 = 1;
@@ -40,8 +40,9 @@ pub(super) fn is_sound(header: &Header, view: &PayloadView) -> bool {
 
 impl Oracle {
     pub(super) fn home_part(&mut self, header: &Header, view: &PayloadView) {
+        let bulk = self.is_bulk_read(header, view);
         for row in view.counts() {
-            self.count(header, view, &row);
+            self.count(header, view, &row, bulk);
         }
         for row in view.reasons() {
             let name = self.name(&header.environment, true, row.flag);
@@ -61,7 +62,7 @@ impl Oracle {
         self.sdks(header, view);
     }
 
-    fn count(&mut self, header: &Header, view: &PayloadView, row: &CountRow<'_>) {
+    fn count(&mut self, header: &Header, view: &PayloadView, row: &CountRow<'_>, bulk: bool) {
         let limits = self.generation.fold;
         let budget = limits.texts_bytes_max;
         let (variation, named) = (Some(row.variation), name_of(row.variation));
@@ -84,8 +85,9 @@ impl Oracle {
 
         let seen = self.cell(CellKind::LastSeen, header, name, 0);
         let names: [&[u8]; 5] = [named, application, application_version, sdk, sdk_version];
-        let who = label(variation, row.error.then_some(1), &names[1..]);
-        let who = seen.row("row", &who, &names, limits.last_seen_rows_max, budget);
+        let who = label(variation, marks(row.error, bulk), &names[1..]);
+        let other = if bulk { OTHER_BULK } else { OTHER };
+        let who = seen.row_or(other, "row", &who, &names, (limits.last_seen_rows_max, budget));
         seen.least(Fact::row("first", &who), hour.into());
         seen.most(Fact::row("last", &who), hour.into());
         if let Some(value) = row.value {
@@ -94,8 +96,10 @@ impl Oracle {
         if let Some(version) = row.version {
             keep_highest(seen, "version", version, |kept, _| kept <= VERSIONS_MAX, hour);
         }
-        let day = hour.div_euclid(24).unsigned_abs();
-        keep_highest(seen, "day", day, |_, (lowest, highest)| highest - lowest < DAYS_MAX, 1);
+        if !bulk {
+            let day = hour.div_euclid(24).unsigned_abs();
+            keep_highest(seen, "day", day, |_, (lowest, highest)| highest - lowest < DAYS_MAX, 1);
+        }
         if view.credential() != Credential::Server {
             seen.put(Fact::of("client side"), 1);
         }

@@ -73,11 +73,12 @@ fn quiet_wanted_panics() {
 fn the_oracle_and_the_worker_agree_on_logs_of_seeds() {
     quiet_wanted_panics();
     let mut seen: BTreeMap<CellKind, usize> = BTreeMap::new();
-    let mut poisoned = 0;
+    let (mut poisoned, mut reads) = (0, super::Reads::default());
     for seed in 0..300 {
         let chance = &mut Chance::new(seed);
         let mut generation = logs::small(1 + chance.below(3) as u32, chance.pick(&[6, 8, 1_000]));
         generation.clock.lateness_ms = chance.pick(&[2, 6, 72]) * 3_600_000;
+        generation.fold.flags_max = chance.pick(&[3, 3, 5, 6, 10]);
         let logs = logs::random(chance, &generation, 40);
         for (partition, log) in (0..).zip(&logs.partitions) {
             let mut oracle = Oracle::new(&generation, partition);
@@ -93,8 +94,15 @@ fn the_oracle_and_the_worker_agree_on_logs_of_seeds() {
                 }
             }
             poisoned += oracle.poisoned().len();
+            let of_log = oracle.reads();
+            reads.bulk += of_log.bulk;
+            reads.too_few += of_log.too_few;
+            reads.unequal += of_log.unequal;
+            reads.others += of_log.others;
         }
     }
     println!("cells held against the oracle: {seen:?}; poisoned records: {poisoned}");
+    println!("{reads:?}");
+    assert!([reads.bulk, reads.too_few, reads.unequal, reads.others].iter().all(|number| *number > 50), "{reads:?}");
     assert!(seen.len() == CellKind::ALL.len() && seen.values().all(|number| *number > 3_000) && poisoned > 200);
 }

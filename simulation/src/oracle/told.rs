@@ -13,7 +13,7 @@ use schemas::record::StoredVariation;
 use schemas::rejection::Rejection;
 use schemas::wire::cells as wire;
 
-use super::facts::{OTHER, label};
+use super::facts::{OTHER, OTHER_BULK, label, marks};
 use super::payload::value_text;
 
 /// A fact in pieces: its column, its row's label, its place, its number.
@@ -119,8 +119,11 @@ impl Telling<'_> {
         for (place, row) in cell.rows.iter().enumerate() {
             let numbers = [row.application, row.application_version, row.sdk, row.sdk_version];
             let names = texts(&cell.texts, numbers)?;
-            let named = label(Some(variation(&cell.texts, row.variation)?), row.error.then_some(1), &names);
-            let at = self.row("row", place, row.other, named);
+            let named = match row.other && row.bulk {
+                true => OTHER_BULK.to_owned(),
+                false => label(Some(variation(&cell.texts, row.variation)?), marks(row.error, row.bulk), &names),
+            };
+            let at = self.row("row", place, row.other && !row.bulk, named);
             self.say_of("first", &at, row.first);
             self.say_of("last", &at, row.last);
         }

@@ -64,6 +64,34 @@ pub(super) fn payload(chance: &mut Chance, numbers: &mut Numbers, now_ms: i64, l
     payload
 }
 
+/// A payload of an application that was handed all flags: each about as often as the others, but now and then one is left
+/// out, or was asked for once too often.
+pub(super) fn all_flags(chance: &mut Chance, numbers: &mut Numbers, now_ms: i64, lateness_ms: i64) -> Payload<'static> {
+    let mut payload = Payload { origin: origin(chance), id: id(chance, numbers.sent), ..Payload::default() };
+    numbers.sent += 1;
+    payload.origin.credential = chance.pick(&[Credential::Server, Credential::Mobile, Credential::ClientSide]);
+    payload.elements.push(Element { kind: ElementKind::Summary, time_ms: time(chance, now_ms, lateness_ms) });
+    let least = 1 + chance.below(3);
+    let flags = ["a", "b", "c", "other", "e", "f", "g", "h"];
+    for flag in &flags[..chance.pick(&[5, 6, 8, 8, 8])] {
+        if chance.percent(6) {
+            continue;
+        }
+        let too_often = usize::from(chance.percent(8));
+        let mut left = least + chance.below(least + 1 + too_often);
+        while left > 0 {
+            // Some of it of one variation, the rest of another.
+            let some = if chance.percent(80) { left } else { 1 + chance.below(left) };
+            left -= some;
+            count(chance, &mut payload, 0);
+            if let Some(row) = payload.counts.last_mut() {
+                (row.flag, row.count) = ((*flag).into(), some as u64);
+            }
+        }
+    }
+    payload
+}
+
 /// A time as an SDK sends it: mostly of the last minutes, else old, or where the limits of lateness and of clocks lie.
 pub(crate) fn time(chance: &mut Chance, now_ms: i64, lateness_ms: i64) -> Option<i64> {
     let time_ms = match chance.below(100) {

@@ -11,6 +11,7 @@ use schemas::generation::Generation;
 use schemas::stored::{Checkpoint, StoredCell};
 
 use super::World;
+use crate::faults::{Fault, Tally};
 use crate::log::Log;
 use crate::oracle::{Oracle, complete};
 use crate::stores::{News, View};
@@ -44,13 +45,18 @@ impl Looker {
         }
     }
 
-    fn read(&mut self, log: &Log) {
+    fn read(&mut self, log: &Log, tally: &mut Tally) {
         for (partition, oracle) in (0..).zip(&mut self.oracles) {
+            let before = oracle.reads();
             let from = usize::try_from(oracle.position()).unwrap_or(usize::MAX);
             for logged in log.all(partition).get(from..).unwrap_or_default() {
                 oracle.push(logged);
                 self.fingerprints[partition as usize].push(logged.fingerprint());
             }
+            let reads = oracle.reads();
+            (before.bulk..reads.bulk).for_each(|_| tally.add(Fault::BulkRead));
+            let nearly = (before.too_few + before.unequal)..(reads.too_few + reads.unequal);
+            nearly.for_each(|_| tally.add(Fault::NearlyBulkRead));
         }
     }
 
@@ -139,7 +145,7 @@ fn check(
 impl World {
     /// Holds what the stores took since the last time against the oracle.
     pub(super) fn look(&mut self) -> Result<(), String> {
-        self.looker.read(&self.site.log);
+        self.looker.read(&self.site.log, &mut self.chance.tally);
         for (partition, offset) in self.site.letters.drain(..) {
             self.looker.dead_letters[partition as usize].insert(offset);
         }

@@ -23,6 +23,8 @@ pub struct Setup {
     pub nodes: usize,
     /// Whether what was sent is held against what was counted, event by event: only where no re-send is out of the window.
     pub audited: bool,
+    /// Whether some SDKs hand out all flags at once, and there are enough of them.
+    pub all_flags: bool,
     /// Whether the topic may be made again under the same name.
     pub topic_again: bool,
     /// Turns with faults.
@@ -43,12 +45,15 @@ impl Setup {
     /// The world of these dice under this store model.
     #[must_use]
     pub fn throw(model: Model, chance: &mut Chance) -> Self {
+        let mut aside = chance.aside();
+        let all_flags = aside.percent(30);
         let partitions = chance.pick(&[1, 2, 2, 3]);
         let mut generation = Generation::new(1, "flagstream.events", partitions, counting::FOLD_VERSION);
         let large_window = chance.percent(50);
         generation.dedupe_records = if large_window { 1_000 } else { 6 + chance.below(7) as u64 };
         generation.clock.lateness_ms = 3 * DAY.unsigned_abs();
-        generation.fold.flags_max = 3;
+        // In the former there is now and then one more than a read of all flags asks for.
+        generation.fold.flags_max = if all_flags { aside.pick(&[5, 6, 7, 20]) } else { 3 };
         generation.fold.usage_pairs_max = 2;
         generation.fold.usage_rows_max = 3;
         generation.fold.last_seen_rows_max = 3;
@@ -65,6 +70,7 @@ impl Setup {
             nodes: if together { chance.pick(&[1, 2]) } else { 3 },
             mode: if together { Mode::Together } else { Mode::Apart },
             audited: large_window && !topic_again,
+            all_flags,
             topic_again,
             turns: 150 + chance.below(400),
             start_ms: chance.coarse(19_000 * DAY - 2 * 3_600_000),

@@ -197,7 +197,11 @@ pub(super) fn random(chance: &mut Chance, generation: &Generation, turns: usize)
                     sent[sent.len() - 1 - chance.below(sent.len().min(6))].clone()
                 } else {
                     let environment = environment(chance.pick(&["dev", "dev", "prod"]));
-                    let made = (environment, payload(chance, sent.len()), chance.pick(&[120, 300, 1 << 20]));
+                    let made = (
+                        environment,
+                        payload(chance, sent.len(), generation.fold.flags_max > 4),
+                        chance.pick(&[120, 300, 1 << 20]),
+                    );
                     sent.push(made.clone());
                     made
                 };
@@ -217,7 +221,7 @@ pub(super) fn random(chance: &mut Chance, generation: &Generation, turns: usize)
     logs
 }
 
-fn payload(chance: &mut Chance, number: usize) -> Payload<'static> {
+fn payload(chance: &mut Chance, number: usize, generation_has_room: bool) -> Payload<'static> {
     let poison = if chance.percent(6) { "!" } else { "" };
     let mut payload = empty(&format!("payload-{number}{poison}"));
     if chance.percent(10) {
@@ -236,6 +240,11 @@ fn payload(chance: &mut Chance, number: usize) -> Payload<'static> {
         payload.context_keys.push(ContextKey { kind: "user".into(), key: key.into() });
     }
     payload.context_keys.push(ContextKey { kind: "device".into(), key: "phone".into() });
+    if generation_has_room && chance.percent(40) {
+        payload.elements.push(Element { kind: ElementKind::Summary, time_ms: None });
+        all_flags(chance, &mut payload);
+        return payload;
+    }
     for element in 0..chance.below(6) as u32 {
         let kind =
             chance.pick(&[ElementKind::Summary, ElementKind::Feature, ElementKind::Custom, ElementKind::Identify]);
@@ -303,6 +312,21 @@ fn count(chance: &mut Chance, payload: &mut Payload<'static>, element: u32) {
         error: chance.percent(10),
         estimated: chance.percent(10),
     });
+}
+
+/// Nearly all flags about equally often, by anybody's SDK.
+fn all_flags(chance: &mut Chance, payload: &mut Payload<'static>) {
+    payload.origin.credential = chance.pick(&[Credential::Server, Credential::Mobile, Credential::ClientSide]);
+    let least = 1 + chance.below(4) as u64;
+    for flag in ["a", "b", "c", "other", "e", "f", "g"] {
+        for row in 0..chance.pick(&[0, 1, 1, 1, 1, 1, 1, 1, 1, 2]) {
+            count(chance, payload, 0);
+            let more = chance.below(least as usize + 2) as u64;
+            if let Some(last) = payload.counts.last_mut() {
+                (last.flag, last.count) = (flag.into(), if row == 0 { least + more } else { 1 });
+            }
+        }
+    }
 }
 
 fn evaluation(chance: &mut Chance, payload: &mut Payload<'static>, element: u32) {

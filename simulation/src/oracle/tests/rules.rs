@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use prost::Message;
 use schemas::cell::{CellKey, CellKind, CellName};
-use schemas::event::{Payload, PayloadId, Variation};
+use schemas::event::{Count, Credential, Payload, PayloadId, Variation};
 use schemas::stored::StoredCell;
 use schemas::wire::cells as wire;
 
-use super::super::{Fact, Facts, Oracle, complete};
+use super::super::{Fact, Facts, Oracle, Reads, complete};
 use super::logs::{self, DAY, HOUR, Logs, NOON, one_count};
 use super::{folded, quiet_wanted_panics};
 
@@ -181,6 +181,48 @@ fn the_newest_value_is_told_and_of_callers_defaults_the_first_of_an_hour() {
     let said = says(&oracle, &key(CellKind::LastSeen, Some("a"), 0));
     let values: Vec<&String> = said.iter().filter(|fact| fact.starts_with("value 0")).collect();
     assert_eq!(values, ["value 0 of #0 = 2 = 1", "value 0 of default = 1 = 1"]);
+}
+
+#[test]
+fn a_read_of_nearly_all_flags_has_a_row_of_its_own_and_is_no_day_of_use() {
+    let mut generation = logs::small(1, 100);
+    generation.fold.flags_max = 5;
+    let mut logs = Logs::new(generation);
+    let tell = |logs: &mut Logs, credential, flags: &[(&'static str, u64)], time_ms| {
+        let mut payload = one_count(&logs.partitions[0].len().to_string(), "", index(0));
+        payload.origin.credential = credential;
+        let row = payload.counts.remove(0);
+        let rows = flags.iter().map(|(flag, count)| Count { flag: (*flag).into(), count: *count, ..row.clone() });
+        payload.counts.extend(rows);
+        payload.elements[0].time_ms = Some(time_ms);
+        logs.payload(&payload, NOON);
+    };
+    let ago = |hours: i64| NOON - HOUR * hours;
+    let four = [("a", 2), ("b", 1), ("c", 2), ("d", 1)];
+    tell(&mut logs, Credential::Mobile, &four, ago(50));
+    // Five are known from here on; what is beyond the limit does not matter.
+    tell(&mut logs, Credential::ClientSide, &[("e", 1), ("f", 99)], ago(49));
+    tell(&mut logs, Credential::Mobile, &four, ago(48));
+    tell(&mut logs, Credential::ClientSide, &[four[0], four[1], four[2], four[3], ("g", 99)], ago(24));
+    tell(&mut logs, Credential::Server, &four, ago(23));
+    tell(&mut logs, Credential::Mobile, &four[..3], ago(22));
+    tell(&mut logs, Credential::Mobile, &[("a", 3), ("b", 1), ("c", 2), ("d", 1)], ago(21));
+    let oracle = oracle(&logs, 0);
+    let hour = |ago: i64| NOON / HOUR - ago;
+    let day = |ago: i64| hour(ago) / 24;
+    let expected = [
+        "client side 0 = 1".to_owned(),
+        format!("day {} = 1", day(50)),
+        format!("day {} = 1", day(21)),
+        format!("first 0 of #0'''''''' = {}", hour(50)),
+        format!("first 0 of #0/2'''''''' = {}", hour(48)),
+        format!("last 0 of #0'''''''' = {}", hour(21)),
+        format!("last 0 of #0/2'''''''' = {}", hour(24)),
+        "row 0 of #0'''''''' = 0".to_owned(),
+        "row 0 of #0/2'''''''' = 1".to_owned(),
+    ];
+    assert_eq!(says(&oracle, &key(CellKind::LastSeen, Some("a"), 0)), expected);
+    assert_eq!(oracle.reads(), Reads { bulk: 2, too_few: 1, unequal: 1, others: 1 });
 }
 
 #[test]
