@@ -1,0 +1,120 @@
+//! What people said about flags: definitions of the project, read from partition 0, which alone keeps their cells.
+//!
+//! Always true here: what is shown is the newest version that is folded; a body that cannot be read refuses the request and
+//! names its flag, so that nobody gets a verdict from half of what was said.
+//!
+//! [`body`] has the fields and what each may hold.
+
+#![allow(dead_code)]
+
+mod body;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use counting::cells::Definition;
+use schemas::cell::{CellKey, CellKind, CellName, CellRange};
+use schemas::id::Environment;
+
+pub(crate) use body::Body;
+
+use crate::Serve;
+use crate::refusal::Refusal;
+use crate::stale::Metadata;
+
+/// The kind of definition that flag metadata is; part of stored names, so it never changes.
+pub(crate) const KIND: u8 = 1;
+/// Only this partition has cells of definitions.
+const PARTITION: u32 = 0;
+/// Cells of one page: each may hold 16 KiB.
+const PAGE_CELLS: usize = 256;
+
+/// What people said about a flag, and which version of it this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) version: u64,
+    pub(crate) body: Body,
+}
+
+/// What is known of each flag of a project; flags that nobody spoke of are missing. A flag that names another as its
+/// prerequisite is among that one's dependents.
+pub(crate) async fn of_project(serve: &Serve, project: &str) -> Result<BTreeMap<String, Metadata>, Refusal> {
+    let mut flags: BTreeMap<String, Metadata> = BTreeMap::new();
+    let mut needs: Vec<(String, String)> = Vec::new();
+    for (flag, said) in said(serve, project).await? {
+        needs.extend(said.body.prerequisites.iter().map(|prerequisite| (prerequisite.clone(), flag.clone())));
+        flags.insert(flag, said.body.metadata());
+    }
+    for (prerequisite, dependent) in needs {
+        let dependents = &mut flags.entry(prerequisite).or_default().dependents;
+        if !dependents.contains(&dependent) {
+            dependents.push(dependent);
+        }
+    }
+    Ok(flags)
+}
+
+/// What was said about each flag of a project, by key.
+async fn said(serve: &Serve, project: &str) -> Result<BTreeMap<String, Said>, Refusal> {
+    let environment = of_the_project(project);
+    let all = CellRange::names(serve.generation, PARTITION, CellKind::Definition, &environment);
+    let mut range = all.names_from(&CellName::Key(Bytes::from_static(&[KIND])));
+    let mut flags = BTreeMap::new();
+    loop {
+        let page = serve.store.range(range.clone(), PAGE_CELLS).await?;
+        for (key, cell) in page.cells {
+            let Some(flag) = flag_of(&key.name) else { return Ok(flags) };
+            let said = read(&flag, &cell.value)?;
+            flags.insert(flag, said);
+        }
+        match page.next {
+            Some(next) => range.from = next,
+            None => return Ok(flags),
+        }
+    }
+}
+
+/// What was said about one flag; `None` = nothing that is folded.
+pub(crate) async fn of_flag(serve: &Serve, project: &str, flag: &str) -> Result<Option<Said>, Refusal> {
+    let key = CellKey {
+        generation: serve.generation,
+        partition: PARTITION,
+        kind: CellKind::Definition,
+        environment: of_the_project(project),
+        name: name_of(flag),
+        window: 0,
+    };
+    let cell = serve.store.load(vec![key]).await?.into_iter().next().flatten();
+    cell.map(|cell| read(flag, &cell.value)).transpose()
+}
+
+/// Where definitions of a whole project lie: no environment has an empty key.
+pub(crate) fn of_the_project(project: &str) -> Environment {
+    Environment { project: Bytes::copy_from_slice(project.as_bytes()), key: Bytes::new() }
+}
+
+fn name_of(flag: &str) -> CellName {
+    CellName::Key([&[KIND], flag.as_bytes()].concat().into())
+}
+
+/// The flag that a definition's name is about; `None` = it is about something else.
+fn flag_of(name: &CellName) -> Option<String> {
+    let CellName::Key(name) = name else { return None };
+    let (_, flag) = name.split_first().filter(|(kind, _)| **kind == KIND)?;
+    Some(crate::cells::text(flag).into_owned())
+}
+
+fn read(flag: &str, cell: &[u8]) -> Result<Said, Refusal> {
+    let definition = Definition::decode(cell).map_err(|error| Refusal::damaged(&error))?;
+    read_body(flag, definition.version(), definition.body())
+}
+
+/// Reads a definition's body.
+pub(crate) fn read_body(flag: &str, version: u64, body: &[u8]) -> Result<Said, Refusal> {
+    let body = Body::stored(body).map_err(|what| {
+        let flag: String = flag.chars().take(100).collect();
+        let what = format!("metadata of flag {flag:?} (version {version}) cannot be read: {what}; `PUT` it anew");
+        Refusal::damaged(&what)
+    })?;
+    Ok(Said { version, body })
+}

@@ -1,0 +1,146 @@
+//! The fields of a flag's metadata: what each may hold, from JSON and back.
+//!
+//! Always true here: a field that is missing or null is not known; a field of any other name is refused; what is written
+//! can be read again and is then the same. Times come as Unix milliseconds or RFC 3339 and are written as milliseconds.
+
+use schemas::id::{KEY_BYTES_MAX, check_key_text};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::stale::{FlagType, Metadata};
+
+/// Longest owner, in bytes.
+const OWNER_BYTES_MAX: usize = 256;
+const FIELDS: &str = "createdAt, temporary, type, archived, snoozedUntil, dependents, prerequisites, runningExperiment, \
+                      codeReferences, owner";
+const TIME: &str = "Unix milliseconds or RFC 3339, or null";
+const FLAG: &str = "true, false or null";
+const TYPE: &str = "release, experiment, operational, kill-switch, permission, or null";
+const KEYS: &str = "a list of flag keys of 1 to 256 bytes each, or null";
+
+/// A flag's metadata as it is sent, stored and answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Body {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temporary: Option<bool>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    flag_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) snoozed_until: Option<i64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dependents: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) prerequisites: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    running_experiment: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code_references: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+}
+
+impl Body {
+    /// Reads what [`Body::to_json`] wrote; an error says which field is wrong and what is allowed.
+    pub(crate) fn stored(bytes: &[u8]) -> Result<Self, String> {
+        match serde_json::from_slice(bytes) {
+            Ok(Value::Object(fields)) => Self::of_fields(&fields),
+            Ok(_) => Err("it is no JSON object".to_owned()),
+            Err(error) => Err(format!("it is no JSON: {error}")),
+        }
+    }
+
+    /// Reads the fields; an error says which is wrong and what is allowed.
+    pub(crate) fn of_fields(fields: &Map<String, Value>) -> Result<Self, String> {
+        let mut body = Self::default();
+        for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+            let wrong = |allowed: &str| wrong(name, value, allowed);
+            match name.as_str() {
+                "createdAt" => body.created_at = Some(time(value).ok_or_else(|| wrong(TIME))?),
+                "temporary" => body.temporary = Some(value.as_bool().ok_or_else(|| wrong(FLAG))?),
+                "type" => {
+                    let known = value.as_str().and_then(FlagType::of_name);
+                    body.flag_type = Some(name_of(known.ok_or_else(|| wrong(TYPE))?));
+                }
+                "archived" => body.archived = Some(value.as_bool().ok_or_else(|| wrong(FLAG))?),
+                "snoozedUntil" => body.snoozed_until = Some(time(value).ok_or_else(|| wrong(TIME))?),
+                "dependents" => body.dependents = keys(value).ok_or_else(|| wrong(KEYS))?,
+                "prerequisites" => body.prerequisites = keys(value).ok_or_else(|| wrong(KEYS))?,
+                "runningExperiment" => body.running_experiment = Some(value.as_bool().ok_or_else(|| wrong(FLAG))?),
+                "codeReferences" => {
+                    body.code_references = Some(value.as_u64().ok_or_else(|| wrong("a whole number from 0, or null"))?);
+                }
+                "owner" => {
+                    let owner = value.as_str().filter(|owner| owner.len() <= OWNER_BYTES_MAX);
+                    body.owner = Some(owner.ok_or_else(|| wrong("a text of at most 256 bytes, or null"))?.to_owned());
+                }
+                _ => return Err(unknown(name)),
+            }
+        }
+        // A null under an unknown name is a field that was meant to be one of ours all the same.
+        match fields.keys().find(|name| !FIELDS.split(", ").any(|known| known == name.as_str())) {
+            Some(name) => Err(unknown(name)),
+            None => Ok(body),
+        }
+    }
+
+    /// The JSON that lies in the log: known fields alone, in one order, so the same metadata gives the same bytes.
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
+    }
+
+    /// What the rule looks at.
+    pub(crate) fn metadata(&self) -> Metadata {
+        Metadata {
+            created_at_ms: self.created_at,
+            temporary: self.temporary,
+            flag_type: self.flag_type.and_then(FlagType::of_name),
+            archived: self.archived,
+            snoozed_until_ms: self.snoozed_until,
+            dependents: self.dependents.clone(),
+            running_experiment: self.running_experiment.unwrap_or(false),
+            code_references: self.code_references,
+        }
+    }
+}
+
+/// Unix milliseconds from 0, or RFC 3339.
+pub(super) fn time(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond),
+        _ => None,
+    }
+    .filter(|ms| *ms >= 0)
+}
+
+fn keys(value: &Value) -> Option<Vec<String>> {
+    let key =
+        |value: &Value| value.as_str().filter(|key| check_key_text(key, KEY_BYTES_MAX).is_ok()).map(ToOwned::to_owned);
+    value.as_array()?.iter().map(key).collect()
+}
+
+fn name_of(flag_type: FlagType) -> &'static str {
+    match flag_type {
+        FlagType::Release => "release",
+        FlagType::Experiment => "experiment",
+        FlagType::Operational => "operational",
+        FlagType::KillSwitch => "kill-switch",
+        FlagType::Permission => "permission",
+    }
+}
+
+/// Which field is wrong, its value, and what is allowed.
+pub(super) fn wrong(name: &str, value: &Value, allowed: &str) -> String {
+    let value: String = value.to_string().chars().take(100).collect();
+    format!("field `{name}` is {value}; allowed: {allowed}")
+}
+
+fn unknown(name: &str) -> String {
+    let name: String = name.chars().take(100).collect();
+    format!("there is no field {name:?}; allowed: {FIELDS}")
+}
