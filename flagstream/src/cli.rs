@@ -17,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         flagstream evaluations --flag checkout --granularity minute --json\n  \
         flagstream events                              custom events, with the exact sum of their values\n  \
         flagstream books --day 2026-01-31              whether everything accepted is accounted for\n  \
+        flagstream stale                               which flags are dead, and why\n  \
         flagstream pipeline                            how far the numbers are behind the log\n  \
         flagstream health                              ready? the exit code says so\n\n\
         Commands that read ask the server at --server (FLAGSTREAM_SERVER), with --key (FLAGSTREAM_KEY) where it wants one.\n\
@@ -46,6 +47,8 @@ pub enum Command {
     Events(Window),
     /// Show the books of a day: accepted = counted + duplicate + late + poison.
     Books(Books),
+    /// Show which flags are dead, why, and what to put in their place.
+    Stale(Stale),
     /// Show how far the numbers are behind the log.
     #[command(after_help = "Examples:\n  \
         flagstream pipeline\n  \
@@ -241,4 +244,39 @@ pub struct Books {
     /// The UTC day of receipt, YYYY-MM-DD [default: today].
     #[arg(long)]
     pub day: Option<String>,
+}
+
+/// `stale`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    flagstream stale\n  \
+    flagstream stale --all --critical production           only production decides\n  \
+    flagstream stale --markdown > stale.md\n  \
+    flagstream stale --fail-on READY_FOR_CODE_REMOVAL      in a pipeline: exit code 3 when there is one\n\n\
+    Exit codes: 0 done; 1 the server could not be asked, or refused; 2 a wrong command line; 3 --fail-on matched.")]
+pub struct Stale {
+    /// The server.
+    #[command(flatten)]
+    pub reader: Reader,
+    /// The project.
+    #[arg(long, default_value = "default")]
+    pub project: String,
+    /// Whose status and last request to show; verdicts stay those of the project [default: where the flag is liveliest].
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub environment: Option<String>,
+    /// Environments that decide, commas between [default: all that the key may read].
+    #[arg(long, value_name = "ENVIRONMENTS")]
+    pub critical: Option<String>,
+    /// Show flags that are not stale too (the other forms always have them).
+    #[arg(long)]
+    pub all: bool,
+    /// Exit with 3 when a stale flag has this advice or reason, or with `stale` when there is any (commas between, or repeated).
+    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    pub fail_on: Vec<String>,
+    /// Print CSV for spreadsheets instead of a table.
+    #[arg(long, conflicts_with_all = ["json", "markdown"])]
+    pub csv: bool,
+    /// Print Markdown instead of a table.
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
 }

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = run(&cli.command);
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("flagstream: {}", output::with_causes(&error));
             ExitCode::FAILURE
@@ -30,16 +30,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> anyhow::Result<()> {
+/// What the process ends with, where nothing went wrong.
+fn run(command: &Command) -> anyhow::Result<ExitCode> {
     // Also where no configuration is read: a name that is nearly one of ours was meant to be it.
     config::variables::taken(std::env::vars_os())?;
-    match command {
+    let done = match command {
         Command::Up(command) => up::run(command),
         Command::Keys(command) => keys::run(command),
         Command::Evaluations(command) => read::evaluations(command),
         Command::Events(command) => read::events(command),
         Command::Books(command) => read::books(command),
+        Command::Stale(command) => return read::stale(command),
         Command::Pipeline(reader) => read::pipeline(reader),
         Command::Health(reader) => read::health(reader),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

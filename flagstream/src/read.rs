@@ -6,6 +6,7 @@
 mod answer;
 mod books;
 mod pipeline;
+mod stale;
 mod tables;
 mod words;
 
@@ -15,6 +16,7 @@ use anyhow::{Context, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::answer::{Answer, Json};
+pub use self::stale::stale;
 use crate::cli::{Books, Environment, Evaluations, Reader, Window};
 
 /// A page of an answer is at most this long.
@@ -160,17 +162,33 @@ fn address(server: &str) -> anyhow::Result<String> {
 }
 
 fn ask(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<Answer> {
+    let (status, url, said) = said(reader, path, query)?;
+    let body = body(status, &url, &said)?;
+    if status >= 400 { Err(refused(status, &body)) } else { Ok(body) }
+}
+
+/// An answer that is no JSON unless it is a refusal.
+fn ask_text(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<String> {
+    let (status, url, said) = said(reader, path, query)?;
+    if status >= 400 { Err(refused(status, &body(status, &url, &said)?)) } else { Ok(said) }
+}
+
+fn said(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<(u16, String, String)> {
     let (status, url, mut answer) = call(reader, path, query)?;
     let said = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
     let said = said.with_context(|| format!("{url} answered {status}, and then not to the end"))?;
-    let body = Answer::read(&said)
-        .with_context(|| format!("{url} answered {status}, and not with JSON; is it a Flagstream server?"))?;
-    if status >= 400 {
-        let said = body.text("message").unwrap_or_else(|| "no message".to_owned());
-        let hint = if status == 401 { "; give a read or admin key with --key or FLAGSTREAM_KEY" } else { "" };
-        bail!("{status}: {said}{hint}");
-    }
-    Ok(body)
+    Ok((status, url, said))
+}
+
+fn body(status: u16, url: &str, said: &str) -> anyhow::Result<Answer> {
+    Answer::read(said)
+        .with_context(|| format!("{url} answered {status}, and not with JSON; is it a Flagstream server?"))
+}
+
+fn refused(status: u16, body: &Answer) -> anyhow::Error {
+    let said = body.text("message").unwrap_or_else(|| "no message".to_owned());
+    let hint = if status == 401 { "; give a read or admin key with --key or FLAGSTREAM_KEY" } else { "" };
+    anyhow::anyhow!("{status}: {said}{hint}")
 }
 
 #[cfg(test)]

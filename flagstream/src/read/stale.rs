@@ -1,0 +1,293 @@
+//! `flagstream stale`: which flags are dead, as a table, and an exit code for pipelines.
+//!
+//! Always true here: the table has the stale flags, and says how many others there are (`--all` shows them); the other forms
+//! and `--fail-on` look at every flag. The verdicts are the server's own.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use comfy_table::ContentArrangement;
+use experiments::stale::{Advice, ReasonCode};
+
+use super::answer::{Answer, Json};
+use super::tables::foot;
+use super::words::{right, shown, table, text, time};
+use super::{ask_text, list, on_terminal, segment};
+use crate::cli::Stale;
+
+/// What the process ends with when `--fail-on` matches: neither success, nor an error (1), nor a wrong command line (2).
+const MATCHED: u8 = 3;
+/// Characters of a forward value in a table.
+const VALUE_CHARS_MAX: usize = 40;
+
+/// `flagstream stale`
+///
+/// # Errors
+/// What the server said, that it could not be reached, or a word of `--fail-on` that nothing could match.
+pub fn stale(command: &Stale) -> anyhow::Result<ExitCode> {
+    let words = words(&command.fail_on)?;
+    let path = format!("/v1/projects/{}/stale-flags", segment(&command.project));
+    let mut query: Vec<(&'static str, String)> = Vec::new();
+    query.extend(command.environment.iter().map(|name| ("environment", name.clone())));
+    query.extend(command.critical.iter().map(|names| ("critical", names.clone())));
+    if command.reader.json {
+        let answer = list(&command.reader, &path, &query)?;
+        crate::output::line(&answer.print().context("cannot print the answer")?)?;
+        return code(&answer, &words);
+    }
+    if command.csv || command.markdown {
+        let format = if command.csv { "csv" } else { "markdown" };
+        let written = ask_text(&command.reader, &path, &[&query[..], &[("format", format.to_owned())]].concat())?;
+        crate::output::line(written.trim_end_matches(['\r', '\n']))?;
+        return if words.is_empty() {
+            Ok(ExitCode::SUCCESS)
+        } else {
+            code(&list(&command.reader, &path, &query)?, &words)
+        };
+    }
+    let answer = list(&command.reader, &path, &query)?;
+    let code = code(&answer, &words)?;
+    let answer = answer.json().context("cannot print the answer")?;
+    crate::output::line(&report(&on_terminal(answer), command.all))?;
+    Ok(code)
+}
+
+/// The words of `--fail-on`; one that is none would never fail, and nobody would know.
+fn words(given: &[String]) -> anyhow::Result<Vec<String>> {
+    let advice = Advice::ALL.map(Advice::as_str);
+    let reasons = ReasonCode::ALL.map(ReasonCode::as_str);
+    let known: Vec<&str> = ["stale"].into_iter().chain(advice).chain(reasons).collect();
+    let mut words = Vec::new();
+    for word in given {
+        match known.iter().find(|known| known.eq_ignore_ascii_case(word)) {
+            Some(known) => words.push((*known).to_owned()),
+            None => bail!("--fail-on {}: allowed: {}", shown(word), known.join(", ")),
+        }
+    }
+    Ok(words)
+}
+
+fn code(answer: &Answer, words: &[String]) -> anyhow::Result<ExitCode> {
+    let answer = answer.json().context("cannot read the answer")?;
+    let matched = answer["items"].items().iter().any(|item| words.iter().any(|word| matches(item, word)));
+    Ok(if matched { ExitCode::from(MATCHED) } else { ExitCode::SUCCESS })
+}
+
+fn matches(item: &Json, word: &str) -> bool {
+    let says = |value: &Json| *value == Json::Text(word.to_owned());
+    let is_stale = item["stale"].is_true();
+    // A reason of a flag that is meant to stay, or that something blocks, is nothing to fail on.
+    is_stale
+        && (word == "stale"
+            || says(&item["advice"])
+            || item["reasons"].items().iter().any(|reason| says(&reason["code"])))
+}
+
+/// The table, or why there is none, and what to know beside it.
+fn report(answer: &Json, all: bool) -> String {
+    let items = answer["items"].items();
+    let rows: Vec<&Json> = items.iter().filter(|item| all || item["stale"].is_true()).collect();
+    let mut parts = Vec::new();
+    if rows.is_empty() {
+        parts.push(format!("no flag of project {} is stale", text(&answer["project"])));
+    } else {
+        parts.push(rows_table(&rows));
+    }
+    let others = items.len() - rows.len();
+    if others > 0 {
+        let flags = if others == 1 { "flag is" } else { "flags are" };
+        parts.push(format!("{others} other {flags} not stale; --all shows them, and what speaks for and against"));
+    }
+    parts.extend(answer["notes"].items().iter().map(|note| format!("note: {}", text(note))));
+    parts.push(foot(answer));
+    parts.join("\n")
+}
+
+fn rows_table(rows: &[&Json]) -> String {
+    let mut table = table(&["flag", "status", "score", "why", "put in its place", "last asked for"]);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    for item in rows {
+        let status = if item["stale"].is_true() { "stale, " } else { "" };
+        table.add_row([
+            text(&item["key"]),
+            format!("{status}{}", text(&item["status"])),
+            text(&item["score"]),
+            why(item),
+            forward(item),
+            last(item),
+        ]);
+    }
+    right(&mut table, 2);
+    table.to_string()
+}
+
+/// Reasons and blockers in words.
+fn why(item: &Json) -> String {
+    let reasons = item["reasons"].items().iter().map(|reason| {
+        let since =
+            if reason["since"] == Json::Null { String::new() } else { format!(" since {}", day(&reason["since"])) };
+        format!("{}{since}", reason_said(&reason["code"]))
+    });
+    let blockers = item["blockers"].items().iter().map(|blocker| format!("but {}", blocker_said(&blocker["code"])));
+    let conditions = &item["conditions"];
+    let kept = [
+        (conditions.has("temporary") && !conditions["temporary"].is_true(), "but meant to stay"),
+        (conditions["archived"].is_true(), "but archived already"),
+        (conditions["snoozed"].is_true(), "but snoozed"),
+        (conditions.has("oldEnough") && !conditions["oldEnough"].is_true(), "but too young"),
+    ];
+    let kept = kept.iter().filter(|(holds, _)| *holds).map(|(_, said)| (*said).to_owned());
+    let said: Vec<String> = reasons.chain(blockers).chain(kept).collect();
+    said.join("; ")
+}
+
+fn reason_said(code: &Json) -> String {
+    let Json::Text(code) = code else { return text(code) };
+    let said = match code.as_str() {
+        "NEVER_EVALUATED" => "never asked for",
+        "NO_EVALUATIONS" => "not asked for",
+        "BULK_READ_ONLY" => "only read along with all flags",
+        "SINGLE_VARIATION" => "only one variation served",
+        "PAST_LIFETIME" => "past its type's lifetime",
+        "NO_CODE_REFS" => "in no code",
+        "ERRORS_ONLY" => "nothing but errors",
+        "DEFAULTS_ONLY" => "nothing but callers' defaults",
+        "OLD_APP_VERSIONS_ONLY" => "only old app versions ask",
+        other => return shown(other),
+    };
+    said.to_owned()
+}
+
+fn blocker_said(code: &Json) -> String {
+    let Json::Text(code) = code else { return text(code) };
+    let said = match code.as_str() {
+        "DEPENDENTS" => "other flags depend on it",
+        "EXPERIMENT_RUNNING" => "an experiment is running",
+        "MIXED_VALUES" => "environments differ",
+        "LOW_COVERAGE" => "too little was heard",
+        "PERIODIC" => "asked for weekly or monthly",
+        other => return shown(other),
+    };
+    said.to_owned()
+}
+
+/// The variation to put in the flag's place, with its value; else what else to do.
+fn forward(item: &Json) -> String {
+    match (&item["advice"], &item["forwardVariation"]) {
+        (Json::Text(advice), _) if advice == "READY_TO_ARCHIVE" => "nothing: archive it".to_owned(),
+        (_, Json::Null) => "–".to_owned(),
+        (_, variation) => match &item["forwardValue"] {
+            Json::Null => format!("variation {}", text(variation)),
+            value => format!("{} (variation {})", cut(&shown(&value.to_string())), text(variation)),
+        },
+    }
+}
+
+fn cut(text: &str) -> String {
+    let is_long = text.chars().count() > VALUE_CHARS_MAX;
+    if is_long { text.chars().take(VALUE_CHARS_MAX - 1).chain(['…']).collect() } else { text.to_owned() }
+}
+
+/// When it was last asked for, and by whom.
+fn last(item: &Json) -> String {
+    if item["lastRequested"] == Json::Null {
+        return "never".to_owned();
+    }
+    let by = &item["lastRequestedBy"];
+    let parts = ["application", "sdk", "environment"].map(|field| &by[field]);
+    let told = parts.into_iter().filter(|part| !matches!(part, Json::Null) && **part != Json::Text(String::new()));
+    format!("{} by {}", time(&item["lastRequested"]), told.map(text).collect::<Vec<_>>().join(", "))
+}
+
+fn day(value: &Json) -> String {
+    time(value).chars().take(10).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use experiments::is_hidden;
+    use experiments::stale::BlockerCode;
+
+    use super::*;
+
+    const ANSWER: &str = r#"{"items": [
+        {"key": "check\u001bout", "status": "launched", "stale": true, "score": 60, "advice": "READY_FOR_CODE_REMOVAL",
+         "reasons": [{"code": "SINGLE_VARIATION", "since": 86400000}], "blockers": [],
+         "conditions": {"temporary": true, "archived": false, "snoozed": false, "oldEnough": true},
+         "forwardVariation": 1, "forwardValue": "blue", "lastRequested": 172800000,
+         "lastRequestedBy": {"application": "web", "sdk": "js/4.10", "environment": "production"}},
+        {"key": "kept", "status": "inactive", "stale": false, "score": 60, "advice": null,
+         "reasons": [{"code": "NEVER_EVALUATED", "since": null}], "blockers": [{"code": "DEPENDENTS"}],
+         "conditions": {"temporary": false, "archived": false, "snoozed": true, "oldEnough": true},
+         "forwardVariation": null, "lastRequested": null, "lastRequestedBy": null}
+        ], "project": "default", "notes": ["look \u202ehere"], "asOf": 0, "complete": true}"#;
+
+    fn answer() -> Answer {
+        Answer::read(ANSWER).unwrap()
+    }
+
+    /// Cells that are broken over lines, put together.
+    fn flat(report: &str) -> String {
+        report.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_stale_flag_says_why_what_to_do_and_who_asked_last() {
+        let printed = flat(&report(&answer().json().unwrap(), false));
+        for part in [
+            "check\\u{1b}out",
+            "stale, launched",
+            "only one variation served since 1970-01-02",
+            "\"blue\" (variation 1)",
+            "1970-01-03 00:00 by web, js/4.10, production",
+            "1 other flag is not stale; --all shows them",
+            "note: look \\u{202e}here",
+            "as of 1970-01-01 00:00 UTC, complete",
+        ] {
+            assert!(printed.contains(part), "{part}: {printed}");
+        }
+        assert!(!printed.contains("kept") && !printed.chars().any(is_hidden), "{printed}");
+    }
+
+    #[test]
+    fn all_has_the_others_with_what_speaks_against() {
+        let printed = flat(&report(&answer().json().unwrap(), true));
+        let why = "never asked for; but other flags depend on it; but meant to stay; but snoozed";
+        assert!(printed.contains(why) && printed.contains(" never "), "{printed}");
+        assert!(!printed.contains("--all") && !printed.contains("too young"), "{printed}");
+        let none = Answer::read(r#"{"items": [], "project": "p", "asOf": 0, "complete": true}"#).unwrap();
+        assert!(report(&none.json().unwrap(), false).starts_with("no flag of project p is stale\n"));
+    }
+
+    #[test]
+    fn fail_on_matches_stale_flags_alone() {
+        let matches = |word: &str| code(&answer(), &words(&[word.to_owned()]).unwrap()).unwrap() == ExitCode::from(3);
+        for word in ["stale", "READY_FOR_CODE_REMOVAL", "ready_for_code_removal", "SINGLE_VARIATION"] {
+            assert!(matches(word), "{word}");
+        }
+        for word in ["READY_TO_ARCHIVE", "NEVER_EVALUATED", "ERRORS_ONLY"] {
+            assert!(!matches(word), "{word}");
+        }
+        let said = words(&["READY".to_owned()]).unwrap_err().to_string();
+        assert!(said.contains("--fail-on READY: allowed: stale, READY_FOR_CODE_REMOVAL"), "{said}");
+    }
+
+    #[test]
+    fn every_code_has_words() {
+        let text = |code: &str| Json::Text(code.to_owned());
+        for code in ReasonCode::ALL.map(ReasonCode::as_str) {
+            assert_ne!(reason_said(&text(code)), code);
+        }
+        for code in BlockerCode::ALL.map(BlockerCode::as_str) {
+            assert_ne!(blocker_said(&text(code)), code);
+        }
+        assert_eq!(reason_said(&text("NEW\u{1b}")), "NEW\\u{1b}");
+    }
+
+    #[test]
+    fn a_long_value_is_cut() {
+        let long = format!(r#"{{"forwardVariation": 1, "forwardValue": "{}"}}"#, "x".repeat(500));
+        let said = forward(&Answer::read(&long).unwrap().json().unwrap());
+        assert!(said.ends_with("xx… (variation 1)") && said.chars().count() < 60, "{said}");
+    }
+}
