@@ -25,7 +25,7 @@ use crate::stale::Metadata;
 /// The kind of definition that flag metadata is; part of stored names, so it never changes.
 pub(crate) const KIND: u8 = 1;
 /// Only this partition has cells of definitions.
-const PARTITION: u32 = 0;
+pub(crate) const PARTITION: u32 = 0;
 /// Cells of one page: each may hold 16 KiB.
 const PAGE_CELLS: usize = 256;
 

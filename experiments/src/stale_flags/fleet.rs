@@ -17,7 +17,8 @@ use crate::Serve;
 use crate::cells::{last_seen, sdk_shown, sdks, text};
 use crate::evaluations::flag_key;
 use crate::interval::HOUR_MS;
-use crate::reading::{Progress, Reader};
+use crate::metadata;
+use crate::reading::{Progress, Reader, standings};
 use crate::refusal::Refusal;
 use crate::stale::{Environment, Flag, FlagEnvironment, Fleet, Metadata, Row, Settings, ValueSeen, Variation};
 
@@ -25,7 +26,7 @@ use crate::stale::{Environment, Flag, FlagEnvironment, Fleet, Metadata, Row, Set
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) fleet: Fleet,
-    /// How far the environments reach, all of them.
+    /// How far the environments and what people said of flags reach, all of it.
     pub(crate) progress: Progress,
     /// Environments in which no flag was ever seen.
     pub(crate) silent: Vec<String>,
@@ -45,6 +46,9 @@ pub(crate) async fn read(
 ) -> Result<Read, Refusal> {
     let mut readers = Vec::new();
     let mut progress = Progress { complete: true, as_of_ms: now_ms };
+    for standing in standings(serve, metadata::PARTITION..metadata::PARTITION + 1).await? {
+        progress = progress.least(standing.progress(now_ms));
+    }
     for environment in environments {
         let name = environment.key_str().to_owned();
         let reader = Reader::open(serve, environment, now_ms).await?;
@@ -54,16 +58,11 @@ pub(crate) async fn read(
     // Before anything is folded there is no log time to judge at.
     let reaches_ms = if progress.as_of_ms == 0 { now_ms } else { progress.as_of_ms };
     let as_of_ms = as_of_ms.map_or(reaches_ms, |asked_ms| asked_ms.min(reaches_ms));
-    let mut gathered = Gathered::new(as_of_ms, metadata(serve, project).await?);
+    let mut gathered = Gathered::new(as_of_ms, metadata::of_project(serve, project).await?);
     for (name, reader) in &readers {
         gathered.environment(name, reader).await?;
     }
     Ok(Read { progress, ..gathered.read() })
-}
-
-/// What people said about the project's flags.
-async fn metadata(_serve: &Serve, _project: &str) -> Result<BTreeMap<String, Metadata>, Refusal> {
-    Ok(BTreeMap::new())
 }
 
 struct Gathered {

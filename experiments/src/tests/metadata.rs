@@ -9,7 +9,7 @@ use crate::metadata::{of_project, of_the_project};
 use crate::stale::{FlagType, Metadata};
 
 /// Puts a definition where the fold of partition 0 does.
-async fn define(world: &World, project: &str, kind: u8, key: &str, version: u64, body: &'static str) {
+pub(super) async fn define(world: &World, project: &str, kind: u8, key: &str, version: u64, body: &'static str) {
     let mut cell = Cell::empty(CellKind::Definition);
     let body = bytes::Bytes::from_static(body.as_bytes());
     cell.apply(&Change::Definition(DefinitionChange { version, body: &body }), &world.limits);

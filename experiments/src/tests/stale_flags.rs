@@ -4,3 +4,4 @@ mod answers;
 mod asked;
 mod fleet;
 mod forms;
+mod said;

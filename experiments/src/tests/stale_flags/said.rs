@@ -1,0 +1,64 @@
+//! What people said about flags, in the verdicts.
+
+use serde_json::{Value, json};
+
+use super::fleet::{PATH, full};
+use crate::tests::metadata::define;
+use crate::tests::world::{DAY, NOW, World};
+
+async fn item(world: &World, key: &str) -> Value {
+    let answer = world.get(&format!("{PATH}?critical=development&limit=1000")).await.json();
+    let items = answer["items"].as_array().unwrap();
+    items.iter().find(|item| item["key"] == key).unwrap_or_else(|| panic!("no {key}")).clone()
+}
+
+async fn said(key: &str, body: Value) -> Value {
+    let world = full().await;
+    define(&world, "default", 1, key, 1, Box::leak(body.to_string().into_boxed_str())).await;
+    item(&world, key).await
+}
+
+fn codes(item: &Value, field: &str) -> Vec<String> {
+    item[field].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_flag_that_was_told_of_and_never_seen_is_judged() {
+    let old = said("never", json!({ "createdAt": NOW - 40 * DAY, "codeReferences": 0 })).await;
+    assert_eq!(codes(&old, "reasons"), ["NEVER_EVALUATED", "NO_CODE_REFS"]);
+    assert_eq!((&old["status"], &old["advice"]), (&json!("inactive"), &json!("READY_TO_ARCHIVE")));
+    assert_eq!((&old["lastRequested"], &old["ageMs"]), (&json!(null), &json!(40 * DAY)));
+    let young = said("never", json!({ "createdAt": NOW - 2 * DAY })).await;
+    assert_eq!((&young["status"], &young["stale"]), (&json!("new"), &json!(false)));
+}
+
+#[tokio::test]
+async fn what_was_said_of_a_flag_keeps_it_or_speaks_against_it() {
+    let plain = item(&full().await, "launched").await;
+    assert_eq!((&plain["stale"], codes(&plain, "blockers").len()), (&json!(true), 0));
+    for (body, condition) in [
+        (json!({ "temporary": false }), "temporary"),
+        (json!({ "archived": true }), "archived"),
+        (json!({ "snoozedUntil": NOW + 1 }), "snoozed"),
+        (json!({ "createdAt": NOW - 29 * DAY }), "oldEnough"),
+    ] {
+        let kept = said("launched", body).await;
+        assert_eq!(kept["stale"], false, "{condition}");
+        assert_ne!(kept["conditions"][condition], plain["conditions"][condition], "{condition}");
+    }
+    let awake = said("launched", json!({ "snoozedUntil": NOW })).await;
+    assert_eq!((&awake["stale"], &awake["conditions"]["snoozedUntil"]), (&json!(true), &json!(NOW)));
+    let release = said("launched", json!({ "type": "release" })).await;
+    assert_eq!(codes(&release, "reasons"), ["SINGLE_VARIATION", "PAST_LIFETIME"]);
+    let blocked = said("launched", json!({ "dependents": ["cart"], "runningExperiment": true })).await;
+    assert_eq!(codes(&blocked, "blockers"), ["DEPENDENTS", "EXPERIMENT_RUNNING"]);
+    assert_eq!(blocked["blockers"][0]["evidence"]["dependents"], json!(["cart"]));
+}
+
+#[tokio::test]
+async fn what_was_said_and_is_not_folded_yet_makes_the_answer_incomplete() {
+    let world = full().await;
+    assert_eq!(world.get(PATH).await.json()["complete"], true);
+    world.stand(crate::metadata::PARTITION, 12, 11).await;
+    assert_eq!(world.get(PATH).await.json()["complete"], false);
+}
