@@ -7,3 +7,4 @@ mod hostile;
 mod keys;
 mod metrics;
 mod server;
+mod stale;
