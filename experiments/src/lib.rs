@@ -4,7 +4,8 @@
 //! (`asOf`, `complete`); whoever brings no key that opens an environment does not learn whether it exists.
 //!
 //! Where to go next: [`routes`] lists what there is; [`reading`] and [`tally`] turn cells into counts, for the API
-//! ([`evaluations`], [`events`], [`books`], [`launchdarkly`], [`pipeline`]) and the page ([`page`]) alike.
+//! ([`evaluations`], [`events`], [`books`], [`launchdarkly`], [`pipeline`]) and the page ([`page`]) alike; [`stale_flags`]
+//! feeds the rule ([`stale`]) for the report and [`flag_statuses`].
 
 use std::fmt;
 use std::sync::Arc;
