@@ -63,6 +63,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         arrivals: Arc::new(move || if empty { arrivals(now_ms) } else { Arrivals::default() }),
         dead_letters: Arc::new(|_, _| Box::pin(std::future::ready(Ok((Vec::new(), 0))))),
         caught_up: CaughtUp::default(),
+        publisher: experiments::Publisher::default(),
         dedupe_age_ms: Arc::new(|_| None),
         metrics: Arc::new(String::new),
         ready: Arc::new(|| Ok(())),

@@ -1,6 +1,6 @@
 //! Store in, answers out: the query API and the page.
 //!
-//! Always true here: nothing is written, neither to the store nor to the log; every answer tells how far it reaches
+//! Always true here: nothing is written to the store, and to the log definitions alone ([`metadata`], [`publisher`]); every answer tells how far it reaches
 //! (`asOf`, `complete`); whoever brings no key that opens an environment does not learn whether it exists.
 //!
 //! Where to go next: [`routes`] lists what there is; [`reading`] and [`tally`] turn cells into counts, for the API
@@ -29,6 +29,7 @@ mod paging;
 mod parameters;
 mod pipeline;
 mod probes;
+mod publisher;
 mod reading;
 mod refusal;
 mod request;
@@ -43,6 +44,7 @@ pub use access::{Access, EnvironmentAccess, KeyHash, hash_key};
 pub use arrivals::{Arrivals, FirstPayload, UnknownKey};
 pub use hidden::is_hidden;
 pub use pipeline::{DeadLetter, Place};
+pub use publisher::Publisher;
 pub use reading::CaughtUp;
 pub use routes::router;
 
@@ -57,7 +59,7 @@ pub type AskDeadLetters =
 pub struct Serve {
     /// The store.
     pub store: Arc<dyn stores::Store>,
-    /// The log, for its end only.
+    /// The log, for its end, and for definitions.
     pub log: Arc<dyn eventlog::EventLog>,
     /// Number of the generation that is shown.
     pub generation: u32,
@@ -74,6 +76,8 @@ pub struct Serve {
     pub dead_letters: AskDeadLetters,
     /// When each partition was last seen without lag; begins empty.
     pub caught_up: CaughtUp,
+    /// Who may publish a definition now; begins with nothing known.
+    pub publisher: Publisher,
     /// How far back, in milliseconds, a partition remembers payload ids; `None` = it remembers all it ever had, or it is
     /// not folded here.
     pub dedupe_age_ms: Arc<dyn Fn(u32) -> Option<u64> + Send + Sync>,

@@ -3,10 +3,9 @@
 //! Always true here: what is shown is the newest version that is folded; a body that cannot be read refuses the request and
 //! names its flag, so that nobody gets a verdict from half of what was said.
 //!
-//! [`body`] has the fields and what each may hold.
+//! [`body`] has the fields and what each may hold; [`answers`] is what can be asked.
 
-#![allow(dead_code)]
-
+pub(crate) mod answers;
 mod body;
 
 use std::collections::BTreeMap;
@@ -30,7 +29,7 @@ pub(crate) const PARTITION: u32 = 0;
 const PAGE_CELLS: usize = 256;
 
 /// What people said about a flag, and which version of it this is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) version: u64,
     pub(crate) body: Body,

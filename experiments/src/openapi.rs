@@ -45,6 +45,14 @@ fn paths() -> Value {
             "Where every event of a UTC day of receipt went", "Books", &["project", "environment"], &[DAY],
         ) },
         "/v1/projects/{project}/stale-flags": { "get": stale_flags() },
+        "/v1/projects/{project}/flags/{flag}": {
+            "get": get("What people said about a flag; version 0 = nothing yet", "FlagMetadata", &["project", "flag"], &[]),
+            "put": put("Replaces all that was said about a flag (admin key); answers when it is in force", "FlagFields")
+        },
+        "/v1/projects/{project}/flags/{flag}/snooze": { "put": put(
+            "Changes a flag's `snoozedUntil` alone (admin key); of two servers that are asked at the same time one may undo the \
+                other's change", "FlagSnooze",
+        ) },
         "/v1/pipeline/health": { "get": get("How far the numbers lag (admin key)", "Health", &[], &[]) },
         "/v1/pipeline/dead-letters": { "get": get(
             "Records that could not be folded (admin key)", "DeadLetters", &[], &[LIMIT, TOKEN],
@@ -156,6 +164,14 @@ fn get(summary: &str, schema: &str, path: &[&str], query: &[Parameter]) -> Value
     })
 }
 
+/// A body of JSON for a flag, at most 16 KiB.
+fn put(summary: &str, schema: &str) -> Value {
+    let mut operation = get(summary, "FlagMetadata", &["project", "flag"], &[]);
+    let body = json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } });
+    merge(&mut operation, json!({ "requestBody": { "required": true, "content": body } }));
+    operation
+}
+
 fn open(summary: &str, kind: &str) -> Value {
     let body = json!({ kind: { "schema": { "type": "string" } } });
     json!({
@@ -186,6 +202,7 @@ fn schemas() -> Value {
     let text = json!({ "type": "string" });
     let maybe_text = json!({ "type": ["string", "null"] });
     let flag = json!({ "type": "boolean" });
+    let maybe_flag = json!({ "type": ["boolean", "null"] });
     let links = json!({ "type": "object" });
     let list = |of: Value, more: Value| {
         let mut fields = json!({
@@ -233,6 +250,17 @@ fn schemas() -> Value {
         "receivedMs": time, "bytes": count });
     let partition = json!({ "partition": count, "first": count, "end": count, "position": count, "lag": count,
         "logTime": maybe_time, "dedupeAgeMs": { "type": ["integer", "null"] } });
+    let keys = json!({ "type": ["array", "null"], "items": text });
+    let fields = object(
+        json!({
+            "createdAt": maybe_time, "temporary": maybe_flag, "archived": maybe_flag, "runningExperiment": maybe_flag,
+            "type": { "enum": ["release", "experiment", "operational", "kill-switch", "permission", null] },
+            "snoozedUntil": maybe_time, "dependents": keys, "prerequisites": keys,
+            "codeReferences": { "type": ["integer", "null"], "minimum": 0, "description": "places in code; null = nobody looked" },
+            "owner": maybe_text
+        }),
+        &[],
+    );
     let lag = json!({ "records": count, "seconds": { "type": "number",
         "description": "for how long the oldest of them has waited at most; 0 without lag. The bound is the nearer the more \
             often health or a page is asked for: idle time before the first ask may be in it" } });
@@ -261,6 +289,13 @@ fn schemas() -> Value {
                 "warnings": { "type": "array", "items": text }
             }),
             &["asOf", "complete", "lag", "partitions"],
+        ),
+        "FlagFields": fields,
+        "FlagSnooze": object(json!({ "until": maybe_time }), &["until"]),
+        "FlagMetadata": object(
+            json!({ "key": text, "metadata": { "$ref": "#/components/schemas/FlagFields" }, "version": count,
+                "seen": { "type": "boolean", "description": "some environment has evaluated it" }, "asOf": time, "complete": flag }),
+            &["key", "metadata", "version", "seen"],
         ),
         "DeadLetters": list(all(letter), json!({})),
         "Series": object(

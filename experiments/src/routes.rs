@@ -7,10 +7,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 
 use crate::{
-    Serve, books, evaluations, events, flag_statuses, launchdarkly, page, pipeline, probes, request, stale_flags,
+    Serve, books, evaluations, events, flag_statuses, launchdarkly, metadata, page, pipeline, probes, request,
+    stale_flags,
 };
 
 macro_rules! routes {
@@ -30,6 +31,9 @@ routes! {
     get "/v1/projects/{project}/environments/{environment}/events" => events::events;
     get "/v1/projects/{project}/environments/{environment}/books" => books::books;
     get "/v1/projects/{project}/stale-flags" => stale_flags::stale_flags;
+    get "/v1/projects/{project}/flags/{flag}" => metadata::answers::show;
+    put "/v1/projects/{project}/flags/{flag}" => metadata::answers::put;
+    put "/v1/projects/{project}/flags/{flag}/snooze" => metadata::answers::snooze;
     get "/v1/pipeline/health" => pipeline::health;
     get "/v1/pipeline/dead-letters" => pipeline::dead_letters;
     get "/api/v2/usage/evaluations/{project}/{environment}/{flag}" => launchdarkly::evaluations;
@@ -50,7 +54,7 @@ routes! {
     get "/page.js" => page::script;
 }
 
-/// Only the log-in form has a body.
+/// Of the log-in form; metadata has a limit of its own.
 const BODY_BYTES_MAX: usize = 8 * 1024;
 
 /// The service as a router. Merge it with ingest's where both answer on one port.

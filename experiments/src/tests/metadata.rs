@@ -1,10 +1,16 @@
-//! What people said about flags, from cells of partition 0.
+//! What people said about flags: put into the log, read from cells of partition 0.
 
+use axum::http::Method;
 use counting::cells::{Cell, Change, DefinitionChange};
+use eventlog::memory::Fault;
+use eventlog::{EventLog as _, Signal};
 use schemas::cell::{CellKey, CellKind, CellName};
-use stores::{CellWrite, Store as _, StoredCell};
+use schemas::record::{decode_definition, definition_record};
+use schemas::wire::record::Definition;
+use serde_json::{Value, json};
+use stores::{CellWrite, Checkpoint, Store as _, StoredCell};
 
-use super::world::World;
+use super::world::{LOG_TIME, NOW, PARTITIONS, Sight, World, development};
 use crate::metadata::{of_project, of_the_project};
 use crate::stale::{FlagType, Metadata};
 
@@ -54,4 +60,187 @@ async fn a_body_that_cannot_be_read_names_its_flag() {
         assert!(refusal.message.contains("flag \"checkout\" (version 3)"), "{}", refusal.message);
         assert!(refusal.message.contains(why), "{}", refusal.message);
     }
+}
+
+const CHECKOUT: &str = "/v1/projects/default/flags/checkout";
+const SNOOZE: &str = "/v1/projects/default/flags/checkout/snooze";
+
+async fn put(world: &World, path: &str, body: &'static str) -> (u16, Value) {
+    let reply = world.put_json(path, &[], body).await;
+    (reply.status.as_u16(), reply.json())
+}
+
+/// Every partition's definitions: flag, version, body.
+async fn logged(world: &World) -> Vec<Vec<(String, u64, Value)>> {
+    let mut reader = world.log.subscribe().unwrap();
+    let mut found = vec![Vec::new(); PARTITIONS as usize];
+    let mut begun = 0;
+    loop {
+        match reader.next().await.unwrap() {
+            Signal::Assigned { partition } => {
+                begun += 1;
+                reader.begin(partition, 0).unwrap();
+            }
+            Signal::Batch { partition, records } => {
+                for record in records {
+                    let definition = decode_definition(&record.body).unwrap();
+                    let version = if partition == 0 { record.offset + 1 } else { definition.version };
+                    let flag = String::from_utf8(definition.key.to_vec()).unwrap();
+                    let body = serde_json::from_slice(&definition.body).unwrap();
+                    found[partition as usize].push((flag, version, body));
+                }
+            }
+            Signal::Idle if begun == PARTITIONS => return found,
+            Signal::Idle | Signal::Revoked { .. } => {}
+        }
+    }
+}
+
+/// Writes what partition 0 has into its cells, as its fold does, and moves the checkpoints.
+async fn fold(world: &World) {
+    let mut end = 0;
+    for (flag, version, body) in logged(world).await.swap_remove(0) {
+        define(world, "default", 1, &flag, version, body.to_string().leak()).await;
+        end = version;
+    }
+    for partition in 0..PARTITIONS {
+        let position = world.log.held().unwrap()[partition as usize].end;
+        let checkpoint = Checkpoint { position, definition_version: end, fingerprint: 0, log_time_ms: LOG_TIME };
+        world.store.write_checkpoint(1, partition, checkpoint).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_put_is_in_every_partition_and_is_shown_when_folded() {
+    let world = World::empty();
+    let (status, answer) =
+        put(&world, CHECKOUT, r#"{"type":"Kill Switch","owner":null,"createdAt":"1970-01-01T00:00:01Z"}"#).await;
+    let said = json!({ "type": "kill-switch", "createdAt": 1000 });
+    assert_eq!((status, answer), (200, json!({ "key": "checkout", "metadata": said, "version": 1, "seen": false })));
+    assert_eq!(logged(&world).await, vec![vec![("checkout".to_owned(), 1, said.clone())]; 4]);
+    let before = world.get(CHECKOUT).await.json();
+    assert_eq!((&before["version"], &before["complete"]), (&json!(0), &json!(false)));
+    fold(&world).await;
+    let after = world.get(CHECKOUT).await.json();
+    assert_eq!((&after["version"], &after["metadata"], &after["complete"]), (&json!(1), &said, &json!(true)));
+    assert_eq!(of_project(&world.serve(), "default").await.unwrap()["checkout"].created_at_ms, Some(1000));
+}
+
+#[tokio::test]
+async fn the_later_of_two_stands_whole_and_a_snooze_changes_itself_alone() {
+    let world = World::empty();
+    world.see(&development(), &Sight::of("checkout", 0, "true", NOW, 1));
+    world.flush().await;
+    assert_eq!(put(&world, CHECKOUT, r#"{"owner":"a","temporary":true}"#).await.1["seen"], json!(true));
+    assert_eq!(put(&world, CHECKOUT, r#"{"owner":"b"}"#).await.1["version"], 2);
+    // Neither is folded: the snooze must see them in the log all the same.
+    let until = NOW + 1;
+    let (status, answer) = put(&world, SNOOZE, format!(r#"{{"until":{until}}}"#).leak()).await;
+    assert_eq!((status, &answer["metadata"]), (200, &json!({ "owner": "b", "snoozedUntil": until })));
+    let (_, answer) = put(&world, SNOOZE, r#"{"until":null}"#).await;
+    assert_eq!(answer["metadata"], json!({ "owner": "b" }));
+    for partition in logged(&world).await {
+        assert_eq!(partition.iter().map(|(_, version, _)| *version).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    }
+}
+
+#[tokio::test]
+async fn after_an_unknown_outcome_partition_0_has_it_once() {
+    let world = World::empty();
+    world.log.fail_next(Fault::AnswerLost);
+    assert_eq!(put(&world, CHECKOUT, "{}").await.1["version"], 1);
+    world.log.fail_next(Fault::Refused);
+    assert_eq!(put(&world, CHECKOUT, r#"{"owner":"b"}"#).await.1["version"], 2);
+    assert_eq!(logged(&world).await[0].len(), 2);
+}
+
+#[tokio::test]
+async fn what_others_left_half_done_comes_first() {
+    for folded in [false, true] {
+        let world = World::empty();
+        let half = Definition {
+            project: "default".into(),
+            environment: "".into(),
+            kind: 1,
+            key: "half".into(),
+            version: 0,
+            body: "{}".into(),
+        };
+        world.log.append(vec![definition_record(&half, 0, NOW)]).await.unwrap();
+        if folded {
+            define(&world, "default", 1, "half", 1, "{}").await;
+            let checkpoint = Checkpoint { position: 1, definition_version: 1, fingerprint: 0, log_time_ms: LOG_TIME };
+            world.store.write_checkpoint(1, 0, checkpoint).await.unwrap();
+        }
+        assert_eq!(put(&world, CHECKOUT, "{}").await.1["version"], 2);
+        for partition in logged(&world).await {
+            let found: Vec<_> = partition.iter().map(|(flag, version, _)| (flag.as_str(), *version)).collect();
+            assert_eq!(found, [("half", 1), ("checkout", 2)], "folded: {folded}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_poisoned_is_told_as_503() {
+    let world = World::empty();
+    world.log.poison("a test said so");
+    let (status, answer) = put(&world, CHECKOUT, "{}").await;
+    assert_eq!((status, &answer["code"]), (503, &json!("unavailable")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_takes_nothing_is_told_as_503_that_may_be_sent_again() {
+    let world = World::empty();
+    for _ in 0..1000 {
+        world.log.fail_next(Fault::Refused);
+    }
+    let (status, answer) = put(&world, CHECKOUT, "{}").await;
+    assert_eq!(status, 503);
+    assert!(answer["message"].as_str().unwrap().contains("may be sent again"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_put_is_named_with_what_is_allowed() {
+    let world = World::empty();
+    let cases: [(&str, &'static str, &[&str]); 9] = [
+        (CHECKOUT, r#"{"colour":null}"#, &["no field \"colour\"", "createdAt", "owner"]),
+        (CHECKOUT, r#"{"temporary":"yes"}"#, &["`temporary` is \"yes\"", "true, false or null"]),
+        (CHECKOUT, r#"{"type":"toggle"}"#, &["`type` is \"toggle\"", "kill-switch"]),
+        (CHECKOUT, r#"{"codeReferences":-1}"#, &["`codeReferences` is -1", "from 0"]),
+        (CHECKOUT, r#"{"dependents":["a",""]}"#, &["`dependents`", "flag keys"]),
+        (CHECKOUT, "[]", &["no JSON object"]),
+        (SNOOZE, r#"{"until":1}"#, &["`until` is 1", "in the future", "1 year"]),
+        (SNOOZE, r#"{"until":9999999999999}"#, &["`until`", "1 year"]),
+        (SNOOZE, r#"{"until":null,"x":1}"#, &["no field \"x\"", "until"]),
+    ];
+    for (path, body, words) in cases {
+        let (status, answer) = put(&world, path, body).await;
+        let message = answer["message"].as_str().unwrap();
+        assert_eq!(status, 400, "{body}: {message}");
+        for word in words {
+            assert!(message.contains(word), "{body}: {message}");
+        }
+    }
+    let large = format!(r#"{{"owner":"{}"}}"#, "x".repeat(16 * 1024)).leak();
+    assert_eq!(put(&world, CHECKOUT, large).await.0, 413);
+    assert_eq!(put(&world, "/v1/projects/nobody/flags/checkout", "{}").await.0, 404);
+    assert!(logged(&world).await.iter().all(Vec::is_empty));
+}
+
+#[tokio::test]
+async fn only_an_admin_key_puts_and_no_form_does() {
+    let world = World::guarded();
+    for (key, status) in [("admin", 200), ("read-development", 403), ("nobody", 401)] {
+        let reply = world.put_json(CHECKOUT, &[("authorization", key)], "{}").await;
+        assert_eq!(reply.status.as_u16(), status, "{key}");
+        let reply = world.get_with(CHECKOUT, &[("authorization", key)]).await;
+        assert_eq!(reply.status.as_u16(), if status == 403 { 200 } else { status }, "{key}");
+    }
+    // What a page elsewhere may send without being asked first.
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
+        let headers = [("authorization", "admin"), ("content-type", kind)];
+        assert_eq!(world.ask(Method::PUT, CHECKOUT, &headers, "").await.status.as_u16(), 415, "{kind}");
+    }
+    let asked = world.ask(Method::OPTIONS, CHECKOUT, &[("origin", "http://elsewhere")], "").await;
+    assert!(asked.status.is_client_error() && asked.headers.get("access-control-allow-origin").is_none());
 }

@@ -75,6 +75,7 @@ pub(super) struct World {
     pub(super) dead: Vec<DeadLetter>,
     pub(super) dedupe_age_ms: Option<u64>,
     pub(super) caught_up: CaughtUp,
+    pub(super) publisher: crate::Publisher,
     pub(super) limits: FoldLimits,
     cells: Mutex<BTreeMap<CellKey, Cell>>,
 }
@@ -127,6 +128,7 @@ impl World {
             dead: Vec::new(),
             dedupe_age_ms: None,
             caught_up: CaughtUp::default(),
+            publisher: crate::Publisher::default(),
             limits: FoldLimits::default(),
             cells: Mutex::default(),
         }
@@ -259,6 +261,7 @@ impl World {
             arrivals: Arc::new(move || arrivals.clone()),
             dead_letters: Arc::new(move |limit, behind| Box::pin(letters(limit, behind))),
             caught_up: self.caught_up.clone(),
+            publisher: self.publisher.clone(),
             dedupe_age_ms: Arc::new(move |_| age),
             metrics: Arc::new(|| "# EOF\n".to_owned()),
             ready: Arc::new(|| Ok(())),
@@ -285,12 +288,17 @@ impl World {
         self.get_with(path, &[&[("accept", "text/html,*/*;q=0.8")], headers].concat()).await
     }
 
+    pub(super) async fn put_json(&self, path: &str, headers: &[(&str, &str)], body: &'static str) -> Reply {
+        let headers = [&[("content-type", "application/json")], headers].concat();
+        self.ask(Method::PUT, path, &headers, body).await
+    }
+
     pub(super) async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &'static str) -> Reply {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if !body.is_empty() {
+        if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "content-type") {
             request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         }
         let response = self.router().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use experiments::{Arrivals, CaughtUp, FirstPayload, Place, Serve, UnknownKey};
+use experiments::{Arrivals, CaughtUp, FirstPayload, Place, Publisher, Serve, UnknownKey};
 use ingest::Ingest;
 use ingest::doorstep::Stranger;
 use ingest::doorstep::news::kind_word;
@@ -38,6 +38,7 @@ pub fn serve(
         arrivals: Arc::new(move || arrivals(&at_door)),
         dead_letters: Arc::new(move |limit, behind| Box::pin(dead_letters(letters.clone(), limit, behind))),
         caught_up: CaughtUp::default(),
+        publisher: Publisher::default(),
         dedupe_age_ms: Arc::new(move |partition| ages.dedupe_age_ms(partition)),
         metrics: Arc::new(move || metrics::text(&registry)),
         ready: Arc::new(move || health.ready()),

@@ -3,6 +3,7 @@
 mod admission;
 mod captures;
 mod command;
+mod flags;
 mod hostile;
 mod keys;
 mod metrics;

@@ -1,0 +1,248 @@
+//! Publishes definitions: does what [`Publishing`] asks for, on the service's own log and store.
+//!
+//! Always true here: one publication at a time in a process, each carried on to its end in a task of its own, whether or not
+//! the one who asked still waits; the answer comes when all partitions have the definition. Two processes may publish at
+//! once: partition 0 orders them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use counting::cells::Definition as DefinitionCell;
+use eventlog::{Error, Signal};
+use schemas::cell::{CellKind, CellName, CellRange};
+use schemas::id::Environment;
+use schemas::publish::{Appended, Next, Publishing};
+use schemas::record::{Header, RecordKind, decode_definition, definition_record};
+use schemas::wire::record::Definition;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::Serve;
+use crate::refusal::Refusal;
+
+/// Longest wait for the one before, and then for the log.
+const WITHIN: Duration = Duration::from_secs(10);
+/// Between two tries of an append that the log refused.
+const AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// Longest wait for partition 0 to be read.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+/// Cells of one page: each may hold 64 KiB.
+const PAGE_CELLS: usize = 256;
+
+/// Who may publish now. All clones are one; begins with nothing known.
+///
+/// One at a time: a change of one field reads, changes and publishes, and must not lose what another request of this process
+/// says meanwhile; and what one publication learns of the partitions (`known`) spares the next one from sending it again.
+#[derive(Debug, Clone, Default)]
+pub struct Publisher(Arc<Mutex<Vec<u64>>>);
+
+/// The right to publish, until it is dropped: by partition, the version up to which it is known to have all.
+#[derive(Debug)]
+pub(crate) struct Turn(OwnedMutexGuard<Vec<u64>>);
+
+impl Publisher {
+    /// Waits for the one before.
+    pub(crate) async fn turn(&self) -> Result<Turn, Refusal> {
+        match timeout(WITHIN, Arc::clone(&self.0).lock_owned()).await {
+            Ok(known) => Ok(Turn(known)),
+            Err(_) => {
+                Err(unavailable("another definition is still being published; nothing was changed, send it again"))
+            }
+        }
+    }
+}
+
+/// Publishes a definition; gives its version when every partition has it. (It carries on if nobody waits any more: a
+/// definition in some partitions only is worse than a turn that takes longer.)
+pub(crate) async fn publish(serve: &Arc<Serve>, turn: Turn, definition: Definition) -> Result<u64, Refusal> {
+    let (held_by_task, mut turn) = (Arc::clone(serve), turn);
+    let task = tokio::spawn(async move { run(&held_by_task, &mut turn.0, definition).await });
+    match timeout(2 * WITHIN, task).await {
+        Ok(Ok(published)) => published,
+        Ok(Err(error)) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string())),
+        Err(_) => Err(half_done("a partition does not answer")),
+    }
+}
+
+async fn run(serve: &Serve, known: &mut Vec<u64>, definition: Definition) -> Result<u64, Refusal> {
+    known.resize(serve.partitions as usize, 0);
+    let give_up = Instant::now() + WITHIN;
+    let from = end_of_first(serve)?;
+    let mut publishing = Publishing::new(definition, serve.partitions);
+    loop {
+        match publishing.next() {
+            Next::Append { partition, definition } => {
+                let record = definition_record(definition, partition, (serve.clock_ms)());
+                let appended = appended(serve.log.append(vec![record]).await)?;
+                publishing.appended(partition, appended);
+                if !matches!(appended, Appended::At(_)) {
+                    if Instant::now() >= give_up {
+                        return Err(half_done(&format!("partition {partition} does not take it")));
+                    }
+                    sleep(AGAIN_AFTER).await;
+                }
+            }
+            Next::Look(definition) => {
+                let held = definitions_of_first(serve, from, end_of_first(serve)?).await?;
+                let is = |held: &&Definition| Definition { version: 0, ..(*held).clone() } == *definition;
+                let found = held.iter().rev().find(is).map(|held| held.version - 1);
+                publishing.found(found);
+            }
+            Next::AskBefore { version } => {
+                let earlier = before(serve, version, known).await?;
+                publishing.before(&earlier, known);
+            }
+            Next::Done { version } => {
+                known.iter_mut().for_each(|known| *known = version.max(*known));
+                return Ok(version);
+            }
+        }
+    }
+}
+
+/// What an append's answer says. A log that is poisoned is asked no more: the process is about to end.
+fn appended(answer: Result<Vec<u64>, Error>) -> Result<Appended, Refusal> {
+    match answer {
+        Ok(offsets) => Ok(offsets.first().map_or(Appended::Unknown, |offset| Appended::At(*offset))),
+        Err(error) if error.is_retryable() => Ok(Appended::Failed),
+        Err(error) => {
+            tracing::warn!(%error, "a definition was not appended");
+            match error {
+                Error::Setting(_) => {
+                    Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "log_failed", error.to_string()))
+                }
+                Error::Poisoned(_) => Err(half_done("the log can promise nothing any more")),
+                _ => Ok(Appended::Unknown),
+            }
+        }
+    }
+}
+
+/// What partition 0 has below `version` and some other partition may lack; takes along what checkpoints tell of `known`.
+///
+/// Folded definitions come from their cells, of all projects that are configured: only the newest of each, since the ones
+/// before it would be passed over at once. The rest comes from the log.
+async fn before(serve: &Serve, version: u64, known: &mut [u64]) -> Result<Vec<Definition>, Refusal> {
+    for (partition, known) in (0..serve.partitions).zip(known.iter_mut()).skip(1) {
+        let checkpoint = serve.store.checkpoint(serve.generation, partition).await?;
+        *known = (*known).max(checkpoint.map_or(0, |checkpoint| checkpoint.definition_version));
+    }
+    let Some(least) = known.iter().skip(1).min().copied() else { return Ok(Vec::new()) };
+    let folded = folded_of_first(serve).await?;
+    let mut definitions = definitions_of_first(serve, folded.max(least), version - 1).await?;
+    if least < folded {
+        definitions
+            .extend(folded_definitions(serve).await?.into_iter().filter(|definition| definition.version > least));
+    }
+    Ok(definitions)
+}
+
+async fn folded_definitions(serve: &Serve) -> Result<Vec<Definition>, Refusal> {
+    let access = (serve.access)();
+    let own = access.environments.iter().map(|access| access.environment.clone());
+    let whole = own.clone().map(|environment| Environment { key: Bytes::new(), ..environment });
+    let mut definitions = Vec::new();
+    for environment in own.chain(whole).collect::<BTreeSet<_>>() {
+        let mut range = CellRange::names(serve.generation, 0, CellKind::Definition, &environment);
+        loop {
+            let page = serve.store.range(range.clone(), PAGE_CELLS).await?;
+            for (key, cell) in page.cells {
+                let CellName::Key(name) = key.name else { continue };
+                let Some(kind) = name.first() else { continue };
+                let read = DefinitionCell::decode(&cell.value).map_err(|error| Refusal::damaged(&error))?;
+                definitions.push(Definition {
+                    project: environment.project.clone(),
+                    environment: environment.key.clone(),
+                    kind: (*kind).into(),
+                    key: name.slice(1..),
+                    version: read.version(),
+                    body: read.body().clone(),
+                });
+            }
+            match page.next {
+                Some(next) => range.from = next,
+                None => break,
+            }
+        }
+    }
+    Ok(definitions)
+}
+
+/// The newest version of a definition that partition 0 has and that its cells may lack; `None` = the cells have it.
+pub(crate) async fn not_yet_folded(
+    serve: &Serve,
+    environment: &Environment,
+    kind: u8,
+    key: &[u8],
+) -> Result<Option<Definition>, Refusal> {
+    let tail = definitions_of_first(serve, folded_of_first(serve).await?, end_of_first(serve)?).await?;
+    let is = |held: &Definition| {
+        (&held.project, &held.environment, held.kind) == (&environment.project, &environment.key, kind.into())
+            && held.key == key
+    };
+    Ok(tail.into_iter().rev().find(is))
+}
+
+async fn folded_of_first(serve: &Serve) -> Result<u64, Refusal> {
+    Ok(serve.store.checkpoint(serve.generation, 0).await?.map_or(0, |checkpoint| checkpoint.position))
+}
+
+fn end_of_first(serve: &Serve) -> Result<u64, Refusal> {
+    let held = serve.log.held().map_err(|error| unavailable(&format!("the log does not answer: {error}")))?;
+    Ok(held.first().map_or(0, |held| held.end))
+}
+
+/// The definitions of partition 0 in `[from, to)`, each with its version, in rising order.
+///
+/// The log hands partitions out to its readers: where another reader of a group has partition 0, as with a log shared by
+/// several processes, this refuses, since the trait has no other way to read a partition.
+async fn definitions_of_first(serve: &Serve, from: u64, to: u64) -> Result<Vec<Definition>, Refusal> {
+    if from >= to {
+        return Ok(Vec::new());
+    }
+    match timeout(READ_WITHIN, read_first(serve, from, to)).await {
+        Ok(Ok(definitions)) => Ok(definitions),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, from, to, "cannot read definitions back");
+            Err(half_done(&format!("partition 0 cannot be read back: {error}")))
+        }
+        Err(_) => Err(half_done("partition 0 was not read back in time (a log that gives it to one reader alone?)")),
+    }
+}
+
+async fn read_first(serve: &Serve, from: u64, to: u64) -> Result<Vec<Definition>, Error> {
+    let mut reader = serve.log.subscribe()?;
+    let mut definitions = Vec::new();
+    loop {
+        match reader.next().await? {
+            Signal::Assigned { partition: 0 } => reader.begin(0, from)?,
+            Signal::Assigned { .. } | Signal::Revoked { .. } | Signal::Idle => {}
+            Signal::Batch { records, .. } => {
+                for record in records {
+                    if record.offset >= to {
+                        return Ok(definitions);
+                    }
+                    let is_one = Header::decode(&record.header).is_ok_and(|h| h.kind == RecordKind::Definition);
+                    // One that cannot be read is poison to every fold: nobody needs to have it.
+                    if let (true, Ok(definition)) = (is_one, decode_definition(&record.body)) {
+                        definitions.push(Definition { version: record.offset + 1, ..definition });
+                    }
+                    if record.offset + 1 == to {
+                        return Ok(definitions);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn half_done(what: &str) -> Refusal {
+    unavailable(&format!("{what}; whether this is in force is not known: it may be sent again, which does no harm"))
+}
+
+fn unavailable(message: &str) -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+}
