@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use counting::cells::Definition;
 use schemas::cell::{CellKey, CellKind, CellName, CellRange};
-use schemas::id::Environment;
+use schemas::id::{Environment, KEY_BYTES_MAX, check_key_text};
 
 pub(crate) use body::Body;
 
@@ -116,4 +116,13 @@ pub(crate) fn read_body(flag: &str, version: u64, body: &[u8]) -> Result<Said, R
         Refusal::damaged(&what)
     })?;
     Ok(Said { version, body })
+}
+
+/// Whether these fields may be put as a flag's metadata.
+///
+/// # Errors
+/// Which field is wrong, its value, and what is allowed.
+pub fn check_flag_metadata(flag: &str, fields: &serde_json::Map<String, serde_json::Value>) -> Result<(), String> {
+    check_key_text(flag, KEY_BYTES_MAX).map_err(|error| format!("no flag can have this name: {error}"))?;
+    Body::of_fields(fields).map(|_| ())
 }

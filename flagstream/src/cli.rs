@@ -37,6 +37,9 @@ pub enum Command {
     /// Add, remove or list the keys that SDKs send.
     #[command(subcommand)]
     Keys(Keys),
+    /// Tell the server about flags: owner, type, age, snooze.
+    #[command(subcommand)]
+    Flags(Flags),
     /// Show how often each variation was served.
     Evaluations(Evaluations),
     /// Show custom events: how many, and the sum of their metric values.
@@ -279,4 +282,78 @@ pub struct Stale {
     /// Print Markdown instead of a table.
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
+}
+
+/// `flags`
+#[derive(Debug, Subcommand)]
+pub enum Flags {
+    /// Send what a file says about flags; it replaces what was said of each before.
+    #[command(after_help = "Examples:\n  \
+        flagstream flags import flags.csv --dry-run          check every row, send nothing\n  \
+        echo '{\"checkout\": {\"type\": \"release\"}}' | flagstream flags import -\n\n\
+        A JSON list of {\"key\": …, …}, a JSON object by flag, or CSV with a header (key, owner, …; lists with ; between).\n\
+        Fields: createdAt, temporary, type, archived, snoozedUntil, dependents, prerequisites, runningExperiment,\n\
+        codeReferences, owner. Sending a file again does no harm.")]
+    Import(FlagsImport),
+    /// Keep a flag out of the list of stale flags for a time.
+    #[command(after_help = "Examples:\n  \
+        flagstream flags snooze checkout --for 30d\n  \
+        flagstream flags snooze checkout --until 2026-12-31\n  \
+        flagstream flags snooze checkout --until now         end the snooze")]
+    Snooze(FlagsSnooze),
+    /// Show what was said about a flag.
+    #[command(after_help = "Examples:\n  flagstream flags show checkout\n  flagstream flags show checkout --json")]
+    Show(FlagsShow),
+}
+
+/// `flags import`
+#[derive(Debug, Args)]
+pub struct FlagsImport {
+    /// The server.
+    #[command(flatten)]
+    pub reader: Reader,
+    /// The project.
+    #[arg(long, default_value = "default")]
+    pub project: String,
+    /// JSON or CSV; `-` = standard input.
+    #[arg(value_name = "FILE")]
+    pub file: String,
+    /// Send the good rows though others are bad.
+    #[arg(long)]
+    pub skip_bad: bool,
+    /// Check every row and send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `flags snooze`
+#[derive(Debug, Args)]
+pub struct FlagsSnooze {
+    /// The server.
+    #[command(flatten)]
+    pub reader: Reader,
+    /// The project.
+    #[arg(long, default_value = "default")]
+    pub project: String,
+    /// The flag.
+    pub flag: String,
+    /// Until when: a date, RFC 3339 or Unix milliseconds, at most 1 year ahead; `now` ends the snooze.
+    #[arg(long, value_name = "DATE", conflicts_with = "for_")]
+    pub until: Option<String>,
+    /// For how long: 30d, 12h.
+    #[arg(long = "for", value_name = "TIME")]
+    pub for_: Option<String>,
+}
+
+/// `flags show`
+#[derive(Debug, Args)]
+pub struct FlagsShow {
+    /// The server.
+    #[command(flatten)]
+    pub reader: Reader,
+    /// The project.
+    #[arg(long, default_value = "default")]
+    pub project: String,
+    /// The flag.
+    pub flag: String,
 }

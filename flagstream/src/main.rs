@@ -5,6 +5,7 @@
 
 mod cli;
 mod config;
+mod flags;
 mod keys;
 mod logging;
 mod output;
@@ -37,6 +38,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
     let done = match command {
         Command::Up(command) => up::run(command),
         Command::Keys(command) => keys::run(command),
+        Command::Flags(command) => flags::run(command),
         Command::Evaluations(command) => read::evaluations(command),
         Command::Events(command) => read::events(command),
         Command::Books(command) => read::books(command),

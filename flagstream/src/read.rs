@@ -102,7 +102,8 @@ fn environment_path(environment: &Environment, what: &str) -> String {
     format!("/v1/projects/{}/environments/{}/{what}", segment(&environment.project), segment(&environment.environment))
 }
 
-fn segment(key: &str) -> String {
+/// A segment of a path.
+pub fn segment(key: &str) -> String {
     utf8_percent_encode(key, SEGMENT).to_string()
 }
 
@@ -159,6 +160,42 @@ fn address(server: &str) -> anyhow::Result<String> {
              the proxy, or bring it here (ssh -L 8080:127.0.0.1:8080 HOST)"
         ),
     }
+}
+
+/// Sends JSON; gives the answer's.
+///
+/// # Errors
+/// What the server said, or that it could not be reached.
+pub fn put(reader: &Reader, path: &str, body: &serde_json::Value) -> anyhow::Result<serde_json::Value> {
+    let url = format!("{}{path}", address(&reader.server)?);
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut request = agent.put(&url);
+    if let Some(key) = &reader.key {
+        request = request.header("Authorization", key);
+    }
+    let mut answer = request.send_json(body).with_context(|| no_answer(reader))?;
+    let status = answer.status().as_u16();
+    let said = answer.body_mut().read_to_string().with_context(|| format!("{url} answered {status}"))?;
+    let said: serde_json::Value = serde_json::from_str(&said)
+        .with_context(|| format!("{url} answered {status}, and not with JSON; is it a Flagstream server?"))?;
+    if status >= 400 {
+        let hint = if status == 401 { "; give an admin key with --key or FLAGSTREAM_KEY" } else { "" };
+        bail!("{status}: {}{hint}", said["message"].as_str().unwrap_or("no message"));
+    }
+    Ok(said)
+}
+
+/// Asks for something that is no list.
+///
+/// # Errors
+/// As [`put`].
+pub fn told(reader: &Reader, path: &str) -> anyhow::Result<serde_json::Value> {
+    let answer = ask(reader, path, &[])?;
+    serde_json::from_str(&answer.print()?).context("cannot read the answer")
+}
+
+fn no_answer(reader: &Reader) -> String {
+    format!("no answer from {}; is `flagstream up` running there? (--server URL or FLAGSTREAM_SERVER)", reader.server)
 }
 
 fn ask(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<Answer> {

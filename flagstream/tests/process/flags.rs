@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::command::{input, run, said};
 use crate::server::Server;
 
 fn put(server: &Server, path: &str, body: &str) -> (u16, String) {
@@ -28,4 +29,32 @@ fn what_is_said_of_a_flag_is_folded_and_survives_kill_and_restart() {
     let (_, stale) = server.get("/v1/projects/default/stale-flags");
     assert_eq!(stale["items"][0]["key"], "checkout", "{stale}");
     assert!(server.stop().success());
+}
+
+#[test]
+fn a_file_with_a_bad_row_sends_nothing_and_a_good_one_all() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start(data.path(), &[]);
+    let import = |arguments: &[&str], rows: &str| {
+        input(&[&["flags", "import", "-", "--server", &server.url], arguments].concat(), rows)
+    };
+    let version = |flag: &str| {
+        server.settle();
+        server.get(&format!("/v1/projects/default/flags/{flag}")).1["version"].as_u64().expect("a version")
+    };
+    let bad = "key,owner,temporary\na,web,yes\nb,web,perhaps\n";
+    let output = import(&[], bad);
+    assert!(!output.status.success() && said(&output).contains("-:3: field `temporary`"), "{}", said(&output));
+    assert!(import(&["--skip-bad", "--dry-run"], bad).status.success());
+    assert_eq!((version("a"), version("b")), (0, 0));
+    let output = import(&["--skip-bad"], bad);
+    assert!(said(&output).contains("1 flags sent, of which 1 were never evaluated; 1 bad rows"), "{}", said(&output));
+    assert!(version("a") > 0 && version("b") == 0);
+    let output = run(&["flags", "snooze", "a", "--for", "30d", "--server", &server.url]);
+    assert!(output.status.success(), "{}", said(&output));
+    server.settle();
+    let shown = said(&run(&["flags", "show", "a", "--server", &server.url]));
+    assert!(shown.contains("\"web\"") && shown.contains("snoozedUntil  20"), "{shown}");
+    let output = run(&["flags", "snooze", "a", "--for", "800d", "--server", &server.url]);
+    assert!(said(&output).contains("at most 1 year"), "{}", said(&output));
 }
