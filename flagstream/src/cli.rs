@@ -301,6 +301,13 @@ pub enum Flags {
         flagstream flags snooze checkout --until 2026-12-31\n  \
         flagstream flags snooze checkout --until now         end the snooze")]
     Snooze(FlagsSnooze),
+    /// Find flag keys in a source tree: whole words, by file and line.
+    #[command(after_help = "Examples:\n  \
+        flagstream flags scan .                              the keys that the server has seen\n  \
+        flagstream flags scan src --keys keys.txt --json     keys from a file, one a line; no server is asked\n  \
+        flagstream flags scan . --upload                     keep the numbers as codeReferences of each flag\n\n\
+        .gitignore is respected; hidden and binary files and files over 4 MiB are passed over.")]
+    Scan(FlagsScan),
     /// Show what was said about a flag.
     #[command(after_help = "Examples:\n  flagstream flags show checkout\n  flagstream flags show checkout --json")]
     Show(FlagsShow),
@@ -324,6 +331,26 @@ pub struct FlagsImport {
     /// Check every row and send nothing.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `flags scan`
+#[derive(Debug, Args)]
+pub struct FlagsScan {
+    /// The server.
+    #[command(flatten)]
+    pub reader: Reader,
+    /// The project.
+    #[arg(long, default_value = "default")]
+    pub project: String,
+    /// The source tree.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Flag keys, one a line [default: those that the server knows].
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<String>,
+    /// Keep the numbers as `codeReferences` of each flag, 0 for those that are nowhere.
+    #[arg(long)]
+    pub upload: bool,
 }
 
 /// `flags snooze`

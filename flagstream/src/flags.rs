@@ -3,15 +3,18 @@
 //! Always true here: every row of a file is checked before the first is sent; to send the same again does no harm.
 
 mod rows;
+mod scan;
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
+use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::cli::{Flags, FlagsImport, FlagsShow, FlagsSnooze, Reader};
+use crate::cli::{Flags, FlagsImport, FlagsScan, FlagsShow, FlagsSnooze, Reader};
 use crate::output::line;
-use crate::read::{put, segment, told};
+use crate::read::{items, put, segment, told};
 
 /// Longest file, in bytes.
 const FILE_BYTES_MAX: u64 = 256 << 20;
@@ -25,6 +28,7 @@ const BAD_SHOWN_MAX: usize = 100;
 pub fn run(command: &Flags) -> anyhow::Result<()> {
     match command {
         Flags::Import(command) => import(command),
+        Flags::Scan(command) => find(command),
         Flags::Snooze(command) => snooze(command),
         Flags::Show(command) => show(command),
     }
@@ -68,6 +72,72 @@ fn import(command: &FlagsImport) -> anyhow::Result<()> {
         }
     }
     line(&format!("{} flags sent, of which {unseen} were never evaluated; {} bad rows skipped", good.len(), bad.len()))
+}
+
+fn find(command: &FlagsScan) -> anyhow::Result<()> {
+    let keys: BTreeSet<String> = match &command.keys {
+        Some(file) => read(file)?.lines().map(str::trim).filter(|key| !key.is_empty()).map(ToOwned::to_owned).collect(),
+        None => {
+            let flags = items(&command.reader, &format!("/v1/projects/{}/stale-flags", segment(&command.project)))?;
+            flags.iter().filter_map(|flag| flag["key"].as_str().map(ToOwned::to_owned)).collect()
+        }
+    };
+    ensure!(!keys.is_empty(), "there is no flag to look for: give keys with --keys FILE");
+    let keys: Vec<String> = keys.into_iter().collect();
+    let found = scan::scan(&command.directory, &keys)?;
+    if command.reader.json {
+        let places = |(key, places): (&String, &Vec<(PathBuf, u64)>)| {
+            let places: Vec<_> =
+                places.iter().map(|(file, line)| json!({ "file": file.to_string_lossy(), "line": line })).collect();
+            json!({ "key": key, "codeReferences": places.len(), "places": places })
+        };
+        let flags: Vec<_> = found.places.iter().map(places).collect();
+        let passed_over = json!({ "binary": found.binary, "large": found.large, "unreadable": found.unreadable });
+        line(&json!({ "flags": flags, "files": found.files, "passedOver": passed_over }).to_string())?;
+    } else {
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(["flag", "file", "line"]);
+        // Debug's form, so that no control character of a name reaches the terminal.
+        for (key, places) in &found.places {
+            for (file, at) in places {
+                table.add_row([
+                    key.escape_debug().to_string(),
+                    file.to_string_lossy().escape_debug().to_string(),
+                    at.to_string(),
+                ]);
+            }
+            if places.is_empty() {
+                table.add_row([&key.escape_debug().to_string(), "nowhere", ""]);
+            }
+        }
+        line(&table.to_string())?;
+    }
+    eprintln!(
+        "{} files looked at; passed over: {} binary, {} over 4 MiB, {} unreadable",
+        found.files, found.binary, found.large, found.unreadable
+    );
+    if command.upload { upload(command, &found) } else { Ok(()) }
+}
+
+/// Reads what was said of all flags, then puts it back with the number alone changed. (What somebody else says of one of
+/// them between the two is lost.)
+fn upload(command: &FlagsScan, found: &scan::Found) -> anyhow::Result<()> {
+    ensure!(found.unreadable == 0, "some files could not be read, so the numbers may be too low; nothing was sent");
+    let mut to_send = Vec::new();
+    for (key, places) in &found.places {
+        let mut said = told(&command.reader, &flag_path(&command.project, key))?;
+        ensure!(
+            said["complete"] == true,
+            "the server lags, so what was said last is not known yet; nothing was sent, run it again in a second"
+        );
+        said["metadata"]["codeReferences"] = json!(places.len());
+        to_send.push((key, said["metadata"].take()));
+    }
+    for (key, metadata) in &to_send {
+        put(&command.reader, &flag_path(&command.project, key), metadata).with_context(|| format!("flag {key:?}"))?;
+    }
+    eprintln!("{} flags sent", found.places.len());
+    Ok(())
 }
 
 fn read(file: &str) -> anyhow::Result<String> {

@@ -194,6 +194,18 @@ pub fn told(reader: &Reader, path: &str) -> anyhow::Result<serde_json::Value> {
     serde_json::from_str(&answer.print()?).context("cannot read the answer")
 }
 
+/// The items of a list, all pages of it.
+///
+/// # Errors
+/// As [`put`].
+pub fn items(reader: &Reader, path: &str) -> anyhow::Result<Vec<serde_json::Value>> {
+    let mut answer: serde_json::Value = serde_json::from_str(&list(reader, path, &[])?.print()?)?;
+    match answer["items"].take() {
+        serde_json::Value::Array(items) => Ok(items),
+        _ => bail!("the answer has no list"),
+    }
+}
+
 fn no_answer(reader: &Reader) -> String {
     format!("no answer from {}; is `flagstream up` running there? (--server URL or FLAGSTREAM_SERVER)", reader.server)
 }

@@ -58,3 +58,24 @@ fn a_file_with_a_bad_row_sends_nothing_and_a_good_one_all() {
     let output = run(&["flags", "snooze", "a", "--for", "800d", "--server", &server.url]);
     assert!(said(&output).contains("at most 1 year"), "{}", said(&output));
 }
+
+#[test]
+fn a_scan_keeps_the_numbers_of_references_and_what_was_said_before() {
+    let (data, tree) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let server = Server::start(data.path(), &[]);
+    for flag in ["here", "gone"] {
+        assert_eq!(put(&server, flag, r#"{"owner":"web"}"#).0, 200);
+    }
+    std::fs::write(tree.path().join("a.js"), "on('here')\non('here')\non('gone-2')").expect("write");
+    server.settle();
+    let tree = tree.path().to_str().expect("a path");
+    let output = run(&["flags", "scan", tree, "--upload", "--json", "--server", &server.url]);
+    assert!(output.status.success(), "{}", said(&output));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(found["flags"][1]["places"][1], json!({ "file": "a.js", "line": 2 }), "{found}");
+    server.settle();
+    for (flag, references) in [("here", 2), ("gone", 0)] {
+        let (_, shown) = server.get(&format!("/v1/projects/default/flags/{flag}"));
+        assert_eq!(shown["metadata"], json!({ "owner": "web", "codeReferences": references }), "{shown}");
+    }
+}
