@@ -91,7 +91,7 @@ fn paths() -> Value {
 
 /// The forms that are no JSON stand beside it.
 fn stale_flags() -> Value {
-    let query = [ENVIRONMENT, CRITICAL, STATUS, REASON, STALE, SORT, AS_OF, LIMIT, TOKEN, FORMAT];
+    let query = [ENVIRONMENT, CRITICAL, STATUS, REASON, ADVICE, STALE, KEY_PART, SORT, AS_OF, LIMIT, TOKEN, FORMAT];
     let mut operation = get("Which flags are dead, why, how sure, and what to do", "StaleFlags", &["project"], &query);
     for kind in ["text/csv", "text/markdown"] {
         operation["responses"]["200"]["content"][kind] = json!({ "schema": { "type": "string" } });
@@ -132,6 +132,8 @@ const CRITICAL: Parameter =
     ("critical", "string", "environments that decide, with commas; default all that the caller may read");
 const STATUS: Parameter = ("status", "string", "only these: unknown, new, inactive, launched, active, with commas");
 const REASON: Parameter = ("reason", "string", "only flags with any of these reasons, with commas");
+const ADVICE: Parameter = ("advice", "string", "READY_FOR_CODE_REMOVAL, READY_TO_ARCHIVE, or both with a comma");
+const KEY_PART: Parameter = ("q", "string", "only flags with this in their key, as it is written");
 const STALE: Parameter = ("stale", "boolean", "only stale flags, or only the others");
 const SORT: Parameter = (
     "sort",

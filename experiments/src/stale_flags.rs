@@ -8,6 +8,7 @@
 
 mod csv;
 pub(crate) mod entry;
+pub(crate) mod filter;
 pub(crate) mod fleet;
 mod hours;
 mod markdown;
@@ -63,10 +64,11 @@ pub(crate) async fn stale_flags(
         notes: notes(&read),
     };
     let mut verdicts = judge(&read.fleet);
-    verdicts.retain(|verdict| question.wants(verdict));
+    verdicts.retain(|verdict| question.filter.wants(verdict));
     let total_count = verdicts.len();
     let (page, next) = question.sort.page(verdicts, question.behind.as_ref(), question.limit);
-    let entries: Vec<Entry> = page.iter().map(|verdict| Entry::of(verdict, question.environment.as_deref())).collect();
+    let entries: Vec<Entry> =
+        page.iter().map(|verdict| Entry::of(verdict, question.filter.environment.as_deref())).collect();
     let next = next.map(|token| paging::next(caller.uri.path(), &question.repeated, &token));
     match question.format {
         Format::Json => json(&List::new(read.progress, head, entries, total_count, next)),

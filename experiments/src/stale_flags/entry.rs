@@ -162,7 +162,7 @@ pub(crate) fn place<'a>(verdict: &'a Verdict, environment: &str) -> Option<&'a E
 }
 
 /// The status there, or, of no environment in particular, where it is liveliest.
-pub(super) fn status(verdict: &Verdict, environment: Option<&str>) -> Status {
+pub(crate) fn status(verdict: &Verdict, environment: Option<&str>) -> Status {
     let liveliness = |status: &Status| LIVELINESS.iter().position(|known| known == status);
     let places = verdict.environments.iter().filter(|place| match environment {
         Some(name) => place.name == name,

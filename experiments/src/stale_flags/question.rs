@@ -5,15 +5,15 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::filter::{self, Filter};
 use super::order::{Sort, Token};
 use crate::paging;
 use crate::parameters::{Asked, Parameters};
 use crate::refusal::Refusal;
 use crate::request::Caller;
-use crate::stale::{ReasonCode, Status, Verdict};
 
-const KNOWN: [&str; 10] =
-    ["environment", "critical", "status", "reason", "stale", "sort", "asOf", "limit", "continuationToken", "format"];
+/// Beside those of [`filter::KNOWN`].
+const KNOWN: [&str; 6] = ["critical", "sort", "asOf", "limit", "continuationToken", "format"];
 const HOUR_MS: i64 = crate::interval::HOUR_MS;
 
 /// How the answer is written.
@@ -31,8 +31,8 @@ impl Format {
 /// What was asked.
 #[derive(Debug)]
 pub(super) struct Question {
-    /// Whose status is told, where one was named.
-    pub(super) environment: Option<String>,
+    /// Which flags; its environment is also the one whose status is told.
+    pub(super) filter: Filter,
     /// Those that decide; empty = all.
     pub(super) critical: Vec<String>,
     pub(super) sort: Sort,
@@ -42,18 +42,15 @@ pub(super) struct Question {
     pub(super) behind: Option<Token>,
     /// Parameters to be repeated in the link to the next page.
     pub(super) repeated: String,
-    statuses: Vec<Status>,
-    reasons: Vec<ReasonCode>,
-    stale: Option<bool>,
 }
 
 impl Question {
     pub(super) fn read(caller: &Caller, project: &str) -> Result<Self, Refusal> {
         let mut given = Parameters::read(&caller.uri)?;
         let repeated = repeated(&given);
-        let environment = given.text("environment");
+        let filter = Filter::read(&mut given)?;
         let critical = list(given.text("critical"));
-        for name in environment.iter().chain(&critical) {
+        for name in filter.environment.iter().chain(&critical) {
             caller.find(project, name)?;
         }
         let format = given.choice("format", Format::Json, &Format::WORDS)?;
@@ -61,28 +58,16 @@ impl Question {
         let limit = paging::limit(&mut given)?;
         now_alone(given.time("asOf")?.as_ref(), caller.now_ms)?;
         let question = Self {
-            environment,
+            filter,
             critical,
             sort: given.choice("sort", Sort::Score, &Sort::WORDS)?,
             format,
             limit: (format == Format::Json || is_limited).then_some(limit),
             behind: token(&mut given, caller.now_ms)?,
             repeated,
-            statuses: words(given.text("status"), "status", &Status::ALL, Status::as_str)?,
-            reasons: words(given.text("reason"), "reason", &ReasonCode::ALL, ReasonCode::as_str)?,
-            stale: given.choice("stale", None, &[("true", Some(true)), ("false", Some(false))])?,
         };
-        given.end(&KNOWN)?;
+        given.end(&[&filter::KNOWN[..], &KNOWN].concat())?;
         Ok(question)
-    }
-
-    /// Whether the verdict is asked for: one of the statuses, any of the reasons, stale or not.
-    pub(super) fn wants(&self, verdict: &Verdict) -> bool {
-        let status = super::entry::status(verdict, self.environment.as_deref());
-        let has_reason = || verdict.reasons.iter().any(|reason| self.reasons.contains(&reason.code));
-        (self.statuses.is_empty() || self.statuses.contains(&status))
-            && (self.reasons.is_empty() || has_reason())
-            && self.stale.is_none_or(|stale| stale == verdict.stale)
     }
 }
 
@@ -114,21 +99,6 @@ fn token(given: &mut Parameters, now_ms: i64) -> Result<Option<Token>, Refusal> 
 
 fn list(text: Option<String>) -> Vec<String> {
     text.map_or_else(Vec::new, |text| text.split(',').map(str::to_owned).collect())
-}
-
-/// Words with commas between; case does not matter, for codes are shouted and statuses are not.
-fn words<T: Copy>(
-    text: Option<String>,
-    name: &str,
-    all: &[T],
-    as_str: fn(T) -> &'static str,
-) -> Result<Vec<T>, Refusal> {
-    let Some(text) = text else { return Ok(Vec::new()) };
-    let known = |word: &str| all.iter().copied().find(|known| as_str(*known).eq_ignore_ascii_case(word.trim()));
-    text.split(',').map(known).collect::<Option<Vec<T>>>().ok_or_else(|| {
-        let all: Vec<&str> = all.iter().map(|known| as_str(*known)).collect();
-        Refusal::parameter(name, &text, &format!("{}, or several with commas", all.join(", ")))
-    })
 }
 
 fn repeated(given: &Parameters) -> String {

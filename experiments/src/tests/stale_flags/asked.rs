@@ -28,6 +28,10 @@ async fn filters_are_on_what_the_entry_says() {
     assert_eq!(of("stale=true").await, ["gone", "launched", "old-app", "quiet-lately", "read-in-bulk"]);
     assert_eq!(of("stale=false&status=active").await, ["active", "defaulted", "failing"]);
     assert!(of("stale=true&status=new").await.is_empty());
+    assert_eq!(of("advice=ready_for_code_removal").await, ["launched", "old-app", "quiet-lately"]);
+    assert!(of("advice=READY_TO_ARCHIVE").await.is_empty());
+    assert_eq!(of("q=la").await, ["launched", "quiet-lately"]);
+    assert!(of("q=LA").await.is_empty(), "as it is written");
     assert_eq!(
         keys(&world, "status=launched&sort=key").await,
         ["gone", "launched", "old-app"],
@@ -78,9 +82,10 @@ async fn what_cannot_be_honoured_says_why_and_what_can() {
         ("status=dead", 400, &["`status`", "\"dead\"", "unknown, new, inactive, launched, active"][..]),
         ("reason=OLD", 400, &["`reason`", "NEVER_EVALUATED", "OLD_APP_VERSIONS_ONLY"]),
         ("stale=maybe", 400, &["`stale`", "true, false"]),
+        ("advice=DELETE", 400, &["`advice`", "READY_FOR_CODE_REMOVAL, READY_TO_ARCHIVE"]),
         ("sort=age", 400, &["`sort`", "score, key, lastRequested"]),
         ("format=xml", 400, &["`format`", "json, csv, markdown"]),
-        ("environments=production", 400, &["`environments`", "only environment, critical"]),
+        ("environments=production", 400, &["`environments`", "only environment, status"]),
         ("environment=prod", 404, &["default/prod", "default/production"]),
         ("critical=production,prod", 404, &["default/prod"]),
         ("continuationToken=x", 400, &["continuationToken"]),
