@@ -79,12 +79,15 @@ fn paths() -> Value {
         "/openapi.json": { "get": open("This document", "application/json") },
         "/": { "get": page("The page of an environment") },
         "/flag": { "get": page("The page of a flag") },
+        "/stale": { "get": page("The page of a project's stale flags, with the evidence of one of them") },
+        "/stale/snooze": { "post": form("Takes `until` (YYYY-MM-DD) or `end=now` for the flag of the query (admin); 303 to its evidence") },
         "/login": {
             "get": open("The log-in form", "text/html"),
             "post": form("Takes `key` and keeps it in a cookie; 303 to the page")
         },
         "/logout": { "post": form("Takes the cookie away; 303 to the log-in form") },
         "/page.css": { "get": open("The page's style", "text/css") },
+        "/evidence.js": { "get": open("The stale page's script", "text/javascript") },
         "/page.js": { "get": open("The page's refresh", "text/javascript") }
     })
 }

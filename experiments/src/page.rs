@@ -2,6 +2,10 @@
 //!
 //! Always true here: every foreign text goes through [`text`] (or maud's own escaping, in attributes); nothing inline,
 //! neither script nor style, so that the content security policy can forbid both.
+//!
+//! Where to go next: [`environment`] is the first page, [`flag`] one flag's, [`stale`] which flags can go.
+
+use std::collections::BTreeSet;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -18,9 +22,12 @@ mod door;
 pub(crate) mod environment;
 pub(crate) mod flag;
 pub(crate) mod login;
+mod own_form;
 mod palette;
 pub(crate) mod range;
 mod reasons;
+mod sentence;
+pub(crate) mod stale;
 pub(crate) mod text;
 
 /// A rendered page.
@@ -41,20 +48,48 @@ pub(crate) async fn script() -> Response {
     asset("text/javascript; charset=utf-8", include_str!("page/page.js"))
 }
 
+pub(crate) async fn evidence_script() -> Response {
+    asset("text/javascript; charset=utf-8", include_str!("page/evidence.js"))
+}
+
 fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response()
 }
 
-/// Where the reader is: which environment, and which others there are.
+/// What a page shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Here<'a> {
+    /// An environment's flags, or one of them.
+    Environment(&'a Environment),
+    /// A project's stale flags, as seen from an environment or from all.
+    Stale { project: &'a str, environment: Option<&'a str> },
+}
+
+/// Where the reader is, and who it is.
 pub(crate) struct Place<'a> {
     pub(crate) caller: &'a Caller,
-    pub(crate) environment: Option<&'a Environment>,
+    pub(crate) here: Here<'a>,
     pub(crate) progress: Option<Progress>,
     pub(crate) now_ms: i64,
 }
 
-/// A page with its head and bar; `live` = it refreshes itself.
-pub(crate) fn whole(title: &str, place: Option<&Place<'_>>, live: bool, body: &Markup) -> Page {
+/// What a page does by itself; all of them do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Script {
+    Nothing,
+    /// It is rendered again every other second.
+    Refresh,
+    /// Evidence opens in place.
+    Evidence,
+}
+
+/// A page with its head and bar.
+pub(crate) fn whole(title: &str, place: Option<&Place<'_>>, script: Script, body: &Markup) -> Page {
+    let address = match script {
+        Script::Nothing => None,
+        Script::Refresh => Some("/page.js"),
+        Script::Evidence => Some("/evidence.js"),
+    };
     Page(html! {
         (DOCTYPE)
         html lang="en" {
@@ -65,7 +100,7 @@ pub(crate) fn whole(title: &str, place: Option<&Place<'_>>, live: bool, body: &M
                 title { (text::visible(title)) " · Flagstream" }
                 link rel="stylesheet" href="/page.css";
                 link rel="icon" href="data:,";
-                @if live { script src="/page.js" defer {} }
+                @if let Some(address) = address { script src=(address) defer {} }
             }
             body {
                 header.bar {
@@ -89,23 +124,66 @@ fn mark() -> Markup {
 }
 
 fn bar(place: &Place<'_>) -> Markup {
-    let all = place.caller.access.visible(&place.caller.grant);
     html! {
-        @if all.len() > 1 {
-            nav.environments aria-label="Environments" {
-                @for environment in &all {
-                    a href=(environment::href(environment, None))
-                        aria-current=[(Some(environment) == place.environment).then_some("page")] {
-                        (text::foreign(environment.project_str())) span.slash { "/" }
-                        (text::foreign(environment.key_str()))
-                    }
-                }
-            }
-        }
+        (sections(place))
+        (neighbours(place))
         span.space {}
         @if let Some(progress) = place.progress { (state(progress, place.now_ms)) }
         @if !place.caller.access.is_open() {
             form method="post" action="/logout" { button.quiet type="submit" { "Log out" } }
+        }
+    }
+}
+
+/// The pages of the same project.
+fn sections(place: &Place<'_>) -> Markup {
+    let all = place.caller.access.visible(&place.caller.grant);
+    let (flags, project, on_stale) = match place.here {
+        Here::Environment(environment) => (Some(environment), environment.project_str(), false),
+        Here::Stale { project, environment } => {
+            let of_project = || all.iter().filter(|other| other.project_str() == project);
+            let named = of_project().find(|other| Some(other.key_str()) == environment);
+            (named.or_else(|| of_project().next()), project, true)
+        }
+    };
+    let current = |is: bool| is.then_some("page");
+    html! {
+        nav.sections aria-label="Pages" {
+            @if let Some(flags) = flags {
+                a href=(environment::href(flags, None)) aria-current=[current(!on_stale)] { "Flags" }
+            }
+            a href=(stale::href(project, None, None)) aria-current=[current(on_stale)] { "Stale flags" }
+        }
+    }
+}
+
+/// The same page of other environments, or of other projects.
+fn neighbours(place: &Place<'_>) -> Markup {
+    let all = place.caller.access.visible(&place.caller.grant);
+    match place.here {
+        Here::Environment(here) => html! {
+            @if all.len() > 1 {
+                nav.environments aria-label="Environments" {
+                    @for environment in &all {
+                        a href=(environment::href(environment, None)) aria-current=[(environment == here).then_some("page")] {
+                            (text::foreign(environment.project_str())) span.slash { "/" }
+                            (text::foreign(environment.key_str()))
+                        }
+                    }
+                }
+            }
+        },
+        Here::Stale { project: here, .. } => {
+            let projects: BTreeSet<&str> = all.iter().map(Environment::project_str).collect();
+            html! {
+                @if projects.len() > 1 {
+                    nav.environments aria-label="Projects" {
+                        @for project in projects {
+                            a href=(stale::href(project, None, None)) aria-current=[(project == here).then_some("page")] { (text::foreign(project)) }
+                        }
+                    }
+                }
+            }
         }
     }
 }
@@ -135,7 +213,7 @@ pub(crate) fn problem(refusal: &Refusal, id: &str) -> Page {
             p { a href="/" { "Back to the flags" } }
         }
     };
-    whole("Not shown", None, false, &body)
+    whole("Not shown", None, Script::Nothing, &body)
 }
 
 /// The environment that a page's address names, or the first one that the caller may read.

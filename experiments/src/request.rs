@@ -27,7 +27,7 @@ use crate::refusal::Refusal;
 pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
                                  connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// Addresses whose errors are pages, and all below [`crate::page::flag::BELOW`].
-const PAGES: [&str; 4] = ["/", "/flag", "/login", "/logout"];
+const PAGES: [&str; 6] = ["/", "/flag", "/stale", crate::page::stale::snooze::PATH, "/login", "/logout"];
 
 /// Who asks, and when.
 #[derive(Debug, Clone)]
@@ -204,7 +204,7 @@ fn finish(response: &mut Response, id: &str) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if html {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));

@@ -47,11 +47,14 @@ routes! {
     get "/openapi.json" => probes::document;
     get "/" => page::environment::show;
     get "/flag" => page::flag::show;
+    get "/stale" => page::stale::show;
+    post "/stale/snooze" => page::stale::snooze::take;
     get "/login" => page::login::show;
     post "/login" => page::login::enter;
     post "/logout" => page::login::leave;
     get "/page.css" => page::style;
     get "/page.js" => page::script;
+    get "/evidence.js" => page::evidence_script;
 }
 
 /// Of the log-in form; metadata has a limit of its own.

@@ -91,7 +91,7 @@ pub(crate) fn environments(caller: &Caller, project: &str) -> Result<Vec<Environ
 }
 
 /// What whoever reads the list should know and cannot see in it.
-fn notes(read: &Read) -> Vec<String> {
+pub(crate) fn notes(read: &Read) -> Vec<String> {
     let silent = read.silent.iter().map(|name| {
         let name = name.escape_debug();
         format!(

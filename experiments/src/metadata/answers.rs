@@ -1,6 +1,6 @@
 //! `PUT` and `GET` of a flag's metadata, and its snooze.
 //!
-//! Always true here: only an admin key changes anything, and only with a body of JSON: another site's page cannot send that
+//! Always true here: only an admin key changes anything, and the API only with a body of JSON: another site's page cannot send that
 //! with the visitor's cookie unless this server says so beforehand (it never does), and the cookie is `SameSite=Strict`.
 
 use std::sync::Arc;
@@ -71,11 +71,30 @@ pub(crate) async fn snooze(
     caller.admin()?;
     check(&caller, &project, &flag)?;
     let until = until(&fields(request).await?, caller.now_ms)?;
+    let said = change_snooze(&serve, &caller, &project, &flag, until).await?;
+    answer(&serve, &caller, &project, &flag, &said).await
+}
+
+/// Snoozes a flag until that time (Unix milliseconds), or wakes it with `None`, whatever else was said of it; for admins.
+pub(crate) async fn change_snooze(
+    serve: &Arc<Serve>,
+    caller: &Caller,
+    project: &str,
+    flag: &str,
+    until: Option<i64>,
+) -> Result<Said, Refusal> {
+    caller.admin()?;
+    check(caller, project, flag)?;
     let turn = serve.publisher.turn().await?;
-    let mut body = newest(&serve, &project, &flag).await?.unwrap_or_default().body;
+    let mut body = newest(serve, project, flag).await?.unwrap_or_default().body;
     body.snoozed_until = until;
-    let version = publish(&serve, turn, definition(&project, &flag, &body)?).await?;
-    answer(&serve, &caller, &project, &flag, &Said { version, body }).await
+    let version = publish(serve, turn, definition(project, flag, &body)?).await?;
+    Ok(Said { version, body })
+}
+
+/// Whether a snooze may end then.
+pub(crate) fn may_end_snooze(until_ms: i64, now_ms: i64) -> bool {
+    until_ms > now_ms && until_ms - now_ms <= YEAR_MS
 }
 
 async fn answer(serve: &Serve, caller: &Caller, project: &str, flag: &str, said: &Said) -> Result<Response, Refusal> {
@@ -167,7 +186,7 @@ fn until(fields: &Map<String, Value>, now_ms: i64) -> Result<Option<i64>, Refusa
         Some(Value::Null) => Ok(None),
         given => {
             let given = given.unwrap_or(&Value::Null);
-            let time = body::time(given).filter(|ms| *ms > now_ms && *ms - now_ms <= YEAR_MS);
+            let time = body::time(given).filter(|ms| may_end_snooze(*ms, now_ms));
             time.map(Some).ok_or_else(|| invalid(&body::wrong("until", given, ALLOWED)))
         }
     }

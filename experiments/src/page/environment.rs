@@ -18,7 +18,7 @@ use crate::evaluations::flag_key;
 use crate::interval::DAY_MS;
 use crate::page::range::{Range, buckets, tabs};
 use crate::page::reasons::reasons;
-use crate::page::{Page, Place, chart, chosen, door, flag, palette, text, whole};
+use crate::page::{Here, Page, Place, Script, chart, chosen, door, flag, palette, text, whole};
 use crate::parameters::Parameters;
 use crate::reading::{Looked, Reader};
 use crate::refusal::Refusal;
@@ -51,7 +51,8 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
     let reader = Reader::open(&serve, environment.clone(), now_ms).await?;
     let matching = |name: &CellName| wanted.is_empty() || flag_key(name).is_some_and(|key| key.contains(&wanted));
     let (mut shown, more) = some_flags(&reader, after.as_ref(), FLAGS_MAX, matching).await?;
-    let place = Place { caller: &caller, environment: Some(&environment), progress: Some(reader.progress), now_ms };
+    let place =
+        Place { caller: &caller, here: Here::Environment(&environment), progress: Some(reader.progress), now_ms };
     let door = (serve.arrivals)().at_door(&environment, &caller.grant);
     let today = u32::try_from(now_ms / DAY_MS).unwrap_or(0);
     let aside = Aside::read(&reader, range.span(now_ms)?, today).await?;
@@ -61,7 +62,7 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
             (door::first_event(&serve, &environment, &door, now_ms))
             @if aside.books != Books::default() { div.columns { (aside.books_card(now_ms)) (aside.sdks_card()) } }
         };
-        return Ok(whole(&title, Some(&place), true, &body));
+        return Ok(whole(&title, Some(&place), Script::Refresh, &body));
     }
     let span = range.span(now_ms)?;
     count_flags(&reader, &mut shown, span, Grouping::BY_VARIATION).await?;
@@ -77,7 +78,7 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
         div.columns.broad { (aside.books_card(now_ms)) (aside.sdks_card()) (aside.events_card(range)) }
         (door::seen(&serve, &environment, &door, now_ms))
     };
-    Ok(whole(&title, Some(&place), true, &body))
+    Ok(whole(&title, Some(&place), Script::Refresh, &body))
 }
 
 /// When each flag was last seen, to the minute where that is kept.

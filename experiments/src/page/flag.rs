@@ -15,7 +15,7 @@ use crate::interval::hour_ms;
 use crate::page::chart::{Series, bars};
 use crate::page::environment::named;
 use crate::page::range::{Range, buckets, tabs};
-use crate::page::{Page, Place, chosen, environment, palette, text, whole};
+use crate::page::{Here, Page, Place, Script, chosen, environment, palette, text, whole};
 use crate::parameters::Parameters;
 use crate::reading::Reader;
 use crate::refusal::Refusal;
@@ -59,7 +59,8 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
     let minutes = last_minutes(&reader, &hours).await?;
     let last_count = flag.groups.values().filter_map(|tally| tally.series.keys().next_back()).max().copied();
     let buckets = buckets(span, now_ms, last_count);
-    let place = Place { caller: &caller, environment: Some(&environment), progress: Some(reader.progress), now_ms };
+    let place =
+        Place { caller: &caller, here: Here::Environment(&environment), progress: Some(reader.progress), now_ms };
     let body = html! {
         p.crumbs {
             a href=(environment::href(&environment, Some(range))) {
@@ -76,7 +77,7 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
         }
         div.columns { (askers(&flag, now_ms)) (facts(&flag)) }
     };
-    Ok(whole(&key, Some(&place), true, &body))
+    Ok(whole(&key, Some(&place), Script::Refresh, &body))
 }
 
 fn chart(flag: &FlagTally, buckets: &[i64]) -> Markup {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::Serve;
 use crate::access::set_cookie;
-use crate::page::{Page, whole};
+use crate::page::{Page, Script, whole};
 use crate::refusal::Refusal;
 
 #[derive(Deserialize)]
@@ -76,5 +76,5 @@ fn form(wrong: Option<&str>) -> Page {
             }
         }
     };
-    whole("Log in", None, false, &body)
+    whole("Log in", None, Script::Nothing, &body)
 }

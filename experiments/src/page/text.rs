@@ -112,6 +112,11 @@ pub(crate) fn minute(ms: i64) -> String {
     formatted(ms, "%Y-%m-%d %H:%M")
 }
 
+/// `2026-01-31`
+pub(crate) fn day(ms: i64) -> String {
+    formatted(ms, "%Y-%m-%d")
+}
+
 /// `14:05`, or `Jan 31` where days are told apart.
 pub(crate) fn tick(ms: i64, days: bool) -> String {
     formatted(ms, if days { "%b %-d" } else { "%H:%M" })

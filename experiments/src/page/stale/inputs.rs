@@ -1,0 +1,190 @@
+//! What the rule looked at: last-seen rows, days of use, versions, hours heard, and what people said.
+//!
+//! Always true here: nothing is judged in this file; rows are those of the verdict's own input.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::filters::percent;
+use super::words;
+use crate::interval::DAY_MS;
+use crate::metadata::Said;
+use crate::page::text;
+use crate::stale::{EnvironmentVerdict, FlagEnvironment, Row, Variation};
+
+/// Rows of one environment that are shown: those that were last seen last.
+const ROWS_MAX: usize = 25;
+/// Days of the strip.
+const STRIP_DAYS: i64 = 90;
+const CELL: i64 = 6;
+const HEIGHT: i64 = 16;
+
+/// The inputs of one environment.
+pub(super) fn place(seen: Option<&FlagEnvironment>, place: &EnvironmentVerdict, as_of_ms: i64) -> Markup {
+    let Some(seen) = seen else {
+        return html! { p.muted { "Never seen there." } (hours(place)) };
+    };
+    let mut rows: Vec<&Row> = seen.rows.iter().collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.last_ms));
+    html! {
+        (strip(&seen.days, place, as_of_ms))
+        (facts(seen, place, as_of_ms))
+        details open[rows.len() <= 5] {
+            summary { "Last seen: " (text::counted(rows.len() as u64, "row")) }
+            div.scroll tabindex="0" role="region" aria-label="Last seen" { table.rows {
+                thead { tr {
+                    th scope="col" { "Served" } th scope="col" { "Application and SDK" }
+                    th.num scope="col" { "First" } th.num scope="col" { "Last" }
+                } }
+                tbody { @for row in rows.iter().take(ROWS_MAX) { (one(row, as_of_ms)) } }
+            } }
+            @if rows.len() > ROWS_MAX { p.small.muted { "The newest " (ROWS_MAX) "; the flag's own page has more." } }
+        }
+    }
+}
+
+fn one(row: &Row, as_of_ms: i64) -> Markup {
+    html! {
+        tr {
+            td {
+                @match &row.variation {
+                    Some(Variation::Index(index)) => { "#" (index) },
+                    Some(Variation::Name(name)) => (text::cut(name, 40)),
+                    None if row.default => "default",
+                    None => span.muted { "others (beyond the limit)" },
+                }
+                @if row.error { " " span.tag.bad { "error" } }
+                @if row.bulk { " " span.tag title="read along with all other flags: no sign of use" { "bulk read" } }
+            }
+            td {
+                @if row.application.is_empty() { span.muted { "not told" } } @else { (text::cut(&row.application, 40)) }
+                @if !row.application_version.is_empty() { " " (text::cut(&row.application_version, 24)) }
+                @if !row.sdk.is_empty() { div.muted.small { (text::cut(&row.sdk, 60)) } }
+            }
+            td.num { (text::day(row.first_ms)) }
+            td.num { (text::hours_ago(row.last_ms - row.last_ms.rem_euclid(crate::interval::HOUR_MS), as_of_ms)) }
+        }
+    }
+}
+
+fn facts(seen: &FlagEnvironment, place: &EnvironmentVerdict, as_of_ms: i64) -> Markup {
+    html! {
+        dl.pairs.small {
+            @if let Some(version) = place.version {
+                dt { "Version" } dd { (version) @if let Some(since) = place.version_since_ms { " since " (text::day(since)) } }
+            }
+            dt { "Served within " (place.thresholds.inactive_days) " days" } dd { (served(&place.served_within_inactive)) }
+            dt { "Served within " (place.thresholds.stale_days) " days" } dd { (served(&place.served_within_stale)) }
+            @if let Some(bulk_ms) = place.last_bulk_ms { dt { "Last bulk read" } dd { (text::ago(bulk_ms, as_of_ms)) } }
+            @for value in &seen.values {
+                dt { (words::variation(&value.variation).markup()) } dd { code.value { (text::cut(&value.value, 60)) } }
+            }
+        }
+        (hours(place))
+    }
+}
+
+fn served(variations: &[Variation]) -> Markup {
+    html! {
+        @if variations.is_empty() { "nothing" }
+        @for (place, variation) in variations.iter().take(8).enumerate() {
+            @if place > 0 { ", " }
+            @match variation { Variation::Index(index) => { "#" (index) }, Variation::Name(name) => (text::cut(name, 40)) }
+        }
+        @if variations.len() > 8 { " and " (variations.len() - 8) " more" }
+    }
+}
+
+fn hours(place: &EnvironmentVerdict) -> Markup {
+    html! {
+        @if let Some(hours) = place.hours.filter(|hours| hours.expected > 0) {
+            p.small.muted {
+                "Heard in " (text::number(hours.reported)) " of " (text::counted(hours.expected, "hour")) " ("
+                (percent(place.coverage_ppm)) "; at least " (percent(place.thresholds.coverage_min_ppm)) " are needed)."
+            }
+        }
+    }
+}
+
+/// Days of use as a strip, the oldest first.
+fn strip(days: &[u32], place: &EnvironmentVerdict, as_of_ms: i64) -> Markup {
+    let today = as_of_ms.div_euclid(DAY_MS);
+    let first = today - STRIP_DAYS + 1;
+    let used: Vec<i64> = days.iter().map(|day| i64::from(*day)).filter(|day| (first..=today).contains(day)).collect();
+    let thresholds = [place.thresholds.inactive_days, place.thresholds.stale_days].map(i64::from);
+    let told = format!("used on {} of the last {STRIP_DAYS} days", used.len());
+    html! {
+        figure.strip {
+            svg viewBox={ "0 0 " (STRIP_DAYS * CELL) " " (HEIGHT + 12) } role="img" aria-label=(told) {
+                @for day in first..=today {
+                    rect class=(if used.contains(&day) { "used" } else { "idle" }) x=((day - first) * CELL) y="0"
+                        width=(CELL - 1) height=(HEIGHT) rx="1" { title { (text::day(day * DAY_MS)) (if used.contains(&day) { ": used" } else { ": not used" }) } }
+                }
+                @for back in thresholds.into_iter().filter(|back| *back < STRIP_DAYS) {
+                    @let x = (STRIP_DAYS - back) * CELL;
+                    line.mark-line x1=(x) x2=(x) y1="0" y2=(HEIGHT + 3) {}
+                    text.axis x=(x) y=(HEIGHT + 11) text-anchor="middle" { (back) " d" }
+                }
+                text.axis x="0" y=(HEIGHT + 11) { (STRIP_DAYS) " d ago" }
+                text.axis x=(STRIP_DAYS * CELL) y=(HEIGHT + 11) text-anchor="end" { "today" }
+            }
+            figcaption.small.muted { "Asked for by name on " (used.len()) " of the last " (STRIP_DAYS) " days." }
+        }
+    }
+}
+
+/// What people said of the flag.
+pub(super) fn said(said: &Said, as_of_ms: i64) -> Markup {
+    let fields =
+        said.body.to_json().ok().and_then(|bytes| serde_json::from_slice::<serde_json::Map<_, _>>(&bytes).ok());
+    let fields = fields.unwrap_or_default();
+    html! {
+        h3 { "What people said" }
+        @if fields.is_empty() {
+            p.muted { "Nothing yet. The report makes sense without; it is surer with " code { "flagstream flags import FILE" }
+                " (owner, type, created) and " code { "flagstream flags scan DIR" } " (places in code)." }
+        } @else {
+            dl.pairs.small { @for (name, value) in &fields { dt { (title(name)) } dd { (told(name, value, as_of_ms)) } } }
+        }
+    }
+}
+
+fn title(name: &str) -> &str {
+    match name {
+        "createdAt" => "Created",
+        "temporary" => "Temporary",
+        "type" => "Type",
+        "archived" => "Archived",
+        "snoozedUntil" => "Snoozed until",
+        "dependents" => "Needed by",
+        "prerequisites" => "Needs",
+        "runningExperiment" => "Experiment running",
+        "codeReferences" => "Places in code",
+        "owner" => "Owner",
+        other => other,
+    }
+}
+
+fn told(name: &str, value: &Value, as_of_ms: i64) -> Markup {
+    html! {
+        @match value {
+            Value::Bool(true) => "yes",
+            Value::Bool(false) => "no",
+            Value::Number(number) => {
+                @match number.as_i64() {
+                    Some(ms) if matches!(name, "createdAt" | "snoozedUntil") => { (text::minute(ms)) @if ms < as_of_ms && name == "snoozedUntil" { " (over)" } },
+                    _ => (number.to_string()),
+                }
+            },
+            Value::String(text) => (text::cut(text, 80)),
+            Value::Array(items) => {
+                @for (place, item) in items.iter().take(12).enumerate() {
+                    @if place > 0 { ", " }
+                    (text::cut(item.as_str().unwrap_or_default(), 60))
+                }
+                @if items.len() > 12 { " and " (items.len() - 12) " more" }
+            },
+            other => (text::foreign(&other.to_string())),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The rule's codes and figures in words.
+//!
+//! Always true here: a sentence says nothing that is not in the verdict; each code has its words here and nowhere else on
+//! the page.
+
+use crate::page::sentence::Sentence;
+use crate::page::text;
+use crate::stale::{
+    Advice, Blocker, BlockerCode, Dead, EnvironmentVerdict, Evidence, Figure, Reason, ReasonCode, Status, Variation,
+    Verdict,
+};
+
+const DAY_MS: i64 = crate::interval::DAY_MS;
+
+/// What becomes of a flag: how it is marked, and in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Class of its mark.
+    pub(super) class: &'static str,
+    pub(super) words: String,
+    /// From those to act on to those in use.
+    pub(super) rank: i64,
+}
+
+/// What becomes of the flag: what to do if it is stale, what keeps it if it is not though it looks dead.
+pub(super) fn outcome(verdict: &Verdict) -> Outcome {
+    let outcome = |class, words: &str, rank| Outcome { class, words: words.to_owned(), rank };
+    match verdict.advice {
+        Some(Advice::ReadyForCodeRemoval) => return outcome("ready", "Ready for code removal", 0),
+        Some(Advice::ReadyToArchive) => return outcome("ready", "Ready to archive", 1),
+        None if verdict.stale => return outcome("stale", "Stale: look at its code", 2),
+        None => {}
+    }
+    if !verdict.reasons.iter().any(|reason| reason.code.is_deciding()) {
+        return outcome("live", "In use", 9);
+    }
+    let conditions = &verdict.conditions;
+    if conditions.archived {
+        outcome("kept", "Archived already", 7)
+    } else if let (true, Some(until_ms)) = (conditions.snoozed, conditions.snoozed_until_ms) {
+        outcome("kept", &format!("Snoozed until {}", text::day(until_ms)), 6)
+    } else if !conditions.temporary {
+        outcome("kept", "Meant to stay", 5)
+    } else if !conditions.old_enough {
+        outcome("kept", &format!("Too young: {} of {} days", days(verdict.age_ms), conditions.stale_days), 4)
+    } else {
+        let blockers: Vec<&str> = verdict.blockers.iter().map(|blocker| blocker_short(blocker.code)).collect();
+        outcome("kept", &format!("Kept: {}", blockers.join(", ")), 3)
+    }
+}
+
+/// Whole days.
+pub(super) fn days(ms: i64) -> i64 {
+    ms.div_euclid(DAY_MS)
+}
+
+pub(super) fn reason_short(code: ReasonCode) -> &'static str {
+    match code {
+        ReasonCode::NeverEvaluated => "never evaluated",
+        ReasonCode::NoEvaluations => "nobody asks",
+        ReasonCode::BulkReadOnly => "bulk reads only",
+        ReasonCode::SingleVariation => "one variation",
+        ReasonCode::PastLifetime => "past its lifetime",
+        ReasonCode::NoCodeRefs => "in no code",
+        ReasonCode::ErrorsOnly => "errors only",
+        ReasonCode::DefaultsOnly => "defaults only",
+        ReasonCode::OldAppVersionsOnly => "old versions only",
+    }
+}
+
+pub(super) fn advice_short(advice: Advice) -> &'static str {
+    match advice {
+        Advice::ReadyForCodeRemoval => "ready for code removal",
+        Advice::ReadyToArchive => "ready to archive",
+    }
+}
+
+pub(super) fn blocker_short(code: BlockerCode) -> &'static str {
+    match code {
+        BlockerCode::Dependents => "others depend on it",
+        BlockerCode::ExperimentRunning => "an experiment runs",
+        BlockerCode::MixedValues => "environments differ",
+        BlockerCode::LowCoverage => "too little was heard",
+        BlockerCode::Periodic => "used in a rhythm",
+    }
+}
+
+pub(super) fn status_means(status: Status) -> &'static str {
+    match status {
+        Status::Unknown => "too little was heard from there to tell",
+        Status::New => "young, and not asked for yet",
+        Status::Inactive => "not asked for of late",
+        Status::Launched => "everybody gets the same",
+        Status::Active => "in use",
+    }
+}
+
+pub(super) fn variation(variation: &Variation) -> Sentence {
+    match variation {
+        Variation::Index(index) => Sentence::new(format!("variation {index}")),
+        Variation::Name(name) => Sentence::new("variation ").foreign(name),
+    }
+}
+
+/// Why the reason holds, with its figures.
+pub(super) fn reason(reason: &Reason) -> Sentence {
+    let evidence = &reason.evidence;
+    let within = format!("within {} days", number(evidence, "staleDays").unwrap_or_default());
+    match reason.code {
+        ReasonCode::NeverEvaluated => {
+            let sentence = Sentence::new("No evaluation of it was ever reported, in ");
+            let age_ms = number(evidence, "ageMs").unwrap_or_default();
+            let sentence = sentence.names(names(evidence, "environments"));
+            if age_ms > 0 { sentence.own(format!("; it is {} days old.", days(age_ms))) } else { sentence.own(".") }
+        }
+        ReasonCode::NoEvaluations => {
+            let last = number(evidence, "lastMs").map(|ms| format!("; the last time was {}", text::minute(ms)));
+            Sentence::new(format!(
+                "Nobody asked for it {within} where it matters{}.",
+                last.unwrap_or_else(|| "; it is asked for elsewhere only".to_owned())
+            ))
+        }
+        ReasonCode::BulkReadOnly => {
+            let bulk = number(evidence, "lastBulkMs").map(text::minute).unwrap_or_default();
+            let by_name = match number(evidence, "lastIntentionalMs") {
+                Some(ms) => format!("by name the last time was {}", text::minute(ms)),
+                None => "never by name".to_owned(),
+            };
+            Sentence::new(format!("It is read only along with all other flags (last {bulk}), {by_name}."))
+        }
+        ReasonCode::SingleVariation => {
+            let sentence = Sentence::new(format!("All who asked {within} got the same variation in "));
+            let sentence = sentence.names(names(evidence, "settled"));
+            match names(evidence, "quiet") {
+                [] => sentence.own("."),
+                quiet => sentence.own("; nobody asked in ").names(quiet).own("."),
+            }
+        }
+        ReasonCode::PastLifetime => Sentence::new(format!(
+            "It is {} days old, and flags of its type are meant to live {}.",
+            days(number(evidence, "ageMs").unwrap_or_default()),
+            number(evidence, "lifetimeDays").unwrap_or_default()
+        )),
+        ReasonCode::NoCodeRefs => Sentence::new("Code was looked through, and none names it."),
+        ReasonCode::ErrorsOnly => Sentence::new(format!("All that was told of it {within} are errors.")),
+        ReasonCode::DefaultsOnly => {
+            Sentence::new(format!("All who asked {within} got their own default: no flag of this key answers them."))
+        }
+        ReasonCode::OldAppVersionsOnly => Sentence::new("Only overtaken versions of applications still ask: ")
+            .names(names(evidence, "versions"))
+            .own("."),
+    }
+}
+
+/// Why the blocker holds, with its figures.
+pub(super) fn blocker(blocker: &Blocker) -> Sentence {
+    let evidence = &blocker.evidence;
+    match blocker.code {
+        BlockerCode::Dependents => Sentence::new("It is a prerequisite of ")
+            .names(names(evidence, "dependents"))
+            .own(": these have to go first."),
+        BlockerCode::ExperimentRunning => Sentence::new("An experiment on it is running: let it end."),
+        BlockerCode::MixedValues => Sentence::new("Everybody gets the same in each of ")
+            .names(names(evidence, "environments"))
+            .own(", but not the same in all of them."),
+        BlockerCode::LowCoverage => Sentence::new("Too little was heard from ")
+            .names(names(evidence, "environments"))
+            .own(": that nobody asked is not known."),
+        BlockerCode::Periodic => {
+            let figure = |name| number(evidence, name).unwrap_or_default();
+            let (least, greatest) = (figure("gapMinDays"), figure("gapMaxDays"));
+            let gap = if least == greatest { least.to_string() } else { format!("{least} to {greatest}") };
+            Sentence::new(format!(
+                "It is used in a rhythm, each {gap} days: {} days of use, the last {} days ago.",
+                figure("daysOfUse"),
+                figure("lastDaysAgo")
+            ))
+        }
+    }
+}
+
+/// How the flag is in an environment.
+pub(super) fn dead(place: &EnvironmentVerdict) -> Sentence {
+    match &place.dead {
+        Some(Dead::Quiet) => Sentence::new(format!("quiet: nobody asked within {} days", place.thresholds.stale_days)),
+        Some(Dead::Settled { variation: settled, since_ms }) => {
+            Sentence::new("settled on ").and(variation(settled)).own(format!(" since {}", text::day(*since_ms)))
+        }
+        None => Sentence::new("alive"),
+    }
+}
+
+fn number(evidence: &Evidence, name: &str) -> Option<i64> {
+    match evidence.get(name) {
+        Some(Figure::Number(number)) => Some(*number),
+        _ => None,
+    }
+}
+
+fn names<'a>(evidence: &'a Evidence, name: &str) -> &'a [String] {
+    match evidence.get(name) {
+        Some(Figure::Names(names)) => names,
+        _ => &[],
+    }
+}
