@@ -320,6 +320,22 @@ fn a_switch_moves_the_horizon_or_the_expiry_by_one() {
     }
 }
 
+/// The broken rule shows in what is not linear alone: a sum of squares.
+#[test]
+fn a_switch_puts_what_was_told_before_under_the_newer_definition() {
+    for (rule, square) in
+        [(None, (10 + 30) * (10 + 30)), (Some(crate::Break::OldUnderNewer), 10 * 10 + 9 * (20 * 20 - 10 * 10))]
+    {
+        let mut partition = Partition::begun();
+        partition.rules.breakage.which = rule;
+        partition.send(NOON, &[Row::Exposure("ann", NOON, 1), Row::Conversion("ann", NOON, 10)]);
+        partition.define(&format!("f user e 3 {} {}", NOON - DAY_MS, NOON + DAY_MS), NOON);
+        partition.send(NOON, &[Row::Conversion("ann", NOON, 10)]);
+        let expected = facts([("n of 1", 1), ("sum of 1", 40), ("square of 1", square)]);
+        assert_eq!(partition.told(), [(0, expected)].into(), "{rule:?}");
+    }
+}
+
 #[test]
 fn a_subject_lives_until_the_latest_end_under_which_it_changed() {
     for (now, units) in [(NOON + 14 * DAY_MS - 1, 1), (NOON + 14 * DAY_MS, 2)] {

@@ -53,12 +53,14 @@ pub(crate) struct Made {
 pub(crate) fn make_log(dice: &mut Dice, generation: &Generation, records: usize) -> Made {
     let mut appends: Vec<Append> = vec![record::generation_record(generation, 0, START)];
     let mut sent: Vec<(Environment, Payload<'static>, Split)> = Vec::new();
-    let mut panics_at = Vec::new();
+    let (mut panics_at, mut experiments) = (Vec::new(), Vec::new());
     while appends.len() < records {
         let now = START + dice.below(4 * 3_600_000) as i64;
         match dice.below(23) {
-            _ if (3..6).contains(&appends.len()) && dice.percent(70) => appends.push(stand_in(dice, START)),
-            20..=22 => appends.push(stand_in(dice, now)),
+            _ if (3..6).contains(&appends.len()) && dice.percent(70) => {
+                appends.push(stand_in(dice, &mut experiments, START));
+            }
+            20..=22 => appends.push(stand_in(dice, &mut experiments, now)),
             0 => appends.push(numbers(dice, now)),
             1 => appends.push(definition(dice, now)),
             2 => appends.push(unreadable(dice, now)),
@@ -157,7 +159,7 @@ fn payload(dice: &mut Dice, number: usize) -> Payload<'static> {
     for (kind, key) in [("user", "alice"), ("user", "bob"), ("org", "acme")] {
         payload.context_keys.push(ContextKey { kind: kind.into(), key: key.into() });
     }
-    if dice.percent(8) {
+    if dice.percent(14) {
         let time_ms = Some(START + dice.below(6 * 3_600_000) as i64);
         payload.elements.push(Element { kind: ElementKind::Summary, time_ms });
         all_flags(dice, &mut payload, 0);
@@ -292,27 +294,45 @@ fn definition(dice: &mut Dice, now: i64) -> Append {
     record::definition_record(&definition, 0, now)
 }
 
-/// An experiment, its newer version, or one that ends it.
-fn stand_in(dice: &mut Dice, now: i64) -> Append {
-    let hour = 3_600_000;
-    let (flag, kind, event) = (
-        dice.pick(&["a", "a", "a", "b"]),
-        dice.pick(&["user", "user", "org"]),
-        dice.pick(&["buy", "buy", "buy", "sell"]),
-    );
+/// An experiment, its newer version, one that differs in the factor alone, or one that ends it.
+fn stand_in(dice: &mut Dice, experiments: &mut Vec<StandIn>, now: i64) -> Append {
     let factor = dice.pick(&[1, 2, -3]);
-    let start = START + dice.pick(&[-hour, 0]);
-    let end = START + dice.pick(&[hour, 2 * hour, 30 * hour, 30 * hour, 30 * hour]);
-    let body = format!("{flag} {kind} {event} {factor} {start} {end}");
+    let experiment = if experiments.is_empty() || dice.percent(60) { experiment(dice) } else { dice.pick(experiments) };
+    experiments.push(experiment);
+    let StandIn { environment, key, counts, lasts: (start, end) } = experiment;
+    let body = format!("{counts} {factor} {start} {end}");
     let definition = wire::Definition {
         project: Bytes::from_static(b"p"),
-        environment: Bytes::from_static(dice.pick(&[b"dev" as &'static [u8], b"dev", b"dev", b"prod"])),
+        environment: Bytes::from_static(environment),
         kind: schemas::cell::STAND_IN,
-        key: Bytes::from_static(dice.pick(&[b"x" as &'static [u8], b"x", b"x", b"y"])),
+        key: Bytes::from_static(key),
         version: if dice.percent(5) { 7 } else { 0 },
         body: if dice.percent(90) { body.into() } else { Bytes::from_static(b"over") },
     };
     record::definition_record(&definition, 0, now)
+}
+
+/// What an experiment's definition says beside the factor.
+#[derive(Clone, Copy)]
+struct StandIn {
+    environment: &'static [u8],
+    key: &'static [u8],
+    /// Flag, kind and event.
+    counts: &'static str,
+    /// From its first moment to the one after its last.
+    lasts: (i64, i64),
+}
+
+fn experiment(dice: &mut Dice) -> StandIn {
+    let hour = 3_600_000;
+    let start = START + dice.pick(&[-hour, 0]);
+    let end = START + dice.pick(&[hour, 2 * hour, 30 * hour, 30 * hour, 30 * hour]);
+    StandIn {
+        environment: dice.pick(&[b"dev" as &[u8], b"dev", b"dev", b"prod"]),
+        key: dice.pick(&[b"x" as &[u8], b"x", b"x", b"y"]),
+        counts: dice.pick(&["a user buy", "a user buy", "a user buy", "a org buy", "a user sell", "b user buy"]),
+        lasts: (start, end),
+    }
 }
 
 /// A body that is none, a version of tomorrow, or a header that is none.
