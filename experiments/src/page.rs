@@ -59,8 +59,10 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 /// What a page shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Here<'a> {
-    /// An environment's flags, or one of them.
+    /// An environment's flags.
     Environment(&'a Environment),
+    /// One of them.
+    Flag(&'a Environment),
     /// A project's stale flags, as seen from an environment or from all.
     Stale { project: &'a str, environment: Option<&'a str> },
 }
@@ -139,7 +141,9 @@ fn bar(place: &Place<'_>) -> Markup {
 fn sections(place: &Place<'_>) -> Markup {
     let all = place.caller.access.visible(&place.caller.grant);
     let (flags, project, on_stale) = match place.here {
-        Here::Environment(environment) => (Some(environment), environment.project_str(), false),
+        Here::Environment(environment) | Here::Flag(environment) => {
+            (Some(environment), environment.project_str(), false)
+        }
         Here::Stale { project, environment } => {
             let of_project = || all.iter().filter(|other| other.project_str() == project);
             let named = of_project().find(|other| Some(other.key_str()) == environment);
@@ -157,10 +161,11 @@ fn sections(place: &Place<'_>) -> Markup {
     }
 }
 
-/// The same page of other environments, or of other projects.
+/// The same page of other environments, or of other projects; a flag's own page has its environments itself.
 fn neighbours(place: &Place<'_>) -> Markup {
     let all = place.caller.access.visible(&place.caller.grant);
     match place.here {
+        Here::Flag(_) => html! {},
         Here::Environment(here) => html! {
             @if all.len() > 1 {
                 nav.environments aria-label="Environments" {

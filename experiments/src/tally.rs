@@ -279,6 +279,31 @@ pub(crate) async fn tallies(
     Ok(flags)
 }
 
+/// One flag's counts told apart in several ways, its cells read once. What is kept by the hour is of whole hours.
+pub(crate) async fn count_in_ways<const WAYS: usize>(
+    reader: &Reader<'_>,
+    flag: &FlagTally,
+    span: Span,
+    ways: [Grouping; WAYS],
+) -> Result<[BTreeMap<Group, Tally>; WAYS], Refusal> {
+    let mut groups = [(); WAYS].map(|()| BTreeMap::new());
+    let hours = span.interval.hours();
+    let (Some(first), Some(last)) = (flag.seen.first(), flag.seen.last()) else { return Ok(groups) };
+    let within = hours.start.max(first)..hours.end.min(last.saturating_add(1));
+    if !within.is_empty() {
+        let take = |hour: u32, value: bytes::Bytes| {
+            let usage = cells::usage(&value)?;
+            for (way, groups) in ways.iter().zip(&mut groups) {
+                way.add(groups, &usage, hour, span);
+            }
+            Ok(())
+        };
+        reader.windows(CellKind::Usage, &flag.name, within, take).await?;
+    }
+    groups.iter_mut().for_each(|groups| groups.retain(|_, tally: &mut Tally| tally.count > 0));
+    Ok(groups)
+}
+
 /// Counts these flags.
 pub(crate) async fn count_flags(
     reader: &Reader<'_>,

@@ -138,7 +138,7 @@ fn check(caller: &Caller, project: &str, flag: &str) -> Result<(), Refusal> {
 }
 
 /// Whether any environment that the caller may read has seen it.
-async fn is_seen(serve: &Serve, caller: &Caller, project: &str, flag: &str) -> Result<bool, Refusal> {
+pub(crate) async fn is_seen(serve: &Serve, caller: &Caller, project: &str, flag: &str) -> Result<bool, Refusal> {
     let visible = caller.access.visible(&caller.grant).into_iter();
     let key = |environment: schemas::id::Environment| CellKey {
         generation: serve.generation,

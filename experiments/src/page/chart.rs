@@ -20,17 +20,28 @@ pub(crate) struct Series<'a> {
     pub(crate) counts: &'a BTreeMap<i64, u64>,
 }
 
+/// A moment of the time axis that is marked.
+pub(crate) struct Mark {
+    pub(crate) at_ms: i64,
+    /// In few letters.
+    pub(crate) name: String,
+    /// In plain words.
+    pub(crate) words: String,
+}
+
 const WIDTH: u64 = 960;
-const HEIGHT: u64 = 280;
+const HEIGHT: u64 = 290;
 const LEFT: u64 = 52;
 const RIGHT: u64 = 8;
-const TOP: u64 = 12;
+const TOP: u64 = 22;
 const BOTTOM: u64 = 28;
+/// Least room of a mark's name, in pixels.
+const MARK_WIDTH: u64 = 34;
 /// Lengths are worked out in tenths of a pixel.
 const TENTHS: u64 = 10;
 
-/// Stacked bars with axes.
-pub(crate) fn bars(title: &str, buckets: &[i64], series: &[Series<'_>]) -> Markup {
+/// Stacked bars with axes and marks; `marks` rise in time.
+pub(crate) fn bars(title: &str, buckets: &[i64], series: &[Series<'_>], marks: &[Mark]) -> Markup {
     let total = |bucket: &i64| {
         series.iter().fold(0_u64, |sum, one| sum.saturating_add(one.counts.get(bucket).copied().unwrap_or(0)))
     };
@@ -55,6 +66,33 @@ pub(crate) fn bars(title: &str, buckets: &[i64], series: &[Series<'_>]) -> Marku
                 }
             }
             (time_axis(buckets, x))
+            (marked(buckets, marks))
+        }
+    }
+}
+
+/// Lines at the marks, named where their names have room; all of them have their words.
+fn marked(buckets: &[i64], marks: &[Mark]) -> Markup {
+    let (Some(first), Some(second), Some(last)) = (buckets.first(), buckets.get(1), buckets.last()) else {
+        return html! {};
+    };
+    let length = u64::try_from(last - first + (second - first)).unwrap_or(1).max(1);
+    let mut room_from = 0;
+    let mut placed = Vec::new();
+    for mark in marks.iter().filter(|mark| mark.at_ms >= *first) {
+        let since = u64::try_from(mark.at_ms - first).unwrap_or(0).min(length);
+        let x = LEFT * TENTHS + (WIDTH - LEFT - RIGHT) * TENTHS * since / length;
+        let is_named = x >= room_from && x < (WIDTH - MARK_WIDTH) * TENTHS;
+        room_from = if is_named { x + MARK_WIDTH * TENTHS } else { room_from };
+        placed.push((mark, x, is_named));
+    }
+    html! {
+        @for (mark, x, is_named) in placed {
+            g.version {
+                title { (text::visible(&mark.words)) }
+                line x1=(tenths(x)) x2=(tenths(x)) y1="6" y2=(HEIGHT - BOTTOM) {}
+                @if is_named { text x=(tenths(x + 40)) y="14" { (text::visible(&mark.name)) } }
+            }
         }
     }
 }
@@ -89,9 +127,19 @@ fn time_axis(buckets: &[i64], x: impl Fn(u64) -> u64) -> Markup {
 
 /// Between labels of the time axis: about six of them.
 fn tick_step(length_ms: i64) -> i64 {
-    const STEPS: [i64; 8] =
-        [2 * MINUTE_MS, 5 * MINUTE_MS, 10 * MINUTE_MS, 30 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS, 12 * HOUR_MS, DAY_MS];
-    STEPS.into_iter().find(|step| length_ms / step <= 8).unwrap_or(DAY_MS)
+    const STEPS: [i64; 10] = [
+        2 * MINUTE_MS,
+        5 * MINUTE_MS,
+        10 * MINUTE_MS,
+        30 * MINUTE_MS,
+        HOUR_MS,
+        4 * HOUR_MS,
+        12 * HOUR_MS,
+        DAY_MS,
+        4 * DAY_MS,
+        14 * DAY_MS,
+    ];
+    STEPS.into_iter().find(|step| length_ms / step <= 8).unwrap_or(14 * DAY_MS)
 }
 
 /// The pieces of one bar from below: (y, height, class), in tenths of a pixel.

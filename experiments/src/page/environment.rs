@@ -16,7 +16,7 @@ use schemas::id::Environment;
 use crate::Serve;
 use crate::evaluations::flag_key;
 use crate::interval::DAY_MS;
-use crate::page::range::{Range, buckets, tabs};
+use crate::page::range::{Range, SHORT, buckets, tabs};
 use crate::page::reasons::reasons;
 use crate::page::{Here, Page, Place, Script, chart, chosen, door, flag, palette, text, whole};
 use crate::parameters::Parameters;
@@ -43,7 +43,7 @@ pub(crate) fn href(environment: &Environment, range: Option<Range>) -> String {
 pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Result<Page, Refusal> {
     let mut given = Parameters::read(&caller.uri)?;
     let environment = chosen(&caller, given.text("project"), given.text("environment"))?;
-    let range = Range::read(&mut given)?;
+    let range = Range::read(&mut given, SHORT)?;
     let wanted = given.text("q").unwrap_or_default();
     let after = given.text("after").map(|key| CellName::Key(key.into()));
     given.end(&["project", "environment", "range", "q", "after"])?;
@@ -71,7 +71,7 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
     let body = html! {
         div.head {
             h1 { (text::foreign(environment.project_str())) span.slash { " / " } (text::foreign(environment.key_str())) }
-            (tabs(range, |range| href(&environment, Some(range))))
+            (tabs(SHORT, range, |range| href(&environment, Some(range))))
         }
         (list.tiles(&shown, &aside))
         (list.table(&shown, &seen))

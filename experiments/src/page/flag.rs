@@ -1,34 +1,34 @@
-//! `/flag`: one flag over time, by variation, and who asked for it.
+//! `/flag`: one flag over time, by variation, application and SDK, who asked for it, and what the stale rule says of it.
+//!
+//! Always true here: the flag's usage cells are read once; the verdict is that of the stale page.
 
-use std::collections::BTreeMap;
+mod askers;
+mod breakdown;
+pub(crate) mod counts;
+
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use schemas::cell::CellName;
 use schemas::id::Environment;
 
-use crate::Serve;
-use crate::cells::{self, Served};
-use crate::interval::hour_ms;
-use crate::page::chart::{Series, bars};
-use crate::page::environment::named;
-use crate::page::range::{Range, buckets, tabs};
-use crate::page::{Here, Page, Place, Script, chosen, environment, palette, text, whole};
+use self::breakdown::By;
+use crate::page::range::{ALL, Range, buckets, tabs};
+use crate::page::{Here, Page, Place, Script, chosen, environment, stale, text, whole};
 use crate::parameters::Parameters;
 use crate::reading::Reader;
 use crate::refusal::Refusal;
 use crate::request::Caller;
-use crate::tally::{FlagTally, Group, Grouping, LastMinutes, Sight, Tally, last_minutes, tallies};
-
-/// Series with a colour of their own; the rest is drawn as one.
-const SERIES_MAX: usize = 8;
-/// Rows of the table of who asked.
-const ROWS_MAX: usize = 100;
+use crate::tally::{FlagTally, Grouping, count_in_ways, flags, last_minutes};
+use crate::{Serve, metadata};
 
 /// Where people look for a flag's page; there is nothing, and they are told so by a page.
 pub(crate) const BELOW: &str = "/flag/";
+/// What a page's own refresh sends: the verdict, which takes all flags to tell, is then left as it is.
+const REFRESH: &str = "x-refresh";
 
 pub(crate) async fn below() -> Refusal {
     Refusal::not_found("a flag's page is /flag?project=…&environment=…&key=…; the list of flags leads to each")
@@ -40,179 +40,120 @@ pub(crate) fn href(environment: &Environment, flag: &str, range: Option<Range>) 
     format!("/flag{}&key={}", &base[1..], utf8_percent_encode(flag, NON_ALPHANUMERIC))
 }
 
-pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Result<Page, Refusal> {
+pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller, headers: HeaderMap) -> Result<Page, Refusal> {
     let mut given = Parameters::read(&caller.uri)?;
     let environment = chosen(&caller, given.text("project"), given.text("environment"))?;
-    let range = Range::read(&mut given)?;
+    let range = Range::read(&mut given, ALL)?;
     let key = given.text("key").unwrap_or_default();
     given.end(&["project", "environment", "key", "range"])?;
-    let now_ms = caller.now_ms;
-    let reader = Reader::open(&serve, environment.clone(), now_ms).await?;
-    let span = range.span(now_ms)?;
+    let reader = Reader::open(&serve, environment.clone(), caller.now_ms).await?;
     let name = CellName::Key(key.clone().into());
-    let flags = tallies(&reader, Some(&name), span, Grouping::BY_VARIATION).await?;
-    let Some(flag) = flags.into_iter().next() else {
-        return Err(Refusal::not_found(format!("no event of flag {key:?} has been counted in this environment")));
+    let flag = flags(&reader, Some(&name)).await?.into_iter().next();
+    let body = match flag {
+        Some(flag) => counted(&reader, flag, range, caller.now_ms).await?,
+        None if is_known(&serve, &caller, &environment, &key).await? => unseen(&environment),
+        None => {
+            return Err(Refusal::not_found(format!(
+                "no event of flag {key:?} has been counted in this project, and nothing was told of it; keys are as SDKs \
+                 report them, upper and lower case differ"
+            )));
+        }
     };
-    let hours: Vec<(CellName, u32)> =
-        flag.groups.keys().filter_map(|group| Some((name.clone(), flag.seen(group)?.1))).collect();
-    let minutes = last_minutes(&reader, &hours).await?;
-    let last_count = flag.groups.values().filter_map(|tally| tally.series.keys().next_back()).max().copied();
-    let buckets = buckets(span, now_ms, last_count);
-    let place =
-        Place { caller: &caller, here: Here::Environment(&environment), progress: Some(reader.progress), now_ms };
+    let verdict = if headers.contains_key(REFRESH) {
+        html! { section #verdict {} }
+    } else {
+        stale::card::card(&serve, &caller, &environment, &key).await
+    };
+    let here = Here::Flag(&environment);
+    let place = Place { caller: &caller, here, progress: Some(reader.progress), now_ms: caller.now_ms };
     let body = html! {
         p.crumbs {
-            a href=(environment::href(&environment, Some(range))) {
+            a href=(environment::href(&environment, range.short())) {
                 (text::foreign(environment.project_str())) span.slash { " / " } (text::foreign(environment.key_str()))
             }
         }
-        div.head { h1.flag-key { (text::foreign(&key)) } (tabs(range, |range| href(&environment, &key, Some(range)))) }
-        section.card {
-            h2 { "Evaluations in " (range.title()) ": " span.num { (text::number(flag.total())) } }
-            @if flag.groups.is_empty() { p.muted { "None in this time." } } @else {
-                (chart(&flag, &buckets))
-                (legend(&flag, now_ms, &minutes))
+        div.head {
+            h1.flag-key { (text::foreign(&key)) }
+            div.switches {
+                (environments(&caller, &environment, &key, range))
+                (tabs(ALL, range, |range| href(&environment, &key, Some(range))))
             }
         }
-        div.columns { (askers(&flag, now_ms)) (facts(&flag)) }
+        (verdict)
+        (body)
     };
     Ok(whole(&key, Some(&place), Script::Refresh, &body))
 }
 
-fn chart(flag: &FlagTally, buckets: &[i64]) -> Markup {
-    let mut by_count: Vec<(&Group, &Tally)> = flag.groups.iter().collect();
-    by_count.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.count));
-    let (own, rest) = by_count.split_at(by_count.len().min(SERIES_MAX));
-    let mut own: Vec<(&Group, &Tally)> = own.to_vec();
-    own.sort_by_key(|(group, _)| *group);
-    let mut others: BTreeMap<i64, u64> = BTreeMap::new();
-    for (ms, count) in rest.iter().flat_map(|(_, tally)| &tally.series) {
-        let slot = others.entry(*ms).or_default();
-        *slot = slot.saturating_add(*count);
-    }
-    let mut series: Vec<Series<'_>> = own
-        .into_iter()
-        .map(|(group, tally)| Series {
-            colour: palette::colour(group),
-            words: palette::words(flag, group),
-            counts: &tally.series,
-        })
-        .collect();
-    if !others.is_empty() {
-        series.push(Series { colour: "co".to_owned(), words: "all others".to_owned(), counts: &others });
-    }
-    bars("Evaluations by variation over time", buckets, &series)
-}
-
-fn legend(flag: &FlagTally, now_ms: i64, minutes: &LastMinutes) -> Markup {
-    let shares = per_mille(&flag.groups.values().map(|tally| tally.count).collect::<Vec<_>>());
+/// The same flag in the other environments of the project.
+fn environments(caller: &Caller, here: &Environment, key: &str, range: Range) -> Markup {
+    let all = caller.access.visible(&caller.grant);
+    let mine: Vec<_> = all.iter().filter(|environment| environment.project == here.project).collect();
     html! {
-        div.scroll { table.legend {
-            thead { tr {
-                th scope="col" { "Variation" } th.num scope="col" { "Count" } th.num scope="col" { "Share" }
-                th.num scope="col" { "First seen" } th.num scope="col" { "Last seen" }
-            } }
-            tbody { @for ((group, tally), per_mille) in flag.groups.iter().zip(shares) { tr {
-                th scope="row" {
-                    (palette::label(flag, group))
-                    @if tally.estimated { " " span.tag title="some of it was sampled by the SDK" { "estimated" } }
-                    @if tally.saturated { " " (text::saturated()) }
-                }
-                td.num { (text::number(tally.count)) }
-                td.num { (share(per_mille)) }
-                @let sight = flag.sight(group, minutes);
-                td.num { @if let Some(sight) = sight { (text::hours_ago(sight.first_ms, now_ms)) (bound(sight, "or before")) } }
-                td.num { @if let Some(sight) = sight { (text::ago(sight.last_ms, now_ms)) (bound(sight, "or since")) } }
-            } } }
-        } }
-        p.muted { "First seen is kept to the hour." }
-    }
-}
-
-/// The mark of a sight that is known as a bound only.
-fn bound(sight: Sight, words: &str) -> Markup {
-    html! {
-        @if sight.bound { " " span.tag title="the flag's rows of last seen are full; other sights are told together" { (words) } }
-    }
-}
-
-/// Shares in thousandths that add up to 1000: what rounding down leaves goes to those that lost most by it (the method of
-/// the largest remainder). Nothing counted, no shares.
-pub(crate) fn per_mille(counts: &[u64]) -> Vec<u128> {
-    let total: u128 = counts.iter().map(|count| u128::from(*count)).sum();
-    if total == 0 {
-        return vec![0; counts.len()];
-    }
-    let parts: Vec<u128> = counts.iter().map(|count| u128::from(*count) * 1000).collect();
-    let mut shares: Vec<u128> = parts.iter().map(|part| part / total).collect();
-    let left = 1000 - shares.iter().sum::<u128>();
-    let mut order: Vec<usize> = (0..parts.len()).collect();
-    order.sort_by_key(|place| std::cmp::Reverse(parts[*place] % total));
-    // Fewer are left than there are shares.
-    for place in order.into_iter().take(usize::try_from(left).unwrap_or(0)) {
-        shares[place] += 1;
-    }
-    shares
-}
-
-fn share(per_mille: u128) -> String {
-    format!("{}.{} %", per_mille / 10, per_mille % 10)
-}
-
-fn askers(flag: &FlagTally, now_ms: i64) -> Markup {
-    let mut rows: Vec<_> = flag.seen.rows().collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.last));
-    html! {
-        section.card.wide {
-            h2 { "Who asked, and when last" }
-            div.scroll { table {
-                thead { tr {
-                    th scope="col" { "Variation" } th scope="col" { "Application" } th scope="col" { "SDK" }
-                    th.num scope="col" { "First seen" } th.num scope="col" { "Last seen" }
-                } }
-                tbody { @for row in rows.iter().take(ROWS_MAX) { tr {
-                    @if row.other { td.muted colspan="3" { "others (beyond the limit)" } } @else {
-                        @let group = Group { served: Some(Served::from(row.variation)), ..Group::default() };
-                        td {
-                            (palette::label(flag, &group))
-                            @if row.error { " " span.tag.bad { "error" } }
-                        }
-                        td {
-                            (named(row.application))
-                            @if !row.application_version.is_empty() {
-                                " " span.muted { (text::foreign(&cells::text(row.application_version))) }
-                            }
-                        }
-                        @let sdk = cells::sdk_shown(&cells::text(row.sdk), &cells::text(row.sdk_version));
-                        td { (named(sdk.as_bytes())) }
+        @if mine.len() > 1 {
+            nav.tabs aria-label="The flag's environment" {
+                @for environment in mine {
+                    a href=(href(environment, key, Some(range))) aria-current=[(environment == here).then_some("true")] {
+                        (text::cut(environment.key_str(), 32))
                     }
-                    td.num { (text::hours_ago(hour_ms(row.first), now_ms)) }
-                    td.num { (text::hours_ago(hour_ms(row.last), now_ms)) }
-                } } }
-            } }
-            p.muted { "Kept by the hour." @if rows.len() > ROWS_MAX { " The newest " (ROWS_MAX) " of " (rows.len()) "." } }
+                }
+            }
         }
     }
 }
 
-fn facts(flag: &FlagTally) -> Markup {
-    let mut versions: Vec<(u64, u32)> = flag.seen.versions().collect();
-    versions.reverse();
+async fn counted(reader: &Reader<'_>, flag: FlagTally, range: Range, now_ms: i64) -> Result<Markup, Refusal> {
+    let by = |application: bool, sdk: bool, version: bool| Grouping {
+        variation: !version,
+        version,
+        application,
+        sdk,
+        reason: false,
+    };
+    let ways = [Grouping::BY_VARIATION, by(false, false, true), by(true, false, false), by(false, true, false)];
+    let span = range.span(now_ms)?;
+    let [groups, by_version, by_application, by_sdk] = count_in_ways(reader, &flag, span, ways).await?;
+    let flag = FlagTally { groups, ..flag };
+    let hours: Vec<(CellName, u32)> =
+        flag.groups.keys().filter_map(|group| Some((flag.name.clone(), flag.seen(group)?.1))).collect();
+    let minutes = last_minutes(reader, &hours).await?;
+    let last_count = flag.groups.values().filter_map(|tally| tally.series.keys().next_back()).max().copied();
+    let buckets = buckets(span, now_ms, last_count);
+    let marks = counts::versions(&flag, &by_version, span);
+    Ok(html! {
+        section.card {
+            h2 { "Evaluations in " (range.title()) ": " span.num { (text::number(flag.total())) } }
+            @if flag.groups.is_empty() { p.muted { "None in this time." } } @else {
+                (counts::chart(&flag, &buckets, &marks))
+                (counts::legend(&flag, now_ms, &minutes))
+                @if !marks.is_empty() { p.muted { "A dashed line marks a new version of the flag: somebody changed its configuration." } }
+            }
+        }
+        @if !flag.groups.is_empty() {
+            div.columns.broad {
+                (breakdown::card(&flag, By::Application, &by_application))
+                (breakdown::card(&flag, By::Sdk, &by_sdk))
+            }
+        }
+        div.columns { (askers::askers(&flag, now_ms)) (askers::facts(&flag)) }
+    })
+}
+
+/// Whether another environment that the caller may read has seen it, or something was told of it.
+async fn is_known(serve: &Serve, caller: &Caller, here: &Environment, key: &str) -> Result<bool, Refusal> {
+    if key.is_empty() {
+        return Ok(false);
+    }
+    Ok(metadata::answers::is_seen(serve, caller, here.project_str(), key).await?
+        || metadata::of_flag(serve, here.project_str(), key).await?.is_some())
+}
+
+fn unseen(environment: &Environment) -> Markup {
     html! {
         section.card {
-            h2 { "About the flag" }
-            dl.pairs {
-                dt { "Days of use" } dd.num { (flag.seen.days().count()) }
-                dt { "First seen (to the hour)" } dd { @if let Some(first) = flag.seen.first() { (text::minute(hour_ms(first))) } }
-                dt { "Asked for by browsers or mobiles" } dd { (if flag.seen.client_side() { "yes" } else { "no" }) }
-            }
-            @if !versions.is_empty() {
-                h3 { "Versions" }
-                dl.pairs { @for (version, since) in versions.iter().take(10) {
-                    dt { (version) } dd { "since " (text::minute(hour_ms(*since))) }
-                } }
-            }
+            h2 { "Never seen in " (text::foreign(environment.key_str())) }
+            p { "No SDK has reported an evaluation of this flag from here. The other environments may have; if this one should, see
+                that its SDK sends its events here and that the code that asks for the flag runs." }
         }
     }
 }

@@ -16,19 +16,36 @@ pub(crate) enum Range {
     Hour,
     Day,
     Week,
+    Month,
+    Season,
 }
 
-impl Range {
-    const ALL: [(&'static str, Self); 4] =
-        [("15m", Self::Quarter), ("1h", Self::Hour), ("24h", Self::Day), ("7d", Self::Week)];
+/// The ranges of the first page: those that many flags can be counted over at once.
+pub(crate) const SHORT: &[(&str, Range)] =
+    &[("15m", Range::Quarter), ("1h", Range::Hour), ("24h", Range::Day), ("7d", Range::Week)];
+/// The ranges of one flag's page.
+pub(crate) const ALL: &[(&str, Range)] = &[
+    ("15m", Range::Quarter),
+    ("1h", Range::Hour),
+    ("24h", Range::Day),
+    ("7d", Range::Week),
+    ("30d", Range::Month),
+    ("90d", Range::Season),
+];
 
-    /// Reads `range`; a day when it is not given.
-    pub(crate) fn read(given: &mut Parameters) -> Result<Self, Refusal> {
-        given.choice("range", Self::Day, &Self::ALL)
+impl Range {
+    /// Reads `range`, one of these; a day when it is not given.
+    pub(crate) fn read(given: &mut Parameters, of: &[(&str, Self)]) -> Result<Self, Refusal> {
+        given.choice("range", Self::Day, of)
+    }
+
+    /// The same on the first page, where it has it.
+    pub(crate) fn short(self) -> Option<Self> {
+        SHORT.iter().map(|(_, range)| *range).find(|range| *range == self)
     }
 
     pub(crate) fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(_, range)| *range == self).map_or("24h", |(word, _)| word)
+        ALL.iter().find(|(_, range)| *range == self).map_or("24h", |(word, _)| word)
     }
 
     /// For people: `the last 24 hours`.
@@ -38,6 +55,8 @@ impl Range {
             Self::Hour => "the last hour",
             Self::Day => "the last 24 hours",
             Self::Week => "the last 7 days",
+            Self::Month => "the last 30 days",
+            Self::Season => "the last 90 days",
         }
     }
 
@@ -47,17 +66,19 @@ impl Range {
             Self::Hour => (HOUR_MS, Step::Minute),
             Self::Day => (DAY_MS, Step::Hour),
             Self::Week => (7 * DAY_MS, Step::Hour),
+            Self::Month => (30 * DAY_MS, Step::Day),
+            Self::Season => (90 * DAY_MS, Step::Day),
         };
         Ok(Span { interval: Interval::ask(None, None, now_ms, back_ms, MINUTE_MS)?, step })
     }
 }
 
 /// Links to the same page at each range.
-pub(crate) fn tabs(chosen: Range, href: impl Fn(Range) -> String) -> Markup {
+pub(crate) fn tabs(of: &[(&str, Range)], chosen: Range, href: impl Fn(Range) -> String) -> Markup {
     html! {
         nav.tabs aria-label="Time" {
-            @for (word, range) in Range::ALL {
-                a href=(href(range)) aria-current=[(range == chosen).then_some("true")] { (word) }
+            @for (word, range) in of {
+                a href=(href(*range)) aria-current=[(*range == chosen).then_some("true")] { (word) }
             }
         }
     }

@@ -6,6 +6,7 @@
 //! Where to go next: [`question`] is the address, [`list`] the table, [`evidence`] the drawer, [`snooze`] the one thing that
 //! changes anything.
 
+pub(crate) mod card;
 mod evidence;
 mod filters;
 mod inputs;

@@ -10,8 +10,8 @@ use schemas::record::StoredVariation;
 use schemas::rejection::{Rejection, Rejections};
 
 use super::world::{HOUR, MINUTE, NOW, Reply, Sight, World, development, fill, full};
-use crate::page::chart::{self, Series, bars, shares};
-use crate::page::flag::per_mille;
+use crate::page::chart::{self, Mark, Series, bars, shares};
+use crate::page::flag::counts::per_mille;
 use crate::page::text;
 use crate::{Access, Arrivals, FirstPayload, UnknownKey};
 
@@ -407,11 +407,13 @@ fn charts_hold_whatever_the_counts() {
     let buckets: Vec<i64> = (0..169).map(|place| NOW - NOW % HOUR + place * HOUR).collect();
     let course =
         |counts: &[u64]| -> BTreeMap<i64, u64> { buckets.iter().copied().zip(counts.iter().copied()).collect() };
+    let mark = |at_ms: i64| Mark { at_ms, name: "v1".to_owned(), words: "version 1".to_owned() };
+    let marks = [i64::MIN, 0, NOW, NOW + 3 * HOUR, i64::MAX].map(mark);
     for counts in [&[][..], &[0], &[1], &[1, 2, 3], &[u64::MAX; 169], &[u64::MAX, 1, 0], &[7; 169]] {
         let course = course(counts);
         let one = || Series { colour: "c0".to_owned(), words: "one".to_owned(), counts: &course };
         let small = chart::course(&buckets, &[("c0".to_owned(), &course), ("c1".to_owned(), &course)]);
-        for html in [bars("t", &buckets, &[one(), one(), one()]), small, bars("t", &[], &[one()])] {
+        for html in [bars("t", &buckets, &[one(), one(), one()], &marks), small, bars("t", &[], &[one()], &marks)] {
             let html = html.into_string();
             assert!(!html.contains("NaN") && !html.contains("=\"-"), "{html}");
         }

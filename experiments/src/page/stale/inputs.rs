@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::filters::percent;
+use super::list::hour_start;
 use super::words;
 use crate::interval::DAY_MS;
 use crate::metadata::Said;
@@ -62,7 +63,7 @@ fn one(row: &Row, as_of_ms: i64) -> Markup {
                 @if !row.sdk.is_empty() { div.muted.small { (text::cut(&row.sdk, 60)) } }
             }
             td.num { (text::day(row.first_ms)) }
-            td.num { (text::hours_ago(row.last_ms - row.last_ms.rem_euclid(crate::interval::HOUR_MS), as_of_ms)) }
+            td.num { (text::hours_ago(hour_start(row.last_ms), as_of_ms)) }
         }
     }
 }
@@ -75,7 +76,7 @@ fn facts(seen: &FlagEnvironment, place: &EnvironmentVerdict, as_of_ms: i64) -> M
             }
             dt { "Served within " (place.thresholds.inactive_days) " days" } dd { (served(&place.served_within_inactive)) }
             dt { "Served within " (place.thresholds.stale_days) " days" } dd { (served(&place.served_within_stale)) }
-            @if let Some(bulk_ms) = place.last_bulk_ms { dt { "Last bulk read" } dd { (text::ago(bulk_ms, as_of_ms)) } }
+            @if let Some(bulk_ms) = place.last_bulk_ms { dt { "Last bulk read" } dd { (text::hours_ago(hour_start(bulk_ms), as_of_ms)) } }
             @for value in &seen.values {
                 dt { (words::variation(&value.variation).markup()) } dd { code.value { (text::cut(&value.value, 60)) } }
             }

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use super::question::Question;
 use super::{Report, filters, order, words};
+use crate::interval::HOUR_MS;
 use crate::page::text;
 use crate::request::Caller;
 use crate::stale::{EnvironmentVerdict, Requester, Variation, Verdict};
@@ -106,7 +107,7 @@ impl Table<'_> {
         };
         html! {
             @match order::last_seen_ms(verdict, environment) {
-                Some(ms) => (text::ago(ms, self.now_ms)),
+                Some(ms) => (text::hours_ago(hour_start(ms), self.now_ms)),
                 None => span.muted { "never" },
             }
             @if let Some(by) = by { div.muted.small { (requester(by)) } }
@@ -169,6 +170,11 @@ impl Table<'_> {
     }
 }
 
+/// Cells keep sights to the hour, and the rule takes the hour's end.
+pub(super) fn hour_start(ms: i64) -> i64 {
+    ms - ms.rem_euclid(HOUR_MS)
+}
+
 /// A flag's status in each environment, or in the one that was chosen.
 pub(super) fn statuses(verdict: &Verdict, environment: Option<&str>) -> Markup {
     let wanted = |place: &&EnvironmentVerdict| environment.is_none_or(|name| place.name == name);
@@ -188,7 +194,7 @@ pub(super) fn pill(place: &EnvironmentVerdict) -> Markup {
     html! { span class={ "pill " (place.status.as_str()) } title=(words::status_means(place.status)) { (place.status.as_str()) } }
 }
 
-fn why(verdict: &Verdict) -> Markup {
+pub(super) fn why(verdict: &Verdict) -> Markup {
     html! {
         ul.reasons {
             @for reason in &verdict.reasons {
