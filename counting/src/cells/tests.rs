@@ -13,6 +13,9 @@ use schemas::rejection::{Rejection, Rejections};
 use super::*;
 use crate::tests::{dice::Dice, naive, seeds};
 
+mod bounds;
+mod reading;
+
 const NAMES: [&str; 4] = ["", "other", "shop", "кухня"];
 
 fn small() -> FoldLimits {
