@@ -77,21 +77,26 @@ fn marked(buckets: &[i64], marks: &[Mark]) -> Markup {
         return html! {};
     };
     let length = u64::try_from(last - first + (second - first)).unwrap_or(1).max(1);
+    let (room, gap, end) = (MARK_WIDTH * TENTHS, 4 * TENTHS, WIDTH * TENTHS);
     let mut room_from = 0;
     let mut placed = Vec::new();
     for mark in marks.iter().filter(|mark| mark.at_ms >= *first) {
         let since = u64::try_from(mark.at_ms - first).unwrap_or(0).min(length);
-        let x = LEFT * TENTHS + (WIDTH - LEFT - RIGHT) * TENTHS * since / length;
-        let is_named = x >= room_from && x < (WIDTH - MARK_WIDTH) * TENTHS;
-        room_from = if is_named { x + MARK_WIDTH * TENTHS } else { room_from };
-        placed.push((mark, x, is_named));
+        let x = LEFT * TENTHS
+            + u64::try_from(u128::from((WIDTH - LEFT - RIGHT) * TENTHS) * u128::from(since) / u128::from(length))
+                .unwrap_or(0);
+        // Behind the line, or before it where the chart ends.
+        let name_from = if x + room < end { x + gap } else { x.saturating_sub(room) };
+        let is_named = name_from >= room_from;
+        room_from = if is_named { name_from + room } else { room_from };
+        placed.push((mark, x, is_named.then_some(name_from)));
     }
     html! {
-        @for (mark, x, is_named) in placed {
+        @for (mark, x, name_from) in placed {
             g.version {
                 title { (text::visible(&mark.words)) }
                 line x1=(tenths(x)) x2=(tenths(x)) y1="6" y2=(HEIGHT - BOTTOM) {}
-                @if is_named { text x=(tenths(x + 40)) y="14" { (text::visible(&mark.name)) } }
+                @if let Some(name_from) = name_from { text x=(tenths(name_from)) y="14" { (text::visible(&mark.name)) } }
             }
         }
     }

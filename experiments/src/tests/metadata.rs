@@ -71,7 +71,7 @@ async fn put(world: &World, path: &str, body: &'static str) -> (u16, Value) {
 }
 
 /// Every partition's definitions: flag, version, body.
-async fn logged(world: &World) -> Vec<Vec<(String, u64, Value)>> {
+pub(super) async fn logged(world: &World) -> Vec<Vec<(String, u64, Value)>> {
     let mut reader = world.log.subscribe().unwrap();
     let mut found = vec![Vec::new(); PARTITIONS as usize];
     let mut begun = 0;
@@ -97,7 +97,7 @@ async fn logged(world: &World) -> Vec<Vec<(String, u64, Value)>> {
 }
 
 /// Writes what partition 0 has into its cells, as its fold does, and moves the checkpoints.
-async fn fold(world: &World) {
+pub(super) async fn fold(world: &World) {
     let mut end = 0;
     for (flag, version, body) in logged(world).await.swap_remove(0) {
         define(world, "default", 1, &flag, version, body.to_string().leak()).await;

@@ -1,5 +1,10 @@
 //! The page: what it shows agrees with the API, what is foreign is inert, and nothing may come from elsewhere.
 
+mod evidence;
+mod flag;
+mod snooze;
+mod stale;
+
 use std::collections::BTreeMap;
 
 use axum::http::Method;
@@ -41,6 +46,12 @@ async fn every_html_answer_has_the_policy() {
         open.page("/").await,
         open.page("/?range=7d").await,
         open.page(FLAG).await,
+        open.page("/stale").await,
+        open.page("/stale?flag=checkout").await,
+        open.page("/stale?flag=nobody").await,
+        open.page("/stale?sort=age").await,
+        open.ask(Method::POST, "/stale/snooze?flag=checkout", &[("accept", "text/html")], "until=x").await,
+        World::empty().page("/stale").await,
         World::empty().page("/").await,
         guarded.page("/login").await,
         guarded.ask(Method::POST, "/login", &[], "key=wrong").await,
@@ -66,8 +77,9 @@ fn nothing_inline(html: &str) {
         assert!(!html.contains(banned), "{banned}");
     }
     let scripts: Vec<&str> =
-        html.match_indices("<script").map(|(at, _)| &html[at..(at + 40).min(html.len())]).collect();
-    assert!(scripts.iter().all(|script| script.starts_with("<script src=\"/page.js\" defer></script>")), "{scripts:?}");
+        html.match_indices("<script").map(|(at, _)| &html[at..(at + 44).min(html.len())]).collect();
+    let ours = ["<script src=\"/page.js\" defer></script>", "<script src=\"/evidence.js\" defer></script>"];
+    assert!(scripts.iter().all(|script| ours.iter().any(|own| script.starts_with(own))), "{scripts:?}");
 }
 
 #[tokio::test]

@@ -2,6 +2,6 @@
 
 mod answers;
 mod asked;
-mod fleet;
+pub(super) mod fleet;
 mod forms;
 mod said;

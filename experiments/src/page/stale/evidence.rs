@@ -33,11 +33,17 @@ impl Drawer<'_> {
             }
             dl.figures {
                 div { dt { "Score" } dd { (verdict.score) span.of { " of 100" } } }
-                div { dt { "Sure" } dd { (verdict.confidence) span.of { " of 100" } } }
+                div { dt { "Confidence" } dd { (verdict.confidence) span.of { " of 100" } } }
                 div { dt { "Coverage" } dd { (percent(verdict.coverage_ppm)) } }
                 div { dt { "Age" } dd { (words::days(verdict.age_ms)) span.of { " days" } } }
             }
-            (snooze::forms(self.caller, self.question, verdict))
+            div.actions {
+                (snooze::forms(self.caller, self.question, verdict))
+                section.copy aria-label="Ticket" {
+                    button #copy-ticket.quiet type="button" data-copies="ticket" { "Copy as ticket" }
+                    a.small href="#ticket" { "see its text" }
+                }
+            }
             (reasons(verdict))
             (against(verdict))
             (self.score(flag, verdict))
@@ -103,12 +109,12 @@ impl Drawer<'_> {
                     @if sum > 100 { tr { th scope="row" { "at most 100 count" } td.num { "100" } } }
                     tr { th scope="row" { "times coverage" } td.num { "× " (percent(verdict.coverage_ppm)) } }
                     tr.sum { th scope="row" { "Score" } td.num { (verdict.score) } }
-                    tr { th scope="row" { "Sure: all that the rule asks for is known" } td.num { "100" } }
+                    tr { th scope="row" { "Confidence: all that the rule asks for is known" } td.num { "100" } }
                     @for (_, name, cost) in unknown.iter().filter(|(is_unknown, ..)| *is_unknown) {
                         tr { th scope="row" { "but " (name) } td.num { "−" (cost) } }
                     }
                     tr { th scope="row" { "times coverage" } td.num { "× " (percent(verdict.coverage_ppm)) } }
-                    tr.sum { th scope="row" { "Sure" } td.num { (verdict.confidence) } }
+                    tr.sum { th scope="row" { "Confidence" } td.num { (verdict.confidence) } }
                 }
             }
         }
@@ -139,12 +145,9 @@ impl Drawer<'_> {
         let text = ticket::ticket(&self.question.project, flag, verdict, &address);
         html! {
             section.ticket {
-                div.card-head {
-                    h3 { label for="ticket" { "As a ticket" } }
-                    button #copy-ticket.quiet type="button" data-copies="ticket" { "Copy as ticket" }
-                }
+                h3 { label for="ticket" { "As a ticket" } }
                 textarea #ticket readonly rows="8" spellcheck="false" { (text) }
-                p.small.muted { "Markdown. Select all and copy, if the button does not." }
+                p.small.muted { "Markdown. Select it all and copy it, where the button above does not." }
             }
         }
     }

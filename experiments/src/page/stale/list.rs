@@ -110,7 +110,10 @@ impl Table<'_> {
                 Some(ms) => (text::hours_ago(hour_start(ms), self.now_ms)),
                 None => span.muted { "never" },
             }
-            @if let Some(by) = by { div.muted.small { (requester(by)) } }
+            @if let Some(by) = by {
+                span.small { " in " (text::cut(&by.environment, 24)) }
+                div.muted.small { (requester(by)) }
+            }
         }
     }
 
@@ -222,12 +225,11 @@ pub(super) fn forward(verdict: &Verdict) -> Markup {
     }
 }
 
-/// Who asked: application, version, SDK, environment.
+/// Who asked: application, version, SDK.
 pub(super) fn requester(by: &Requester) -> Markup {
     html! {
         @if by.application.is_empty() { "application not told" } @else { (text::cut(&by.application, 32)) }
         @if !by.application_version.is_empty() { " " (text::cut(&by.application_version, 24)) }
         @if !by.sdk.is_empty() { span.dotted { (text::cut(&by.sdk, 40)) } }
-        span.dotted { (text::cut(&by.environment, 24)) }
     }
 }

@@ -53,9 +53,9 @@ impl Column {
             Self::Status => "Status",
             Self::Reasons => "Why",
             Self::Score => "Score",
-            Self::Confidence => "Sure",
+            Self::Confidence => "Confidence",
             Self::Value => "In its place",
-            Self::LastSeen => "Last asked for by",
+            Self::LastSeen => "Last asked for",
             Self::Advice => "What to do",
         }
     }

@@ -37,7 +37,7 @@ pub(super) fn ticket(project: &str, flag: &Flag, verdict: &Verdict, address: &st
         lines.push(format!("Places in code: {number}."));
     }
     lines.push(format!(
-        "Score {} of 100, sure {} of 100, coverage {}, as of {} UTC.",
+        "Score {} of 100, confidence {} of 100, coverage {}, as of {} UTC.",
         verdict.score,
         verdict.confidence,
         percent(verdict.coverage_ppm),

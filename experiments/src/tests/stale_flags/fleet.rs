@@ -9,28 +9,28 @@ use crate::EnvironmentAccess;
 use crate::tests::world::{DAY, HOUR, NOW, PARTITIONS, World, development};
 use crate::{Access, hash_key};
 
-pub(super) const PATH: &str = "/v1/projects/default/stale-flags";
+pub(in crate::tests) const PATH: &str = "/v1/projects/default/stale-flags";
 
-pub(super) fn production() -> Environment {
+pub(in crate::tests) fn production() -> Environment {
     Environment::new("default", "production").unwrap()
 }
 
 /// Nothing seen, both environments open.
-pub(super) fn empty() -> World {
+pub(in crate::tests) fn empty() -> World {
     let mut world = World::empty();
     world.access.environments.push(EnvironmentAccess { environment: production(), read_keys: vec![] });
     world
 }
 
 /// A read key for each of the two, and an admin key.
-pub(super) fn guard(access: &mut Access) {
+pub(in crate::tests) fn guard(access: &mut Access) {
     access.environments[0].read_keys = vec![hash_key("read-development")];
     access.environments[2].read_keys = vec![hash_key("read-production")];
     access.admin_keys = vec![hash_key("admin")];
 }
 
 /// Reports of an application in every hour but those of `blind` days ago.
-pub(super) fn heard(world: &World, environment: &Environment, blind: std::ops::Range<i64>) {
+pub(in crate::tests) fn heard(world: &World, environment: &Environment, blind: std::ops::Range<i64>) {
     for hours_ago in 0..60 * 24 {
         let at_ms = NOW - hours_ago * HOUR;
         if !blind.contains(&(hours_ago / 24)) {
@@ -46,7 +46,7 @@ fn report() -> SdkChange<'static> {
 }
 
 /// A sight of variation 1, so many days ago.
-pub(super) fn at(days_ago: i64) -> LastSeenChange<'static> {
+pub(in crate::tests) fn at(days_ago: i64) -> LastSeenChange<'static> {
     LastSeenChange {
         variation: StoredVariation::Index(1),
         version: Some(3),
@@ -63,18 +63,18 @@ pub(super) fn at(days_ago: i64) -> LastSeenChange<'static> {
 }
 
 /// As [`at`], first and last.
-pub(super) fn from_to(world: &World, environment: &Environment, flag: &str, days: [i64; 2], like: LastSeenChange<'_>) {
+pub(in crate::tests) fn from_to(world: &World, environment: &Environment, flag: &str, days: [i64; 2], like: LastSeenChange<'_>) {
     for days_ago in days {
         world.sight(environment, flag, LastSeenChange { hour: at(days_ago).hour, ..like });
     }
 }
 
 /// Flags of every kind in development; production is heard and knows two of them.
-pub(super) async fn full() -> World {
+pub(in crate::tests) async fn full() -> World {
     fill(empty()).await
 }
 
-pub(super) async fn fill(world: World) -> World {
+pub(in crate::tests) async fn fill(world: World) -> World {
     let here = development();
     let value = Bytes::from_static(b"\"blue\"");
     heard(&world, &here, 0..0);
