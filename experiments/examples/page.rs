@@ -60,6 +60,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         partitions: PARTITIONS,
         access: Arc::new(move || Arc::clone(&access)),
         clock_ms: Arc::new(self::now_ms),
+        stale: experiments::StaleSettings::default(),
         arrivals: Arc::new(move || if empty { arrivals(now_ms) } else { Arrivals::default() }),
         dead_letters: Arc::new(|_, _| Box::pin(std::future::ready(Ok((Vec::new(), 0))))),
         caught_up: CaughtUp::default(),

@@ -36,6 +36,7 @@ mod request;
 mod routes;
 pub mod stale;
 mod stale_flags;
+mod stale_settings;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,7 @@ pub use pipeline::{DeadLetter, Place};
 pub use publisher::Publisher;
 pub use reading::CaughtUp;
 pub use routes::router;
+pub use stale_settings::{EnvironmentStale, StaleSettings};
 
 /// Something asked of the binary at each request.
 pub type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
@@ -70,6 +72,8 @@ pub struct Serve {
     pub access: Ask<Arc<Access>>,
     /// Unix milliseconds.
     pub clock_ms: Ask<i64>,
+    /// What is configured of the stale rule.
+    pub stale: StaleSettings,
     /// What has come to the door.
     pub arrivals: Ask<Arrivals>,
     /// Dead letters, newest first ([`DeadLetter::place`] falling): so many at most, of those behind this place, and how many

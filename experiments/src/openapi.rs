@@ -131,8 +131,11 @@ const ENVIRONMENT: Parameter = (
     "whose `status`, `coverage` and `lastRequested` stand in each entry; the verdict stays that of the project, since a flag is \
      removed from the code of all environments at once",
 );
-const CRITICAL: Parameter =
-    ("critical", "string", "environments that decide, with commas; default all that the caller may read");
+const CRITICAL: Parameter = (
+    "critical",
+    "string",
+    "environments that decide, with commas; default those configured as critical, else all that the caller may read",
+);
 const STATUS: Parameter = ("status", "string", "only these: unknown, new, inactive, launched, active, with commas");
 const REASON: Parameter = ("reason", "string", "only flags with any of these reasons, with commas");
 const ADVICE: Parameter = ("advice", "string", "READY_FOR_CODE_REMOVAL, READY_TO_ARCHIVE, or both with a comma");
@@ -269,7 +272,7 @@ fn schemas() -> Value {
     let lag = json!({ "records": count, "seconds": { "type": "number",
         "description": "for how long the oldest of them has waited at most; 0 without lag. The bound is the nearer the more \
             often health or a page is asked for: idle time before the first ask may be in it" } });
-    let stale = json!({ "project": text, "environments": { "type": "array", "items": text }, "judged": count,
+    let stale = json!({ "project": text, "environments": { "type": "array", "items": text }, "judged": count, "rule": rule(),
         "notes": { "type": "array", "items": text, "description": "what to know beside the list" } });
     json!({
         "StaleFlags": list(stale_flag(), stale),
@@ -379,6 +382,30 @@ fn stale_flag() -> Value {
     }));
     entry["properties"]["environment"] = text;
     entry
+}
+
+/// The settings of the stale rule that an answer was made with.
+fn rule() -> Value {
+    let days = json!({ "type": "integer", "minimum": 1 });
+    let share = json!({ "type": "number", "minimum": 0, "maximum": 1 });
+    let points = json!({ "type": "integer", "minimum": 0, "maximum": 100 });
+    let thresholds = json!({ "inactiveDays": days, "staleDays": days, "coverageMin": share });
+    let mut own = json!({ "environment": { "type": "string" }, "type": { "type": "string" } });
+    merge(&mut own, thresholds.clone());
+    let mut fields = thresholds;
+    merge(
+        &mut fields,
+        json!({
+            "lifetimesDays": { "type": "object", "additionalProperties": { "type": ["integer", "null"] },
+                "description": "by flag type; null = never past it" },
+            "weights": { "type": "object", "additionalProperties": points, "description": "points by reason" },
+            "unknownCosts": all(json!({ "createdAt": points, "codeReferences": points, "versionSince": points })),
+            "critical": { "type": "array", "items": { "type": "string" }, "description": "environments that decide" },
+            "overrides": { "type": "array", "items": object(own, &[]), "description": "other thresholds, of an environment, of flags \
+                of a type, or both; from the least specific to the most, the last that fits wins, number by number" }
+        }),
+    );
+    all(fields)
 }
 
 fn object(fields: Value, required: &[&str]) -> Value {

@@ -1,7 +1,7 @@
 //! `GET /v1/projects/{project}/stale-flags`: the rule's verdict on every flag of a project, with the numbers it used.
 //!
-//! Always true here: a caller's verdicts are of the environments that it may read, and of these only. All of them decide
-//! unless `critical` names some; `environment` chooses whose status, coverage and last request are told and changes no
+//! Always true here: a caller's verdicts are of the environments that it may read, and of these only. Those that are
+//! configured as critical decide, or those that `critical` names instead; where there are none, all do. `environment` chooses whose status, coverage and last request are told and changes no
 //! verdict, since a flag is removed from the code of all environments at once.
 //!
 //! Where to go next: [`fleet`] reads cells for [`crate::stale`], [`hours`] tells coverage, [`entry`] writes a verdict.
@@ -14,6 +14,7 @@ mod hours;
 mod markdown;
 mod order;
 mod question;
+pub(crate) mod rule;
 pub(crate) mod shown;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use serde::Serialize;
 use self::entry::Entry;
 use self::fleet::Read;
 use self::question::{Format, Question};
+use self::rule::Rule;
 use crate::Serve;
 use crate::paging::{self, List};
 use crate::refusal::Refusal;
@@ -40,6 +42,8 @@ struct Head {
     environments: Vec<String>,
     /// Flags judged, whether the question wants them or not.
     judged: usize,
+    /// The settings that the verdicts were made with.
+    rule: Rule,
     notes: Vec<String>,
 }
 
@@ -52,15 +56,12 @@ pub(crate) async fn stale_flags(
     let question = Question::read(&caller, &project)?;
     let as_of_ms = question.behind.as_ref().map(|token| token.0);
     let mut read = fleet::read(&serve, &project, environments, caller.now_ms, as_of_ms).await?;
-    for name in &question.critical {
-        if let Some(environment) = read.fleet.environments.get_mut(name) {
-            environment.critical = true;
-        }
-    }
+    read.decide_by(&question.critical);
     let head = Head {
         project,
         environments: read.fleet.environments.keys().cloned().collect(),
         judged: read.fleet.flags.len(),
+        rule: Rule::of(&read.fleet),
         notes: notes(&read),
     };
     let mut verdicts = judge(&read.fleet);

@@ -3,6 +3,8 @@
 //!
 //! Always true here: a value that this build cannot honour is refused by name, never ignored.
 
+pub mod rule;
+pub mod stale;
 pub mod variables;
 pub mod written;
 pub mod wrong;
@@ -29,6 +31,8 @@ pub struct Settings {
     pub retain_bytes: u64,
     /// How often cells are made durable.
     pub flush: Duration,
+    /// What is configured of the stale rule.
+    pub stale: experiments::StaleSettings,
     /// As written: environments, keys, limits.
     pub written: Written,
 }
@@ -102,6 +106,7 @@ impl Settings {
         );
         written.check()?;
         written.limits.check()?;
+        let stale = rule::understand(&written)?;
         let mut generation =
             Generation::new(written.log.generation, TOPIC, written.log.partitions, counting::FOLD_VERSION);
         generation.decode = written.limits.of_generation();
@@ -111,6 +116,7 @@ impl Settings {
             generation,
             retain_bytes: written.log.retain_mib.saturating_mul(1024 * 1024),
             flush: Duration::from_secs(written.store.flush_seconds),
+            stale,
             written,
         })
     }

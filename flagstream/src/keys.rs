@@ -200,6 +200,7 @@ impl From<Row> for EnvironmentKeys {
             mobile_keys: secrets(row.mobile_keys),
             client_side_ids: secrets(row.client_side_ids),
             read_keys: secrets(row.read_keys),
+            ..Self::default()
         }
     }
 }

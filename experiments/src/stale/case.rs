@@ -62,9 +62,10 @@ impl<'a> Case<'a> {
         let born_ms = flag.metadata.created_at_ms.or_else(|| rows.map(|row| row.first_ms).min());
         let age_ms = age_ms(fleet.as_of_ms, born_ms);
         let place = |(name, environment): (&&'a str, &Environment)| {
+            let of_type = || fleet.hours_by_type.get(*name)?.get(&flag.metadata.flag_type?).copied();
             let mut place = Place {
                 name,
-                environment: *environment,
+                environment: Environment { hours: of_type().or(environment.hours), ..*environment },
                 thresholds: fleet.settings.thresholds(Some(name), flag.metadata.flag_type),
                 seen: flag.environments.get(*name),
                 status: Status::Unknown,

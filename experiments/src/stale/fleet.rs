@@ -16,6 +16,9 @@ pub struct Fleet {
     pub settings: Settings,
     /// By name.
     pub environments: BTreeMap<String, Environment>,
+    /// Hours by environment and flag type, where W of flags of that type is not W of the environment's others: coverage is
+    /// that of the flag's own W.
+    pub hours_by_type: BTreeMap<String, BTreeMap<FlagType, Hours>>,
     /// The flags.
     pub flags: Vec<Flag>,
 }
@@ -86,6 +89,21 @@ pub enum FlagType {
 }
 
 impl FlagType {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Release, Self::Experiment, Self::Operational, Self::KillSwitch, Self::Permission];
+
+    /// As people read it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Experiment => "experiment",
+            Self::Operational => "operational",
+            Self::KillSwitch => "kill-switch",
+            Self::Permission => "permission",
+        }
+    }
+
     /// The type of this name, whatever its case and whatever stands between its words (`kill-switch`, `killSwitch`).
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {

@@ -224,6 +224,6 @@ fn served(variation: &Variation) -> Served {
     }
 }
 
-fn share(ppm: u32) -> f64 {
+pub(super) fn share(ppm: u32) -> f64 {
     f64::from(ppm) / WHOLE_PPM
 }

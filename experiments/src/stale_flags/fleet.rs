@@ -4,15 +4,15 @@
 //! millisecond of its hour, neither beyond as-of: a flag is never called unused earlier than it is. The row of everything
 //! beyond a limit has no variation, so it keeps a flag from being settled and, unless of bulk reads, from being quiet.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{ControlFlow, Range};
 
 use counting::cells::LastSeen;
 use schemas::cell::{CellKind, CellName};
 use schemas::id::Environment as Id;
 use schemas::record::StoredVariation;
 
-use super::hours::{Reporter, Reports, days, hours};
+use super::hours::{Reporter, Reports, Windows, days};
 use crate::Serve;
 use crate::cells::{last_seen, sdk_shown, sdks, text};
 use crate::evaluations::flag_key;
@@ -20,7 +20,9 @@ use crate::interval::HOUR_MS;
 use crate::metadata;
 use crate::reading::{Progress, Reader, standings};
 use crate::refusal::Refusal;
-use crate::stale::{Environment, Flag, FlagEnvironment, Fleet, Metadata, Row, Settings, ValueSeen, Variation};
+use crate::stale::{
+    Environment, Flag, FlagEnvironment, FlagType, Fleet, Hours, Metadata, Row, Settings, ValueSeen, Variation,
+};
 
 /// What was read for the rule.
 #[derive(Debug)]
@@ -34,6 +36,16 @@ pub(crate) struct Read {
     pub(crate) beyond: Vec<String>,
     /// The newest of callers' own defaults, as JSON, by environment and flag.
     pub(crate) defaults: BTreeMap<(String, String), String>,
+}
+
+impl Read {
+    /// Lets these environments decide instead of those that are configured to; none = leave it so.
+    pub(crate) fn decide_by(&mut self, names: &[String]) {
+        if !names.is_empty() {
+            let environments = self.fleet.environments.iter_mut();
+            environments.for_each(|(name, environment)| environment.critical = names.contains(name));
+        }
+    }
 }
 
 /// Reads the environments of a project. `as_of_ms`: the time of the verdicts; `None` = as far as all that is read reaches.
@@ -58,7 +70,8 @@ pub(crate) async fn read(
     // Before anything is folded there is no log time to judge at.
     let reaches_ms = if progress.as_of_ms == 0 { now_ms } else { progress.as_of_ms };
     let as_of_ms = as_of_ms.map_or(reaches_ms, |asked_ms| asked_ms.min(reaches_ms));
-    let mut gathered = Gathered::new(as_of_ms, metadata::of_project(serve, project).await?);
+    let (settings, critical) = (serve.stale.of_project(project), serve.stale.critical(project));
+    let mut gathered = Gathered::new(as_of_ms, settings, critical, metadata::of_project(serve, project).await?);
     for (name, reader) in &readers {
         gathered.environment(name, reader).await?;
     }
@@ -68,7 +81,10 @@ pub(crate) async fn read(
 struct Gathered {
     as_of_ms: i64,
     settings: Settings,
+    /// Environments that are configured to decide.
+    critical: BTreeSet<String>,
     environments: BTreeMap<String, Environment>,
+    hours_by_type: BTreeMap<String, BTreeMap<FlagType, Hours>>,
     flags: BTreeMap<String, Flag>,
     silent: Vec<String>,
     beyond: Vec<String>,
@@ -77,13 +93,20 @@ struct Gathered {
 
 impl Gathered {
     /// A flag that people told of is judged though it was never seen.
-    fn new(as_of_ms: i64, metadata: BTreeMap<String, Metadata>) -> Self {
+    fn new(
+        as_of_ms: i64,
+        settings: Settings,
+        critical: BTreeSet<String>,
+        metadata: BTreeMap<String, Metadata>,
+    ) -> Self {
         let flag =
             |(key, metadata): (String, Metadata)| (key.clone(), Flag { key, metadata, environments: BTreeMap::new() });
         Self {
             as_of_ms,
-            settings: Settings::default(),
+            settings,
+            critical,
             environments: BTreeMap::new(),
+            hours_by_type: BTreeMap::new(),
             flags: metadata.into_iter().map(flag).collect(),
             silent: Vec::new(),
             beyond: Vec::new(),
@@ -92,10 +115,14 @@ impl Gathered {
     }
 
     async fn environment(&mut self, name: &str, reader: &Reader<'_>) -> Result<(), Refusal> {
-        let window_days = self.settings.thresholds(Some(name), None).stale_days;
-        let reports = reports(reader, self.as_of_ms, window_days).await?;
-        let hours = Some(hours(&reports, self.as_of_ms, window_days));
-        self.environments.insert(name.to_owned(), Environment { critical: false, hours });
+        let windows = Windows::of(&self.settings, name);
+        let reports = reports(reader, days(self.as_of_ms, windows.longest())).await?;
+        let told = windows.hours(&reports, self.as_of_ms);
+        let critical = self.critical.contains(name);
+        self.environments.insert(name.to_owned(), Environment { critical, hours: Some(told.usual) });
+        if !told.by_type.is_empty() {
+            self.hours_by_type.insert(name.to_owned(), told.by_type);
+        }
         let mut any = false;
         let take = |cell_name: CellName, value: bytes::Bytes| {
             any = true;
@@ -127,6 +154,7 @@ impl Gathered {
             as_of_ms: self.as_of_ms,
             settings: self.settings,
             environments: self.environments,
+            hours_by_type: self.hours_by_type,
             flags: self.flags.into_values().collect(),
         };
         let progress = Progress { complete: false, as_of_ms: self.as_of_ms };
@@ -135,7 +163,7 @@ impl Gathered {
 }
 
 /// Who reported in which hours. What is beyond the limit of SDK rows may be anybody, so it is nobody.
-async fn reports(reader: &Reader<'_>, as_of_ms: i64, window_days: u32) -> Result<Reports, Refusal> {
+pub(super) async fn reports(reader: &Reader<'_>, days: Range<u32>) -> Result<Reports, Refusal> {
     let mut reports = Reports::new();
     let take = |day: u32, value: bytes::Bytes| {
         for row in sdks(&value)?.rows().filter(|row| !row.other) {
@@ -149,7 +177,7 @@ async fn reports(reader: &Reader<'_>, as_of_ms: i64, window_days: u32) -> Result
         }
         Ok(())
     };
-    reader.windows(CellKind::Sdks, &CellName::None, days(as_of_ms, window_days), take).await?;
+    reader.windows(CellKind::Sdks, &CellName::None, days, take).await?;
     Ok(reports)
 }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::interval::{DAY_MS, HOUR_MS};
-use crate::stale::Hours;
+use crate::stale::{FlagType, Hours, Settings};
 
 /// Days before the window that tell what is normal.
 const BEFORE_DAYS: u32 = 28;
@@ -31,6 +31,41 @@ pub(crate) fn days(as_of_ms: i64, window_days: u32) -> Range<u32> {
     let today = u32::try_from(as_of_ms.div_euclid(DAY_MS)).unwrap_or(0);
     // The window begins at an hour of its first day.
     today.saturating_sub(window_days.saturating_add(BEFORE_DAYS))..today.saturating_add(1)
+}
+
+/// W of an environment, and of flags of a type there where it is another, in days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Windows {
+    usual: u32,
+    by_type: BTreeMap<FlagType, u32>,
+}
+
+/// Hours over these windows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HoursBy {
+    pub(crate) usual: Hours,
+    pub(crate) by_type: BTreeMap<FlagType, Hours>,
+}
+
+impl Windows {
+    pub(crate) fn of(settings: &Settings, environment: &str) -> Self {
+        let stale_days = |flag_type| settings.thresholds(Some(environment), flag_type).stale_days;
+        let usual = stale_days(None);
+        let by_type = FlagType::ALL.map(|flag_type| (flag_type, stale_days(Some(flag_type))));
+        Self { usual, by_type: by_type.into_iter().filter(|(_, days)| *days != usual).collect() }
+    }
+
+    /// The longest, in days.
+    pub(crate) fn longest(&self) -> u32 {
+        self.by_type.values().copied().fold(self.usual, u32::max)
+    }
+
+    /// Hours before `as_of_ms`, by window.
+    pub(crate) fn hours(&self, reports: &Reports, as_of_ms: i64) -> HoursBy {
+        let of = |days: u32| hours(reports, as_of_ms, days);
+        let by_type = self.by_type.iter().map(|(flag_type, days)| (*flag_type, of(*days)));
+        HoursBy { usual: of(self.usual), by_type: by_type.collect() }
+    }
 }
 
 /// Hours expected and reported in the `window_days` before `as_of_ms`, added up over the applications. Nobody heard is
@@ -65,6 +100,7 @@ fn slot(hour: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stale::Override;
 
     const AS_OF_HOUR: u32 = 20_000 * DAY_HOURS;
     const AS_OF_MS: i64 = AS_OF_HOUR as i64 * HOUR_MS;
@@ -138,6 +174,32 @@ mod tests {
         reports.insert(Reporter::Sdk("web".to_owned()), (day(90)..day(15)).collect());
         let Hours { expected, reported } = hours(&reports, AS_OF_MS, 30);
         assert_eq!((expected, reported), (1440, 720 + 360), "an SDK of an application's name is another");
+    }
+
+    #[test]
+    fn each_flag_type_is_covered_over_its_own_window() {
+        let of = |flag_type, environment: Option<&str>, days| Override {
+            environment: environment.map(str::to_owned),
+            flag_type,
+            stale_days: Some(days),
+            ..Override::default()
+        };
+        let overrides = vec![
+            of(Some(FlagType::Release), None, 10),
+            of(None, Some("eu"), 20),
+            of(Some(FlagType::Experiment), Some("eu"), 40),
+        ];
+        let settings = Settings { overrides, ..Settings::default() };
+        let windows = Windows::of(&settings, "eu");
+        assert_eq!((windows.usual, windows.longest()), (20, 40), "the environment's own wins over the type's");
+        assert_eq!(windows.by_type, [(FlagType::Experiment, 40)].into());
+        assert_eq!(Windows::of(&settings, "us").by_type, [(FlagType::Release, 10)].into());
+        assert_eq!(Windows::of(&settings, "us").longest(), 30);
+        // Blind 30 to 25 days ago: outside of 20 days, inside of 40.
+        let reports = one((day(90)..day(30)).chain(day(25)..AS_OF_HOUR));
+        let told = windows.hours(&reports, AS_OF_MS);
+        assert_eq!(told.usual, Hours { expected: 480, reported: 480 });
+        assert_eq!(told.by_type[&FlagType::Experiment], Hours { expected: 960, reported: 840 });
     }
 
     #[test]

@@ -5,3 +5,4 @@ mod asked;
 pub(super) mod fleet;
 mod forms;
 mod said;
+mod settings;

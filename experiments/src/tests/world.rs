@@ -77,6 +77,7 @@ pub(super) struct World {
     pub(super) caught_up: CaughtUp,
     pub(super) publisher: crate::Publisher,
     pub(super) limits: FoldLimits,
+    pub(super) stale: crate::StaleSettings,
     cells: Mutex<BTreeMap<CellKey, Cell>>,
 }
 
@@ -130,6 +131,7 @@ impl World {
             caught_up: CaughtUp::default(),
             publisher: crate::Publisher::default(),
             limits: FoldLimits::default(),
+            stale: crate::StaleSettings::default(),
             cells: Mutex::default(),
         }
     }
@@ -258,6 +260,7 @@ impl World {
             partitions: PARTITIONS,
             access: Arc::new(move || Arc::clone(&access)),
             clock_ms: Arc::new(move || clock.load(Ordering::Relaxed)),
+            stale: self.stale.clone(),
             arrivals: Arc::new(move || arrivals.clone()),
             dead_letters: Arc::new(move |limit, behind| Box::pin(letters(limit, behind))),
             caught_up: self.caught_up.clone(),

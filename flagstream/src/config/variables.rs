@@ -13,7 +13,7 @@ use super::Written;
 
 const PREFIX: &str = "FLAGSTREAM_";
 /// Top-level names that may come as variables.
-const TOP: [&str; 6] = ["listen", "data", "admin_keys", "log", "store", "limits"];
+const TOP: [&str; 7] = ["listen", "data", "admin_keys", "log", "store", "limits", "stale"];
 /// Names of this program that are no configuration: of the commands that read, and of logging.
 const OTHERS: [&str; 3] = ["server", "key", "log_format"];
 /// Names of this repository's tests and first programs, which may stand in the same shell.
@@ -117,6 +117,7 @@ mod tests {
             ("FLAGSTREAM_STORES__FLUSH_SECONDS", "FLAGSTREAM_STORE__FLUSH_SECONDS"),
             ("FLAGSTREAM_DATE", "FLAGSTREAM_DATA"),
             ("FLAGSTREAM_SERVERS", "FLAGSTREAM_SERVER"),
+            ("FLAGSTREAM_STALE_STALE_DAYS", "FLAGSTREAM_STALE__STALE_DAYS"),
         ] {
             let said = take(wrong).unwrap_err().to_string();
             assert!(said.contains(&format!("{wrong} is")) && said.contains(&format!("is {meant} meant")), "{said}");

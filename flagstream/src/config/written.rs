@@ -10,6 +10,7 @@ use config::{Config, Environment, File, FileFormat};
 use schemas::id::{KEY_BYTES_MAX, check_key};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::stale::{OfEnvironment, Stale};
 use super::variables;
 use super::wrong::{explain, parse};
 
@@ -29,6 +30,8 @@ pub struct Written {
     pub store: Store,
     /// Limits at the door.
     pub limits: ingest::limits::Limits,
+    /// The numbers of the stale rule.
+    pub stale: Stale,
     /// Environments and their keys.
     pub environment: Vec<EnvironmentKeys>,
 }
@@ -73,6 +76,11 @@ pub struct EnvironmentKeys {
     pub client_side_ids: Vec<Secret>,
     /// Keys for this environment's reads.
     pub read_keys: Vec<Secret>,
+    /// It is one of those that decide whether a flag is stale; where a project has none of them, all decide.
+    pub critical: bool,
+    /// The numbers of the stale rule that are others here.
+    #[serde(skip_serializing_if = "OfEnvironment::is_empty")]
+    pub stale: OfEnvironment,
 }
 
 /// A key as written. It prints masked, so that no log or `--print-config` shows it.
@@ -117,6 +125,7 @@ impl Default for Written {
             log: Log::default(),
             store: Store::default(),
             limits: ingest::limits::Limits::default(),
+            stale: Stale::default(),
             environment: Vec::new(),
         }
     }

@@ -101,8 +101,29 @@ fn report(answer: &Json, all: bool) -> String {
         parts.push(format!("{others} other {flags} not stale; --all shows them, and what speaks for and against"));
     }
     parts.extend(answer["notes"].items().iter().map(|note| format!("note: {}", text(note))));
+    parts.extend(rule(&answer["rule"]));
     parts.push(foot(answer));
     parts.join("\n")
+}
+
+/// The settings that the verdicts were made with.
+fn rule(rule: &Json) -> Option<String> {
+    let numbers = |of: &Json| {
+        let said = [("inactiveDays", "inactive after", " days"), ("staleDays", "dead after", " days")]
+            .into_iter()
+            .chain([("coverageMin", "coverage at least", "")])
+            .filter(|(field, ..)| of.has(field))
+            .map(|(field, before, after)| format!("{before} {}{after}", text(&of[field])));
+        said.collect::<Vec<_>>().join(", ")
+    };
+    let own = rule["overrides"].items().iter().map(|of| {
+        let names = [("environment", "in "), ("type", "type ")].into_iter().filter(|(field, _)| of.has(field));
+        let names: Vec<String> = names.map(|(field, before)| format!("{before}{}", text(&of[field]))).collect();
+        format!("; {}: {}", names.join(", "), numbers(of))
+    });
+    let critical: Vec<String> = rule["critical"].items().iter().map(text).collect();
+    let own: String = own.collect();
+    rule.has("staleDays").then(|| format!("rule: {}{own}; decided by {}", numbers(rule), critical.join(", ")))
 }
 
 fn rows_table(rows: &[&Json], all: bool) -> String {
@@ -228,7 +249,8 @@ mod tests {
          "reasons": [{"code": "NEVER_EVALUATED", "since": null}], "blockers": [{"code": "DEPENDENTS"}],
          "conditions": {"temporary": false, "archived": false, "snoozed": true, "oldEnough": true},
          "forwardVariation": null, "lastRequested": null, "lastRequestedBy": null}
-        ], "project": "default", "notes": ["look \u202ehere"], "asOf": 0, "complete": true}"#;
+        ], "project": "default", "rule": {"inactiveDays": 7, "staleDays": 30, "coverageMin": 0.95, "critical": ["production"],
+            "overrides": [{"type": "release", "staleDays": 20}, {"environment": "eu\u001b", "type": "release", "inactiveDays": 9}]}, "notes": ["look \u202ehere"], "asOf": 0, "complete": true}"#;
 
     fn answer() -> Answer {
         Answer::read(ANSWER).unwrap()
@@ -250,6 +272,8 @@ mod tests {
             "1970-01-03 by web",
             "1 other flag is not stale; --all shows them",
             "note: look \\u{202e}here",
+            "rule: inactive after 7 days, dead after 30 days, coverage at least 0.95; type release: dead after 20 days; in eu\\u{1b}, \
+             type release: inactive after 9 days; decided by production",
             "as of 1970-01-01 00:00 UTC, complete",
         ] {
             assert!(printed.contains(part), "{part}: {printed}");

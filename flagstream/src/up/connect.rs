@@ -35,6 +35,7 @@ pub fn serve(
         partitions: settings.generation.partitions,
         access: keys.access(),
         clock_ms: Arc::new(now_ms),
+        stale: settings.stale.clone(),
         arrivals: Arc::new(move || arrivals(&at_door)),
         dead_letters: Arc::new(move |limit, behind| Box::pin(dead_letters(letters.clone(), limit, behind))),
         caught_up: CaughtUp::default(),

@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 
 use crate::stale::{
-    Advice, BlockerCode, Environment, Flag, FlagEnvironment, FlagType, Fleet, Hours, Metadata, ReasonCode, Row,
-    Settings, Status, Variation,
+    Advice, BlockerCode, Environment, Flag, FlagEnvironment, FlagType, Fleet, Hours, Metadata, Override, ReasonCode,
+    Row, Settings, Status, Variation,
 };
 
 /// A fleet, and what the rule should say of it.
@@ -60,6 +60,27 @@ struct SettingsText {
     inactive_days: Option<u32>,
     stale_days: Option<u32>,
     coverage_min: Option<f64>,
+    types: Option<BTreeMap<String, OfType>>,
+    environments: Option<BTreeMap<String, OfEnvironment>>,
+    lifetimes_days: Option<BTreeMap<String, Option<u32>>>,
+    weights: Option<BTreeMap<String, u32>>,
+}
+
+/// Thresholds for flags of a type.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfType {
+    inactive_days: Option<u32>,
+    stale_days: Option<u32>,
+    coverage_min: Option<f64>,
+}
+
+/// Thresholds in an environment, and there for flags of a type.
+#[derive(Default, Deserialize)]
+struct OfEnvironment {
+    #[serde(flatten)]
+    all: OfType,
+    types: Option<BTreeMap<String, OfType>>,
 }
 
 #[derive(Deserialize)]
@@ -131,23 +152,70 @@ impl CaseFile {
         let environments = file.environments.unwrap_or_default().into_iter();
         let fleet = Fleet {
             as_of_ms: file.as_of,
-            settings: file.settings.unwrap_or_default().into(),
+            settings: file.settings.unwrap_or_default().settings().map_err(serde_json::Error::custom)?,
             environments: environments.map(|(name, environment)| (name, environment.into())).collect(),
+            hours_by_type: BTreeMap::new(),
             flags: file.flags.into_iter().map(Flag::from).collect(),
         };
         Ok(Self { fleet, expected: file.expected })
     }
 }
 
-impl From<SettingsText> for Settings {
-    fn from(text: SettingsText) -> Self {
-        let mut settings = Self::default();
+impl SettingsText {
+    /// A type or reason that nobody knows fails: what hangs on it could not be judged.
+    fn settings(self) -> Result<Settings, String> {
+        let mut settings = Settings::default();
         let held = &mut settings.thresholds;
-        held.inactive_days = text.inactive_days.unwrap_or(held.inactive_days);
-        held.stale_days = text.stale_days.unwrap_or(held.stale_days);
-        held.coverage_min_ppm = text.coverage_min.map_or(held.coverage_min_ppm, |share| (share * 1e6).round() as u32);
-        settings
+        held.inactive_days = self.inactive_days.unwrap_or(held.inactive_days);
+        held.stale_days = self.stale_days.unwrap_or(held.stale_days);
+        held.coverage_min_ppm = self.coverage_min.map_or(held.coverage_min_ppm, ppm);
+        settings.overrides = of_types(self.types, None)?;
+        for (name, of) in self.environments.unwrap_or_default() {
+            settings.overrides.push(of.all.named(Some(&name), None));
+            settings.overrides.extend(of_types(of.types, Some(&name))?);
+        }
+        for (name, days) in self.lifetimes_days.unwrap_or_default() {
+            let flag_type = flag_type(&name)?;
+            match days {
+                Some(days) => settings.lifetimes_days.insert(flag_type, days),
+                None => settings.lifetimes_days.remove(&flag_type),
+            };
+        }
+        for (name, weight) in self.weights.unwrap_or_default() {
+            settings.weights.insert(reason(&name)?, weight);
+        }
+        Ok(settings)
     }
+}
+
+impl OfType {
+    fn named(&self, environment: Option<&str>, flag_type: Option<FlagType>) -> Override {
+        Override {
+            environment: environment.map(str::to_owned),
+            flag_type,
+            inactive_days: self.inactive_days,
+            stale_days: self.stale_days,
+            coverage_min_ppm: self.coverage_min.map(ppm),
+        }
+    }
+}
+
+fn of_types(types: Option<BTreeMap<String, OfType>>, environment: Option<&str>) -> Result<Vec<Override>, String> {
+    let types = types.unwrap_or_default();
+    types.iter().map(|(name, of)| Ok(of.named(environment, Some(flag_type(name)?)))).collect()
+}
+
+fn flag_type(name: &str) -> Result<FlagType, String> {
+    FlagType::of_name(name).ok_or_else(|| format!("settings name type `{name}`, which is none"))
+}
+
+fn reason(name: &str) -> Result<ReasonCode, String> {
+    let found = ReasonCode::ALL.into_iter().find(|code| code.as_str() == name);
+    found.ok_or_else(|| format!("settings weigh reason `{name}`, which is none"))
+}
+
+fn ppm(share: f64) -> u32 {
+    (share * 1e6).round() as u32
 }
 
 impl From<EnvironmentText> for Environment {

@@ -1,7 +1,7 @@
 //! Thresholds by environment and flag type, lifetimes, weights.
 
 use crate::stale::{
-    Environment, Flag, FlagEnvironment, FlagType, Fleet, Metadata, Override, ReasonCode, Row, Settings, Status,
+    Environment, Flag, FlagEnvironment, FlagType, Fleet, Hours, Metadata, Override, ReasonCode, Row, Settings, Status,
     Variation, Verdict, judge,
 };
 
@@ -21,7 +21,7 @@ fn fleet(flag_type: Option<FlagType>, days_ago: i64, settings: Settings) -> Flee
     let environments = ["production", "eu"].map(|name| (name.to_owned(), seen.clone()));
     let flag = Flag { key: "f".to_owned(), metadata, environments: environments.into() };
     let environments = ["production", "eu"].map(|name| (name.to_owned(), Environment { critical: true, hours: None }));
-    Fleet { as_of_ms: AS_OF_MS, settings, environments: environments.into(), flags: vec![flag] }
+    Fleet { as_of_ms: AS_OF_MS, settings, environments: environments.into(), flags: vec![flag], ..Fleet::default() }
 }
 
 fn verdict(fleet: &Fleet) -> Verdict {
@@ -65,7 +65,7 @@ fn a_flag_is_old_enough_when_it_is_for_every_critical_environment() {
 fn another_least_coverage_holds_where_it_is_set() {
     let strict = Override { coverage_min_ppm: Some(990_001), ..Override::default() };
     let mut fleet = fleet(None, 1, Settings { overrides: vec![strict], ..Settings::default() });
-    fleet.environments.get_mut("eu").unwrap().hours = Some(crate::stale::Hours { expected: 100, reported: 99 });
+    fleet.environments.get_mut("eu").unwrap().hours = Some(Hours { expected: 100, reported: 99 });
     assert_eq!(statuses(&verdict(&fleet)), [("eu", Status::Unknown), ("production", Status::Launched)]);
     fleet.settings.overrides[0].coverage_min_ppm = Some(990_000);
     assert_eq!(statuses(&verdict(&fleet)), [("eu", Status::Launched), ("production", Status::Launched)]);
@@ -100,6 +100,19 @@ fn types_are_known_by_their_letters() {
     for name in ["kill switch", "kill-switch", "killSwitch", "KILL_SWITCH"] {
         assert_eq!(FlagType::of_name(name), Some(FlagType::KillSwitch), "{name}");
     }
-    assert_eq!(FlagType::of_name("operational"), Some(FlagType::Operational));
+    for flag_type in FlagType::ALL {
+        assert_eq!(FlagType::of_name(flag_type.as_str()), Some(flag_type));
+    }
     assert_eq!(FlagType::of_name("else"), None);
+}
+
+#[test]
+fn coverage_is_that_of_the_window_of_the_flags_own_type() {
+    let mut fleet = fleet(Some(FlagType::Release), 1, Settings::default());
+    let low = Hours { expected: 100, reported: 94 };
+    fleet.hours_by_type.insert("eu".to_owned(), [(FlagType::Release, low)].into());
+    assert_eq!(statuses(&verdict(&fleet)), [("eu", Status::Unknown), ("production", Status::Launched)]);
+    assert_eq!(verdict(&fleet).environments[0].hours, Some(low), "what decided is shown");
+    fleet.flags[0].metadata.flag_type = Some(FlagType::Permission);
+    assert_eq!(statuses(&verdict(&fleet)), [("eu", Status::Launched), ("production", Status::Launched)]);
 }
