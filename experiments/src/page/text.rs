@@ -4,7 +4,7 @@
 //! code, so that two keys that differ look different.
 
 use jiff::Timestamp;
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 use crate::hidden::is_hidden;
 use crate::interval::{DAY_MS, HOUR_MS, MINUTE_MS};
@@ -16,6 +16,24 @@ pub(crate) fn visible(text: &str) -> String {
         if is_hidden(c) { out += &format!("⟨U+{:04X}⟩", u32::from(c)) } else { out.push(c) }
     }
     out
+}
+
+/// A foreign text as the value of an attribute that scripts read: browsers hand on exactly this, line breaks too. For what
+/// nobody is shown.
+pub(crate) fn exact(text: &str) -> PreEscaped<String> {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\r' => out += "&#13;",
+            '\n' => out += "&#10;",
+            other => out.push(other),
+        }
+    }
+    PreEscaped(out)
 }
 
 /// A foreign text as content, apart from the direction of what stands around it.

@@ -34,8 +34,10 @@ fn verdict(report: &Report, environment: &Environment, key: &str) -> Markup {
         @if verdict.forward_variation.is_some() { span { "put " (forward(verdict)) " in its place" } }
         (why(verdict))
         span.space {}
-        span.muted { "score " strong { (verdict.score) } }
-        a href=(href(environment.project_str(), None, Some(key))) { "Evidence" }
+        span.together {
+            span.muted { "score " strong { (verdict.score) } } " "
+            a href=(href(environment.project_str(), None, Some(key))) { "Evidence" }
+        }
     }
 }
 

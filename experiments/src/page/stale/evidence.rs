@@ -73,7 +73,7 @@ impl Drawer<'_> {
     fn drawer(&self, key: &str, body: &Markup) -> Markup {
         let close = self.question.href(|other| (other.flag, other.told) = (None, None));
         html! {
-            aside #evidence.drawer tabindex="-1" aria-labelledby="evidence-title" data-flag=(key) {
+            aside #evidence.drawer tabindex="-1" aria-labelledby="evidence-title" data-flag=(text::exact(key)) {
                 div.drawer-head {
                     h2 #evidence-title.flag-key { (text::foreign(key)) }
                     a.close href=(close) aria-label="Close the evidence" { "×" }

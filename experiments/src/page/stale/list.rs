@@ -87,7 +87,7 @@ impl Table<'_> {
         let open = self.question.flag.as_deref() == Some(&verdict.key);
         let href = self.question.href(|other| other.flag = Some(verdict.key.clone())) + "#evidence";
         html! {
-            tr.open[open] data-flag=(verdict.key) data-stale=(verdict.stale) {
+            tr.open[open] data-flag=(text::exact(&verdict.key)) data-stale=(verdict.stale) {
                 th scope="row" { a.key href=(href) { (text::cut(&verdict.key, KEY_MAX)) } }
                 td { (statuses(verdict, environment)) }
                 td.why { (why(verdict)) }
