@@ -8,6 +8,7 @@ mod crates;
 mod dockerfile;
 mod full;
 mod sdks;
+mod services;
 mod sim;
 mod steps;
 mod tools;
@@ -32,6 +33,8 @@ enum Command {
     Arrows,
     /// Runs the real, pinned SDKs against a server, through faults, and compares what it counted
     Sdks(sdks::Arguments),
+    /// Finds or starts real Kafka, DynamoDB, Cassandra and an SQS server for tests, and stops them
+    Services(services::Arguments),
     /// Runs the simulation: seeds, one seed as a trace, the mutants, the small worlds
     #[command(disable_help_flag = true)]
     Sim(sim::Arguments),
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Full(arguments) => verify::run(&full::steps(), &arguments),
         Command::Arrows => arrows::run(),
         Command::Sdks(arguments) => sdks::run(&arguments),
+        Command::Services(arguments) => services::run(&arguments),
         Command::Sim(arguments) => match sim::run(&arguments) {
             Ok(code) => return code,
             Err(error) => Err(error),
