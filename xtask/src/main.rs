@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 mod arrows;
+mod browsers;
 mod crates;
 mod dockerfile;
 mod full;
@@ -33,6 +34,8 @@ enum Command {
     Arrows,
     /// Runs the real, pinned SDKs against a server, through faults, and compares what it counted
     Sdks(sdks::Arguments),
+    /// Runs the checks in headless Chromium: browser SDKs that read all flags, and hostile names on our pages
+    Browsers(browsers::Arguments),
     /// Finds or starts real Kafka, DynamoDB, Cassandra and an SQS server for tests, and stops them
     Services(services::Arguments),
     /// Runs the simulation: seeds, one seed as a trace, the mutants, the small worlds
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Full(arguments) => verify::run(&full::steps(), &arguments),
         Command::Arrows => arrows::run(),
         Command::Sdks(arguments) => sdks::run(&arguments),
+        Command::Browsers(arguments) => browsers::run(&arguments),
         Command::Services(arguments) => services::run(&arguments),
         Command::Sim(arguments) => match sim::run(&arguments) {
             Ok(code) => return code,

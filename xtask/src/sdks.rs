@@ -1,5 +1,6 @@
 //! Real SDKs, as their registries hand them out, against a real server: each program (in `loadtest/sdks`) knows what it does, and the server must
-//! have counted exactly that, plain and compressed, and when a payload is refused, doubled, or a diagnostic goes astray. One server a run.
+//! have counted exactly that, plain and compressed, and when a payload is refused, doubled, or a diagnostic goes astray. One server a run. The
+//! vendor's client for its API must read our answers, too.
 
 use answers::Books;
 use anyhow::{Context, Result, bail, ensure};
@@ -12,11 +13,12 @@ use tally::{Tally, tally};
 use truth::Truth;
 
 mod answers;
+mod api_client;
 pub(crate) mod install;
 mod programs;
 mod proxy;
 mod request;
-mod server;
+pub(crate) mod server;
 mod tally;
 mod truth;
 
@@ -65,11 +67,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
             }
         }
     }
+    match &binary {
+        None => println!("not run: the API client, which has nothing to read without a server"),
+        Some(binary) => match api_client::run(binary, &installed) {
+            Ok(told) => {
+                passed += 1;
+                println!("passed: the vendor's API client: {told}");
+            }
+            Err(error) => {
+                failed += 1;
+                println!("FAILED: the vendor's API client: {error:#}");
+            }
+        },
+    }
     println!("{passed} runs agree, {failed} do not");
     Ok(failed == 0)
 }
 
-fn build(release: bool) -> Result<PathBuf> {
+/// Builds the command, and says where it lies.
+pub(crate) fn build(release: bool) -> Result<PathBuf> {
     let mut command = workspace::cargo();
     command.args(["build", "--package", "flagstream"]).args(release.then_some("--release"));
     ensure!(command.status()?.success(), "{command:?} failed");
@@ -101,16 +117,21 @@ fn run_once(program: &Program, run: &Run, installed: &install::Installed, binary
 
 /// Runs the program against the proxy; its standard output.
 fn execute(mut command: Command, proxy: &Proxy, gzip: bool) -> Result<String> {
-    let folder = tempfile::tempdir()?;
-    let (out, err) = (folder.path().join("stdout"), folder.path().join("stderr"));
     command.env("FLAGSTREAM_URL", format!("http://{}", proxy.address)).env("FLAGSTREAM_SDK_KEY", SDK_KEY);
     command.env("FLAGSTREAM_GZIP", if gzip { "1" } else { "0" });
+    run_to_end(command, PROGRAM_WAIT)
+}
+
+/// Runs a program of ours that talks to a server on this machine, past any proxy; its standard output.
+pub(crate) fn run_to_end(mut command: Command, limit: Duration) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    let (out, err) = (folder.path().join("stdout"), folder.path().join("stderr"));
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).stdout(std::fs::File::create(&out)?).stderr(std::fs::File::create(&err)?);
     let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
-    let status = workspace::wait(&mut child, PROGRAM_WAIT, |_| ()).context("the program")?;
+    let status = workspace::wait(&mut child, limit, |_| ()).context("the program")?;
     ensure!(status.success(), "the program: {status}: {}", std::fs::read_to_string(&err)?);
     Ok(std::fs::read_to_string(&out)?)
 }

@@ -192,6 +192,15 @@ pub(crate) const LONG: &[Step] = &[
         ..STEP
     },
     Step {
+        name: "browsers",
+        what: "in Chromium, a page that reads all flags makes bulk reads, and hostile names act on no page of ours",
+        program: Program::Xtask,
+        arguments: &["browsers"],
+        needs: Some("build"),
+        minutes_max: 15,
+        ..STEP
+    },
+    Step {
         name: "sim-long",
         what: "500,000 seeds of the simulation under both store models",
         program: Program::Xtask,

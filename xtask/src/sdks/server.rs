@@ -26,11 +26,21 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `binary` and waits until it is ready for `sdk_key`.
     pub(crate) fn start(binary: &Path, sdk_key: &str) -> Result<Server> {
+        Server::up(binary, tempfile::tempdir()?, &["--sdk-key", sdk_key])
+    }
+
+    /// Starts `binary` with a configuration file of this content and waits until it is ready.
+    pub(crate) fn configured(binary: &Path, configuration: &str) -> Result<Server> {
         let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join("flagstream.toml"), configuration)?;
+        Server::up(binary, folder, &["--config", "flagstream.toml"])
+    }
+
+    fn up(binary: &Path, folder: TempDir, arguments: &[&str]) -> Result<Server> {
         let errors = File::create(folder.path().join("stderr"))?;
         let data = folder.path().join("data");
         let mut command = workspace::command(&binary.to_string_lossy());
-        command.arg("up").arg("--data").arg(&data).args(["--listen", "127.0.0.1:0", "--sdk-key", sdk_key]);
+        command.arg("up").arg("--data").arg(&data).args(["--listen", "127.0.0.1:0"]).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).current_dir(folder.path());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FLAGSTREAM_")) {
             command.env_remove(name); // the caller's own settings are not the subject
