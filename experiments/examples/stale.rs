@@ -1,6 +1,6 @@
 //! The page of stale flags over a store in memory with a made-up fleet, to look at:
 //! `cargo run -p experiments --example stale -- [FLAGS [--blind]]`, then open the address that it prints. The first flags
-//! are one of each kind, hostile keys among them; further ones are plain. `--blind`: too little was heard from one environment.
+//! are one of each kind, hostile keys among them; further ones are plain and have no counts. `--blind`: too little was heard from one environment.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     for (key, version_days, uses) in kinds() {
         for one in &uses {
-            used(&mut cells, key, one, version_days, now_ms);
+            used(&mut cells, key, one, version_days, now_ms, true);
         }
     }
     for number in 0..plain {
@@ -74,7 +74,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 every: 9,
                 ..WEB
             };
-            used(&mut cells, &key, &one, 70, now_ms);
+            used(&mut cells, &key, &one, 70, now_ms, false);
         }
     }
     for (key, body) in said(now_ms) {
@@ -205,7 +205,7 @@ fn heard(cells: &mut Cells, environment: &str, now_ms: i64, blind: i64) {
     }
 }
 
-fn used(cells: &mut Cells, flag: &str, of: &Use, version_days: i64, now_ms: i64) {
+fn used(cells: &mut Cells, flag: &str, of: &Use, version_days: i64, now_ms: i64, counted: bool) {
     let name = CellName::Key(flag.to_owned().into());
     let value = Bytes::from_static([&b"false"[..], b"true", b"{\"provider\":\"other\"}"][of.variation as usize % 3]);
     for days_ago in (of.days.1..=of.days.0).rev().step_by(of.every) {
@@ -236,7 +236,7 @@ fn used(cells: &mut Cells, flag: &str, of: &Use, version_days: i64, now_ms: i64)
             sdk: of.sdk.0.as_bytes(),
             sdk_version: of.sdk.1.as_bytes(),
         };
-        for back in 0..12 {
+        for back in 0..if counted { 12 } else { 0 } {
             apply(
                 cells,
                 of.environment,

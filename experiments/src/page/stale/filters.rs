@@ -64,7 +64,10 @@ fn tile(id: &str, name: &str, (count, href): &(u64, String), note: &str) -> Mark
 
 /// How well each environment was heard, and what else a reader should know.
 pub(super) fn coverage(report: &Report, notes: &[String]) -> Markup {
-    let places = report.verdicts.first().map_or(&[][..], |verdict| &verdict.environments);
+    // Flags of some types may have a rule of their own; what is said of all is that of the others.
+    let mut flags = report.read.fleet.flags.iter().zip(&report.verdicts);
+    let usual = flags.find(|(flag, _)| flag.metadata.flag_type.is_none()).map(|(_, verdict)| verdict);
+    let places = usual.or(report.verdicts.first()).map_or(&[][..], |verdict| &verdict.environments);
     html! {
         @if !places.is_empty() || !notes.is_empty() {
             section.card.coverage aria-label="Coverage" {

@@ -63,7 +63,13 @@ pub(in crate::tests) fn at(days_ago: i64) -> LastSeenChange<'static> {
 }
 
 /// As [`at`], first and last.
-pub(in crate::tests) fn from_to(world: &World, environment: &Environment, flag: &str, days: [i64; 2], like: LastSeenChange<'_>) {
+pub(in crate::tests) fn from_to(
+    world: &World,
+    environment: &Environment,
+    flag: &str,
+    days: [i64; 2],
+    like: LastSeenChange<'_>,
+) {
     for days_ago in days {
         world.sight(environment, flag, LastSeenChange { hour: at(days_ago).hour, ..like });
     }
