@@ -138,6 +138,53 @@ fn values_are_of_the_first_hundred_variations_and_at_most_256_bytes() {
     assert_eq!(told, expected.collect::<Vec<_>>());
 }
 
+/// Each flag's own: whether a client-side SDK asked, and of two values the later, in one hour the greater.
+#[test]
+fn of_two_cells_the_later_value_is_kept_and_both_marks_count() {
+    let cell = |value: &'static str, hour: u32, client_side: bool| {
+        let (mut cell, value) = (LastSeen::default(), Bytes::from_static(value.as_bytes()));
+        let change = LastSeenChange { value: Some(&value), client_side, ..sight(hour) };
+        assert!(cell.apply(&change, &FoldLimits::default()));
+        cell
+    };
+    let merged = |mut left: LastSeen, right: LastSeen| {
+        left.merge(&right);
+        let values: Vec<_> = left.values().map(|value| (value.value.to_vec(), value.hour)).collect();
+        (values, left.client_side())
+    };
+    let told = |value: &str, hour: u32| vec![(value.as_bytes().to_vec(), hour)];
+    for (left, right) in [(false, false), (true, false), (false, true), (true, true)] {
+        let any = left || right;
+        assert_eq!(merged(cell("9", 5, left), cell("1", 6, right)), (told("1", 6), any));
+        assert_eq!(merged(cell("1", 6, left), cell("9", 5, right)), (told("1", 6), any));
+        assert_eq!(merged(cell("1", 6, left), cell("9", 6, right)), (told("9", 6), any));
+    }
+    let mut seen = cell("1", 6, false);
+    let again = |client_side| LastSeenChange { client_side, ..sight(6) };
+    let mut apply = |client_side| seen.apply(&again(client_side), &FoldLimits::default());
+    assert_eq!([apply(false), apply(true), apply(true), apply(false)], [false, true, false, false]);
+    assert!(seen.client_side(), "a mark once set stays");
+}
+
+#[test]
+fn a_row_that_was_seen_twice_keeps_both_hours_in_every_sum() {
+    let of = |hours: &[u32]| {
+        let mut cell = LastSeen::default();
+        for hour in hours {
+            cell.apply(&sight(*hour), &FoldLimits::default());
+        }
+        cell
+    };
+    for (left, right) in
+        [(&[][..], &[5, 9][..]), (&[5, 9], &[]), (&[7], &[5, 9]), (&[5], &[9]), (&[9], &[5]), (&[5, 9], &[6])]
+    {
+        let mut sum = of(left);
+        sum.merge(&of(right));
+        let rows: Vec<_> = sum.rows().map(|row| (row.first, row.last)).collect();
+        assert_eq!(rows, [(5, 9)], "{left:?} and {right:?}");
+    }
+}
+
 fn sight_of(index: u32, hour: u32) -> LastSeenChange<'static> {
     LastSeenChange { variation: StoredVariation::Index(index), ..sight(hour) }
 }
