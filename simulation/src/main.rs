@@ -1,4 +1,4 @@
-//! The simulation's command: seeds, one seed as a trace, the mutants, the small worlds.
+//! The simulation's command: seeds, one seed as a trace, the mutants, the small worlds, the fleet.
 //!
 //! Always true here: it ends with 1 when a number was wrong, a mutant went unseen or a fault was too rare; whatever fails
 //! is told with the command that shows it again.
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use simulation::faults::Fault;
 use simulation::mutants::{self, Mutant};
 use simulation::run::{Failure, Many, Run, Summary};
@@ -21,8 +21,10 @@ const SEEDS: u64 = 20_000;
 /// Proof by seed: crashes, zombies, lost answers and torn writes against the product's own counting, held against a naive
 /// oracle.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask sim", bin_name = "cargo xtask sim", after_help = EXAMPLES)]
+#[command(name = "cargo xtask sim", bin_name = "cargo xtask sim", after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// How many seeds, each under each store model; with --mutants, at most so many for each mistake
     #[arg(long, default_value_t = SEEDS, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
@@ -49,6 +51,12 @@ struct Arguments {
     threads: Option<u16>,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Flags with a known story through the whole pipeline, and what the stale report says of each
+    Fleet(simulation::fleet::command::Arguments),
+}
+
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask sim --seeds 20000            both store models; ends with the faults that happened
@@ -56,7 +64,8 @@ Examples:
   cargo xtask sim --seed 7 --model conditional     one seed, a line a step
   cargo xtask sim --mutants                each mistake must be caught: N/N caught
   cargo xtask sim --mutant 'start at latest' --seed 0
-  cargo xtask sim --small                  every crash and every pair of crashes";
+  cargo xtask sim --small                  every crash and every pair of crashes
+  cargo xtask sim fleet --help             the stale report on flags with a known story";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Models {
@@ -77,6 +86,16 @@ impl Models {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Command::Fleet(fleet)) = &arguments.command {
+        return match fleet.run() {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::from(2)
+            }
+        };
+    }
     // The last seed must be a number, and so must the number of runs.
     if arguments.from.checked_add(arguments.seeds).is_none() || arguments.seeds.checked_mul(2).is_none() {
         eprintln!("--from {} and --seeds {} together are more seeds than there are", arguments.from, arguments.seeds);

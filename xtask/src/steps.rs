@@ -209,6 +209,14 @@ pub(crate) const LONG: &[Step] = &[
         ..STEP
     },
     Step {
+        name: "fleet",
+        what: "the stale report on five fleets of 500 flags with a known story: every kind is told as it should be",
+        program: Program::Xtask,
+        arguments: &["sim", "fleet", "--seed", "1", "--seeds", "5"],
+        minutes_max: 15,
+        ..STEP
+    },
+    Step {
         name: "build-release",
         what: "the release build of the command",
         arguments: &["build", "--release", "--package", "flagstream"],
