@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 
 mod access;
 mod arrivals;
+mod backtest;
 mod books;
 mod cells;
 mod evaluations;

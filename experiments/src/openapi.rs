@@ -45,6 +45,11 @@ fn paths() -> Value {
             "Where every event of a UTC day of receipt went", "Books", &["project", "environment"], &[DAY],
         ) },
         "/v1/projects/{project}/stale-flags": { "get": stale_flags() },
+        "/v1/projects/{project}/stale-flags/backtest": { "get": get(
+            "What the stale rule would have said on past days, and which flags called stale came alive again", "StaleBacktest",
+            &["project"],
+            &[PAST_DAY, PAST_FROM, PAST_TO, PAST_STEP, WITHIN, REVIVED, CRITICAL, KEY_PART, LIMIT, TOKEN],
+        ) },
         "/v1/projects/{project}/flags/{flag}": {
             "get": get("What people said about a flag; version 0 = nothing yet", "FlagMetadata", &["project", "flag"], &[]),
             "put": put("Replaces all that was said about a flag (admin key); answers when it is in force", "FlagFields")
@@ -147,7 +152,15 @@ const SORT: Parameter = (
     "score (default: falling, then by key), key, or lastRequested (never first, then the longest ago)",
 );
 const ENV: Parameter = ("env", "string", "these environments alone, with commas");
-const AS_OF: Parameter = ("asOf", "string", "now (default); other times are refused: there is no back-test yet");
+const AS_OF: Parameter = ("asOf", "string", "now (default); for the past ask …/stale-flags/backtest");
+const PAST_DAY: Parameter =
+    ("asOf", "string", "one past day alone, rounded down to its beginning in UTC, instead of `from`, `to` and `step`");
+const PAST_FROM: Parameter = ("from", "string", "the earliest day; default 90 days before `to`");
+const PAST_TO: Parameter = ("to", "string", "the last day; default today: verdicts are of the beginning of a UTC day");
+const PAST_STEP: Parameter =
+    ("step", "integer", "days from one verdict to the next, back from `to`; default 7; at most 92 verdicts");
+const WITHIN: Parameter = ("within", "integer", "days within which coming alive again counts as soon; default 30");
+const REVIVED: Parameter = ("revived", "boolean", "list only flags that came alive again, or only the others");
 const FORMAT: Parameter = (
     "format",
     "string",
@@ -276,6 +289,7 @@ fn schemas() -> Value {
         "notes": { "type": "array", "items": text, "description": "what to know beside the list" } });
     json!({
         "StaleFlags": list(stale_flag(), stale),
+        "StaleBacktest": list(called_flag(), backtest()),
         "Evaluations": list(evaluation, evaluations),
         "Events": list(event, interval),
         "Books": object(json!({
@@ -382,6 +396,49 @@ fn stale_flag() -> Value {
     }));
     entry["properties"]["environment"] = text;
     entry
+}
+
+/// What stands before the flags of a back-test.
+fn backtest() -> Value {
+    let count = json!({ "type": "integer", "minimum": 0 });
+    let counts = json!({ "type": "object", "additionalProperties": count });
+    let texts = json!({ "type": "array", "items": { "type": "string" } });
+    let rate = json!({ "type": ["number", "null"], "minimum": 0, "maximum": 1 });
+    let day = all(json!({
+        "asOf": { "type": "integer", "format": "int64", "description": "beginning of the UTC day" }, "watchedDays": count,
+        "flags": count, "stale": count, "byReason": counts, "byAdvice": counts,
+        "lowCoverage": { "type": "integer", "description": "flags that too little was heard of" },
+        "revivedWithin": { "type": "integer", "description": "of the stale, alive again within so many days" },
+        "revivedLater": count
+    }));
+    json!({
+        "project": { "type": "string" }, "environments": texts, "rule": rule(), "within": count,
+        "days": { "type": "array", "items": day },
+        "called": { "type": "integer", "description": "flags called stale on any of the days" },
+        "revived": { "type": "integer", "description": "of these, came alive again" },
+        "rate": rate,
+        "watched": { "type": "integer", "description": "of these, first called at least `within` days ago" },
+        "revivedWithin": { "type": "integer", "description": "of the watched, alive again within so many days of a call" },
+        "rateWithin": rate,
+        "read": all(json!({ "flags": count, "usageFlags": count, "usageCells": count })),
+        "notes": { "type": "array", "items": { "type": "string" }, "description": "what cannot be known of the past" }
+    })
+}
+
+/// A flag of a back-test.
+fn called_flag() -> Value {
+    let text = json!({ "type": "string" });
+    let maybe_text = json!({ "type": ["string", "null"] });
+    let day =
+        json!({ "type": "integer", "format": "int64", "description": "beginning of a UTC day, Unix milliseconds" });
+    let maybe_day = json!({ "type": ["integer", "null"], "format": "int64" });
+    let variation = json!({ "type": ["integer", "string", "null"] });
+    all(json!({
+        "key": text, "calledOn": day, "lastCalledOn": day, "timesCalled": { "type": "integer" },
+        "reasons": { "type": "array", "items": text }, "advice": maybe_text, "forwardVariation": variation,
+        "revived": { "type": "boolean" }, "revivedOn": maybe_day,
+        "revivedAfterDays": { "type": ["integer", "null"] }, "revivedIn": maybe_text, "revivedVariation": variation
+    }))
 }
 
 /// The settings of the stale rule that an answer was made with.

@@ -31,6 +31,7 @@ routes! {
     get "/v1/projects/{project}/environments/{environment}/events" => events::events;
     get "/v1/projects/{project}/environments/{environment}/books" => books::books;
     get "/v1/projects/{project}/stale-flags" => stale_flags::stale_flags;
+    get "/v1/projects/{project}/stale-flags/backtest" => stale_flags::backtest::backtest;
     get "/v1/projects/{project}/flags/{flag}" => metadata::answers::show;
     put "/v1/projects/{project}/flags/{flag}" => metadata::answers::put;
     put "/v1/projects/{project}/flags/{flag}/snooze" => metadata::answers::snooze;

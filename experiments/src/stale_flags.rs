@@ -6,6 +6,7 @@
 //!
 //! Where to go next: [`fleet`] reads cells for [`crate::stale`], [`hours`] tells coverage, [`entry`] writes a verdict.
 
+pub(crate) mod backtest;
 mod csv;
 pub(crate) mod entry;
 pub(crate) mod filter;

@@ -255,7 +255,11 @@ pub struct Books {
     flagstream stale\n  \
     flagstream stale --all --critical production           only production decides\n  \
     flagstream stale --markdown > stale.md\n  \
-    flagstream stale --fail-on READY_FOR_CODE_REMOVAL      in a pipeline: exit code 3 when there is one\n\n\
+    flagstream stale --fail-on READY_FOR_CODE_REMOVAL      in a pipeline: exit code 3 when there is one\n  \
+    flagstream stale --backtest                            how often the rule was wrong: every week of the last 90 days\n  \
+    flagstream stale --backtest --as-of 2026-01-31T00:00:00Z --json\n\n\
+    A back-test judges past days with today's settings and with what was seen until then, and looks which flags called stale\n\
+    came alive again. Try settings in a copy of the configuration ([stale] stale_days = 45) and compare the rates.\n\n\
     Exit codes: 0 done; 1 the server could not be asked, or refused; 2 a wrong command line; 3 --fail-on matched.")]
 pub struct Stale {
     /// The server.
@@ -267,7 +271,7 @@ pub struct Stale {
     /// Whose status and last request to show; verdicts stay those of the project [default: where the flag is liveliest].
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub environment: Option<String>,
-    /// Environments that decide, commas between [default: all that the key may read].
+    /// Environments that decide, commas between [default: those configured as critical, else all that the key may read].
     #[arg(long, value_name = "ENVIRONMENTS")]
     pub critical: Option<String>,
     /// Show flags that are not stale too (the other forms always have them).
@@ -282,6 +286,24 @@ pub struct Stale {
     /// Print Markdown instead of a table.
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
+    /// Show what would have been said on past days, and which flags came alive again after it.
+    #[arg(long, conflicts_with_all = ["environment", "csv", "markdown", "fail_on"])]
+    pub backtest: bool,
+    /// Judge this one past day: RFC 3339 or Unix milliseconds, rounded down to its beginning in UTC.
+    #[arg(long, value_name = "TIME", requires = "backtest", conflicts_with_all = ["from", "to", "step"])]
+    pub as_of: Option<String>,
+    /// The earliest day to judge [default: 90 days before --to].
+    #[arg(long, value_name = "TIME", requires = "backtest")]
+    pub from: Option<String>,
+    /// The last day to judge [default: today].
+    #[arg(long, value_name = "TIME", requires = "backtest")]
+    pub to: Option<String>,
+    /// Days from one verdict to the next [default: 7]; at most 92 verdicts.
+    #[arg(long, value_name = "DAYS", requires = "backtest")]
+    pub step: Option<u32>,
+    /// Coming alive again within so many days counts as soon [default: 30].
+    #[arg(long, value_name = "DAYS", requires = "backtest")]
+    pub within: Option<u32>,
 }
 
 /// `flags`

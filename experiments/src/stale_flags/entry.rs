@@ -217,7 +217,7 @@ fn by(requester: &Requester) -> By {
     By { environment, variation: variation.as_ref().map(served), application, application_version, sdk }
 }
 
-fn served(variation: &Variation) -> Served {
+pub(super) fn served(variation: &Variation) -> Served {
     match variation {
         Variation::Index(index) => Served::Index(*index),
         Variation::Name(name) => Served::Name(name.clone()),

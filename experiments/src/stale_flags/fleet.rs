@@ -36,6 +36,8 @@ pub(crate) struct Read {
     pub(crate) beyond: Vec<String>,
     /// The newest of callers' own defaults, as JSON, by environment and flag.
     pub(crate) defaults: BTreeMap<(String, String), String>,
+    /// Versions and since when (Unix milliseconds), rising, by environment and flag; only where the past is asked for.
+    pub(crate) versions: BTreeMap<(String, String), Vec<(u64, i64)>>,
 }
 
 impl Read {
@@ -56,6 +58,27 @@ pub(crate) async fn read(
     now_ms: i64,
     as_of_ms: Option<i64>,
 ) -> Result<Read, Refusal> {
+    gather(serve, project, environments, now_ms, as_of_ms, false).await
+}
+
+/// As [`read`], with what the past is told from.
+pub(crate) async fn read_with_past(
+    serve: &Serve,
+    project: &str,
+    environments: Vec<Id>,
+    now_ms: i64,
+) -> Result<Read, Refusal> {
+    gather(serve, project, environments, now_ms, None, true).await
+}
+
+async fn gather(
+    serve: &Serve,
+    project: &str,
+    environments: Vec<Id>,
+    now_ms: i64,
+    as_of_ms: Option<i64>,
+    with_past: bool,
+) -> Result<Read, Refusal> {
     let mut readers = Vec::new();
     let mut progress = Progress { complete: true, as_of_ms: now_ms };
     for standing in standings(serve, metadata::PARTITION..metadata::PARTITION + 1).await? {
@@ -72,6 +95,7 @@ pub(crate) async fn read(
     let as_of_ms = as_of_ms.map_or(reaches_ms, |asked_ms| asked_ms.min(reaches_ms));
     let (settings, critical) = (serve.stale.of_project(project), serve.stale.critical(project));
     let mut gathered = Gathered::new(as_of_ms, settings, critical, metadata::of_project(serve, project).await?);
+    gathered.with_past = with_past;
     for (name, reader) in &readers {
         gathered.environment(name, reader).await?;
     }
@@ -89,6 +113,8 @@ struct Gathered {
     silent: Vec<String>,
     beyond: Vec<String>,
     defaults: BTreeMap<(String, String), String>,
+    with_past: bool,
+    versions: BTreeMap<(String, String), Vec<(u64, i64)>>,
 }
 
 impl Gathered {
@@ -111,6 +137,8 @@ impl Gathered {
             silent: Vec::new(),
             beyond: Vec::new(),
             defaults: BTreeMap::new(),
+            with_past: false,
+            versions: BTreeMap::new(),
         }
     }
 
@@ -144,6 +172,10 @@ impl Gathered {
             let place = (environment.to_owned(), key.clone());
             self.defaults.insert(place, text(default.value).into_owned());
         }
+        if self.with_past {
+            let since = cell.versions().map(|(version, since)| (version, i64::from(since) * HOUR_MS));
+            self.versions.insert((environment.to_owned(), key.clone()), since.collect());
+        }
         let seen = seen(cell, self.as_of_ms);
         let flag = self.flags.entry(key.clone()).or_insert_with(|| Flag { key, ..Flag::default() });
         flag.environments.insert(environment.to_owned(), seen);
@@ -158,7 +190,8 @@ impl Gathered {
             flags: self.flags.into_values().collect(),
         };
         let progress = Progress { complete: false, as_of_ms: self.as_of_ms };
-        Read { fleet, progress, silent: self.silent, beyond: self.beyond, defaults: self.defaults }
+        let Self { silent, beyond, defaults, versions, .. } = self;
+        Read { fleet, progress, silent, beyond, defaults, versions }
     }
 }
 
@@ -216,7 +249,7 @@ fn seen(cell: &LastSeen, as_of_ms: i64) -> FlagEnvironment {
     }
 }
 
-fn variation(stored: StoredVariation<'_>) -> Option<Variation> {
+pub(super) fn variation(stored: StoredVariation<'_>) -> Option<Variation> {
     match stored {
         StoredVariation::Index(index) => Some(Variation::Index(index)),
         StoredVariation::Name(name) => Some(Variation::Name(text(name).into_owned())),

@@ -77,8 +77,8 @@ fn now_alone(asked: Option<&Asked>, now_ms: i64) -> Result<(), Refusal> {
     let allowed = if asked.ms > now_ms {
         "now, which is the default: this time is in the future"
     } else {
-        "now, which is the default: what would have been said in the past (a back-test) is not there yet, and cannot be told \
-         exactly from last sights"
+        "now, which is the default: what would have been said in the past is a back-test: ask …/stale-flags/backtest with \
+         this `asOf`"
     };
     Err(Refusal::parameter("asOf", &asked.typed, allowed))
 }

@@ -99,6 +99,7 @@ async fn answers_have_the_documented_fields() {
         ("Evaluations", format!("{here}/evaluations?groupBy=reason")),
         ("Events", format!("{here}/events")),
         ("StaleFlags", "/v1/projects/default/stale-flags?environment=development".to_owned()),
+        ("StaleBacktest", "/v1/projects/default/stale-flags/backtest".to_owned()),
         ("FlagStatuses", "/api/v2/flag-statuses/default/development".to_owned()),
         ("FlagStatus", "/api/v2/flag-statuses/default/development/old".to_owned()),
         ("FlagStatusAcross", "/api/v2/flag-status/default/checkout".to_owned()),

@@ -2,6 +2,7 @@
 
 mod answers;
 mod asked;
+mod backtest;
 pub(super) mod fleet;
 mod forms;
 mod said;

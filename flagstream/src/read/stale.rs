@@ -3,6 +3,8 @@
 //! Always true here: the table has the stale flags, and says how many others there are (`--all` shows them); the other forms
 //! and `--fail-on` look at every flag. The verdicts are the server's own.
 
+mod backtest;
+
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -27,6 +29,9 @@ const KEY_CHARS_WHOLE: u16 = 40;
 /// # Errors
 /// What the server said, that it could not be reached, or a word of `--fail-on` that nothing could match.
 pub fn stale(command: &Stale) -> anyhow::Result<ExitCode> {
+    if command.backtest {
+        return backtest::backtest(command);
+    }
     let words = words(&command.fail_on)?;
     let path = format!("/v1/projects/{}/stale-flags", segment(&command.project));
     let mut query: Vec<(&'static str, String)> = Vec::new();
