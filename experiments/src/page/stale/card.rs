@@ -32,7 +32,7 @@ fn verdict(report: &Report, environment: &Environment, key: &str) -> Markup {
         @if let Some(place) = here { (pill(place)) " " @if place.dead.is_some() { span.muted { (words::dead(place).markup()) } } }
         span class={ "mark " (outcome.class) } { (outcome.words) }
         @if verdict.forward_variation.is_some() { span { "put " (forward(verdict)) " in its place" } }
-        (why(verdict))
+        @if !verdict.reasons.is_empty() || !verdict.blockers.is_empty() { (why(verdict)) }
         span.space {}
         span.together {
             span.muted { "score " strong { (verdict.score) } } " "

@@ -104,6 +104,12 @@ async fn what_was_not_heard_is_told_and_counted() {
     assert_eq!((tile(&shown, "unknown"), tile(&shown, "stale")), (1, 0));
     assert!(shown.contains("624 of 720 hours in 30 days, below 95.0 %: nothing is called unused there"), "{shown}");
     assert!(shown.contains("Kept: too little was heard"), "{shown}");
+    for (environment, unknown) in [("development", 1), ("production", 0)] {
+        let shown = page(&world, &format!("environment={environment}")).await;
+        assert_eq!(tile(&shown, "unknown"), unknown, "{environment}");
+        let href = unescaped(between(&shown, "data-count=\"unknown\" href=\"", "\""));
+        assert_eq!(rows(&world.page(&href).await.body).len(), unknown, "{environment}: {href}");
+    }
 }
 
 #[tokio::test]
