@@ -38,7 +38,7 @@ enum Command {
     Browsers(browsers::Arguments),
     /// Finds or starts real Kafka, DynamoDB, Cassandra and an SQS server for tests, and stops them
     Services(services::Arguments),
-    /// Runs the simulation: seeds, one seed as a trace, the mutants, the small worlds
+    /// Runs the simulation: seeds, one seed as a trace, the mutants, the small worlds, the fleet of the stale report
     #[command(disable_help_flag = true)]
     Sim(sim::Arguments),
     /// Checks that the tools that the other commands need are installed
