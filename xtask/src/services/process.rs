@@ -54,8 +54,8 @@ impl Process {
     }
 
     fn judge(&self, seen: &Seen, word: &str) -> Life {
-        // A dead process that nobody waited for still has its id, and no command line.
-        if seen.started != self.started || matches!(seen.state, 'Z' | 'X') || !seen.command.contains(word) {
+        // A dead process that nobody waited for still has its id and its start, and no command line.
+        if seen.started != self.started || !seen.command.contains(word) {
             return Life::Gone;
         }
         if matches!(seen.state, 'T' | 't') { Life::Paused } else { Life::Running }
@@ -174,12 +174,22 @@ fn read_stat(stat: &str) -> Option<(char, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::{Child, Command};
+    use std::process::{Child, Command, Stdio};
 
-    fn sleeper() -> (Child, Process) {
-        let child = Command::new("sleep").arg("600.25").spawn().unwrap();
+    /// A child that ends with its test, also with one that fails.
+    struct Sleeper(Child);
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            self.0.kill().ok();
+            self.0.wait().ok();
+        }
+    }
+
+    fn sleeper() -> (Sleeper, Process) {
+        let child = Command::new("sleep").arg("600.25").stdout(Stdio::null()).spawn().unwrap();
         let process = Process::just_started(child.id(), "600.25").unwrap();
-        (child, process)
+        (Sleeper(child), process)
     }
 
     #[test]
@@ -196,7 +206,7 @@ mod tests {
         assert!(process.end("600.25", Duration::from_secs(60)).unwrap());
         assert_eq!(process.life("600.25"), Life::Gone);
         assert!(!process.signal("600.25", Signal::KILL).unwrap());
-        child.wait().unwrap();
+        child.0.wait().unwrap();
         assert_eq!(process.life("600.25"), Life::Gone);
     }
 
@@ -212,7 +222,7 @@ mod tests {
         }
         assert_eq!(process.life("600.25"), Life::Running);
         process.kill("600.25").unwrap();
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(9));
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.0.wait().unwrap()), Some(9));
     }
 
     #[cfg(target_os = "linux")]
