@@ -32,10 +32,14 @@ const NAMES = [
   [LONG, LONG],
   ['checkout', 'checkout'],
 ];
+/** Some of the names are also flags that are stale: made 90 days ago, and never asked for, or always served one value. */
+const OLD = NAMES.filter((_, place) => [0, 1, 2, 3, 5, 10, 11, 15].includes(place));
+const STALE = OLD.flatMap(([key, cell]) => [' never', ' always'].map((end) => [key + end, cell + end]));
 const KEYS = NAMES.map(([key]) => key);
+const ALL = [...KEYS, ...STALE.map(([key]) => key)];
 /** A key as an attribute has it: whoever reads HTML makes every line break one character. Links have it whole. */
 const attribute = (key) => key.replace(/\r\n?/g, '\n');
-const ATTRIBUTES = KEYS.map(attribute).sort();
+const ATTRIBUTES = ALL.map(attribute).sort();
 
 // Each name is a flag; the neighbouring names are its values, and one of them is the application and the SDK that asked.
 for (const [place, key] of KEYS.entries()) {
@@ -54,9 +58,22 @@ for (const [place, key] of KEYS.entries()) {
     { kind: 'custom', key, creationDate: now, context: { kind: 'user', key }, metricValue: 1 },
   ], { 'User-Agent': `${header(agent)}/9.9`, 'X-LaunchDarkly-Tags': `application-id/${header(agent)} application-version/${header(value)}` });
 }
+for (const [place, [key]] of STALE.entries()) {
+  const name = OLD[place >> 1][0];
+  const answer = await fetch(`${url}/v1/projects/default/flags/${encodeURIComponent(key)}`, {
+    method: 'PUT',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ createdAt: Date.now() - 90 * 86_400_000, type: 'release', owner: name, codeReferences: place % 2 }),
+  });
+  assert.equal(answer.status, 200, await answer.text());
+  if (!key.endsWith(' always')) continue;
+  const feature = { default: name, contextKinds: ['user'], counters: [{ variation: 1, value: { [name]: name }, count: 3 }] };
+  await send([{ kind: 'summary', startDate: Date.now() - 1000, endDate: Date.now(), features: { [key]: feature } }]);
+}
 await caughtUp();
-const flags = await until('all flags', () => get('/v1/projects/default/stale-flags?limit=1000'), (list) => list.totalCount === NAMES.length);
-assert.deepEqual(flags.items.map((item) => item.key).sort(), [...KEYS].sort());
+const flags = await until('all flags', () => get('/v1/projects/default/stale-flags?limit=1000'), (list) => list.totalCount === ALL.length);
+assert.deepEqual(flags.items.map((item) => item.key).sort(), [...ALL].sort());
+assert.deepEqual(flags.items.filter((item) => item.stale).map((item) => item.key).sort(), STALE.map(([key]) => key).sort());
 
 const browser = await launch();
 const context = await browser.newContext({ acceptDownloads: true, viewport: { width: 1280, height: 900 } });
@@ -116,23 +133,23 @@ const [download] = await Promise.all([page.waitForEvent('download'), page.click(
 const csv = readFileSync(await download.path(), 'utf8');
 const read = Papa.parse(csv, { header: true, skipEmptyLines: true, delimiter: ',' });
 assert.deepEqual(read.errors, []);
-assert.equal(csv.trimEnd().split('\r\n').length, NAMES.length + 1, 'a flag is one line');
+assert.equal(csv.trimEnd().split('\r\n').length, ALL.length + 1, 'a flag is one line');
 const cells = read.data.map((row) => row.key).sort();
-const known = NAMES.filter(([, cell]) => cell !== null).map(([, cell]) => cell);
+const known = [...NAMES, ...STALE].filter(([, cell]) => cell !== null).map(([, cell]) => cell);
 assert.deepEqual(cells.filter((cell) => known.includes(cell)), known.sort());
-assert.equal(cells.length, NAMES.length);
+assert.equal(cells.length, ALL.length);
 for (const row of read.data) for (const [column, cell] of Object.entries(row)) {
   assert.ok(!/^[=+\-@\t\r＝＋－＠]/.test(cell), `${column} of ${row.key} begins a formula: ${cell}`);
 }
 
 // Each flag: its evidence, opened as a person does; its ticket, copied; then its own page.
-for (const [place, key] of KEYS.entries()) {
+for (const [place, key] of ALL.entries()) {
   const row = page.locator('#stale tr[data-flag]').nth(await page.locator('#stale tr[data-flag]').evaluateAll(
     (rows, key) => rows.findIndex((row) => row.dataset.flag === key), attribute(key)));
   await row.locator('a.key').click();
   await page.waitForFunction((key) => document.getElementById('evidence')?.dataset.flag === key, attribute(key));
   await look(`evidence of ${JSON.stringify(key)}`);
-  if (place === 0) await picture('evidence');
+  if ([0, NAMES.length, NAMES.length + 1].includes(place)) await picture(`evidence-${place}`);
   await page.click('#copy-ticket');
   await page.waitForFunction(() => document.getElementById('copy-ticket').textContent === 'Copied');
   const ticket = await page.evaluate(() => navigator.clipboard.readText());
@@ -146,7 +163,8 @@ for (const [place, key] of KEYS.entries()) {
 }
 
 // A key is looked for in the form, and snoozed from its evidence.
-await page.fill('#q', KEYS[1]);
+const [sought] = STALE[2];
+await page.fill('#q', sought);
 await page.press('#q', 'Enter');
 await page.waitForURL(/q=/);
 await look('looked for');
@@ -157,7 +175,7 @@ await Promise.all([page.waitForNavigation(), page.click('#snooze button')]);
 await look('snoozed');
 const snoozed = await until('a snooze', () => get('/v1/projects/default/stale-flags?limit=1000'),
   (list) => list.items.some((item) => item.conditions.snoozed));
-assert.deepEqual(snoozed.items.filter((item) => item.conditions.snoozed).map((item) => item.key), [KEYS[1]]);
+assert.deepEqual(snoozed.items.filter((item) => item.conditions.snoozed).map((item) => [item.key, item.stale]), [[sought, false]]);
 
 // On a telephone, and in the dark.
 await page.setViewportSize({ width: 390, height: 844 });
@@ -174,4 +192,4 @@ assert.ok(!wrong.some((what) => what.startsWith('a script ran')), 'the policy st
 
 await browser.close();
 console.log(`pictures: ${PICTURES}`);
-console.log(`${looks} looks at pages with ${NAMES.length} hostile names in Chromium ${browser.version()}: none acted`);
+console.log(`${looks} looks at pages with ${ALL.length} hostile names in Chromium ${browser.version()}: none acted`);
