@@ -158,6 +158,7 @@ impl Table<'_> {
     fn no_flags(&self, caller: &Caller) -> Markup {
         let all = caller.access.visible(&caller.grant);
         let first = all.iter().find(|environment| environment.project_str() == self.question.project);
+        let stale_days = self.report.read.fleet.settings.thresholds.stale_days;
         html! {
             div.empty {
                 h2 { "No flag was seen yet" }
@@ -166,7 +167,7 @@ impl Table<'_> {
                     li { "Point an SDK's events address here"
                         @if let Some(first) = first { ": " a href=(crate::page::environment::href(first, None)) { "how to" } } "." }
                     li { "Tell what you know of your flags, if you like: " code { "flagstream flags import FILE" } "." }
-                    li { "Come back in some days: a flag younger than 30 days is never called stale." }
+                    li { "Come back in some days: a flag younger than " (stale_days) " days is never called stale." }
                 }
             }
         }

@@ -10,6 +10,10 @@ const FLAG: &str = "/flag?project=default&environment=development&key=checkout";
 #[tokio::test]
 async fn new_versions_are_marked_where_they_lie_in_the_time() {
     let world = full().await;
+    for ago in [3 * DAY, MINUTE] {
+        world.see(&development(), &Sight::of("steady", 0, "true", NOW - ago, 1));
+    }
+    world.flush().await;
     let marks = async |range: &str| {
         let shown = world.page(&format!("{FLAG}&range={range}")).await.body;
         let chart = between(&shown, "<svg class=\"chart\"", "</svg>").to_owned();
@@ -24,7 +28,9 @@ async fn new_versions_are_marked_where_they_lie_in_the_time() {
     assert_eq!(marks("90d").await, [first, second]);
     assert_eq!(marks("15m").await, [second], "to the minute");
     let shown = world.page(&format!("{FLAG}&range=7d")).await.body;
-    assert!(shown.contains(">v2</text>"), "{shown}");
+    assert!(shown.contains(">v2</text>") && shown.contains("A dashed line marks"), "{shown}");
+    let shown = world.page("/flag?project=default&environment=development&key=steady&range=1h").await.body;
+    assert!(shown.contains("<svg class=\"chart\"") && !shown.contains("A dashed line marks"), "{shown}");
 }
 
 #[tokio::test]
