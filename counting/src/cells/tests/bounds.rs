@@ -102,15 +102,16 @@ fn versions_are_the_highest_sixty_four_each_since_its_first_hour() {
         let (mut cell, mut all) = (LastSeen::default(), std::collections::BTreeMap::<u64, u32>::new());
         for _ in 0..dice.below(300) {
             let (version, hour) = (dice.below(100) as u64, 500_000 + dice.below(50) as u32);
-            let before: Vec<_> = cell.versions().collect();
-            cell.apply(&LastSeenChange { version: Some(version), ..sight(hour) }, &FoldLimits::default());
+            let before = cell.clone();
+            let changed = cell.apply(&LastSeenChange { version: Some(version), ..sight(hour) }, &FoldLimits::default());
+            assert_eq!(changed, cell != before, "version {version} at {hour}, seed {seed}");
             let since = all.entry(version).or_insert(hour);
             *since = hour.min(*since);
             if all.len() > VERSIONS_MAX {
                 all.pop_first();
             }
             let versions: Vec<_> = all.iter().map(|(version, since)| (*version, *since)).collect();
-            assert_eq!(cell.versions().collect::<Vec<_>>(), versions, "from {before:?}, seed {seed}");
+            assert_eq!(cell.versions().collect::<Vec<_>>(), versions, "seed {seed}");
         }
     }
 }
@@ -214,6 +215,36 @@ fn every_instance_has_a_bit_of_its_own() {
     }
     assert_eq!(report(None, 23).2, 1 << 23 | 0b1000);
     assert_eq!(report(None, 24), (false, None, 1 << 23 | 0b1000), "no hour but the last");
+}
+
+#[test]
+fn sdks_beyond_the_limit_are_one_row_and_an_instance_in_two_cells_is_one() {
+    let limits = FoldLimits { sdk_rows_max: 2, ..FoldLimits::default() };
+    let mut cell = Sdks::default();
+    for (number, sdk) in (0..).zip([&b"a"[..], b"b", b"c", b"d", b"b", b"c"]) {
+        let (application, sdk_version, instance) = (&b""[..], &b""[..], Some(number));
+        let (hour, diagnostics, dropped_events) = (number, 1, 10);
+        let change = SdkChange { application, sdk, sdk_version, hour, instance, diagnostics, dropped_events };
+        assert!(cell.apply(&change, &limits));
+    }
+    let told = |cell: &Sdks| -> Vec<_> {
+        let row = |row: SdkRow<'_>| {
+            (row.other, row.sdk.to_vec(), row.hours, row.instances, row.diagnostics, row.dropped_events)
+        };
+        cell.rows().map(row).collect()
+    };
+    let estimate = |set: f64| Some(256.0 * (256.0_f64 / (256.0 - set)).ln());
+    let row = |other, sdk: &[u8], hours, set, times: u64, reports| {
+        (other, sdk.to_vec(), hours, estimate(set), times * reports, times * reports * 10)
+    };
+    let expected = |times| {
+        let named = [row(false, b"a", 0b1, 1.0, times, 1), row(false, b"b", 0b1_0010, 2.0, times, 2)];
+        [&named[..], &[row(true, b"", 0b10_1100, 3.0, times, 3)]].concat()
+    };
+    assert_eq!(told(&cell), expected(1));
+    let mut twice = cell.clone();
+    twice.merge(&cell);
+    assert_eq!(told(&twice), expected(2));
 }
 
 #[test]
