@@ -113,6 +113,19 @@ async fn what_was_not_heard_is_told_and_counted() {
 }
 
 #[tokio::test]
+async fn when_a_flag_was_asked_for_is_told_by_the_hour() {
+    for (back, words) in [(0, ">this hour<"), (1, ">1 h ago<"), (3, ">3 h ago<"), (72, ">3 days ago<")] {
+        let world = empty();
+        world.sight(&development(), "one", counting::cells::LastSeenChange { hour: at(0).hour - back, ..at(0) });
+        world.flush().await;
+        let shown = page(&world, "flag=one").await;
+        let (table, drawer) =
+            (between(&shown, "id=\"stale\"", "</table>"), between(&shown, "id=\"evidence\"", "</aside>"));
+        assert!(table.contains(words) && drawer.contains(words), "{back}: {shown}");
+    }
+}
+
+#[tokio::test]
 async fn each_column_sorts_both_ways_and_says_so() {
     let world = full().await;
     for column in ["flag", "status", "reasons", "score", "confidence", "value", "lastSeen", "advice"] {
