@@ -147,6 +147,10 @@ pub static KINDS: &[Kind] = &[
         kind("released, service deployed twice a day", 2, Removable, RELEASED, stories::deployed_often),
         Told { reasons: &["PAST_LIFETIME"], ..ALIVE },
         "200 rows of last seen are full after some months of versions; what comes later has no variation"),
+    missed(
+        kind("released, asked for before the SDK is ready", 2, Removable, RELEASED, stories::released_unready),
+        Told { status: &["launched"], reasons: &["PAST_LIFETIME"], ..ALIVE },
+        "a caller's default within 30 days keeps a flag from being settled, and a service gives one at each start"),
 
     kind("in use, both variations", 10, Kept, ALIVE, stories::in_use),
     kind("toggled now and then", 4, Kept, Told { status: &["active", "launched"], ..ALIVE }, stories::toggled),

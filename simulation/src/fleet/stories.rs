@@ -133,6 +133,11 @@ pub(super) fn released(chance: &mut Chance) -> Draft {
     rolled_out(chance, &SHOP).told(release())
 }
 
+/// One service asks now and then before its SDK has any flag.
+pub(super) fn released_unready(chance: &mut Chance) -> Draft {
+    rolled_out(chance, &SHOP).asked(WORKER, When::Often(20), Serve::Default).told(release())
+}
+
 pub(super) fn released_untold(chance: &mut Chance) -> Draft {
     rolled_out(chance, &SHOP)
 }
