@@ -6,6 +6,7 @@ use super::servers::{Ground, Jars, Node, Plan, Ports, Service};
 use super::wire::{self, Bytes};
 use anyhow::{Result, bail, ensure};
 use std::net::TcpStream;
+use std::time::Duration;
 
 pub(crate) static CASSANDRA: Service = Service {
     name: "cassandra",
@@ -23,6 +24,7 @@ pub(crate) static CASSANDRA: Service = Service {
     nodes: &[Node { name: "cassandra", ports: Ports { clients: 19_042, servers: Some(19_700) } }],
     plan,
     ask,
+    settles: Duration::ZERO,
 };
 
 fn plan(ground: &Ground) -> Plan {

@@ -5,6 +5,7 @@
 use super::servers::{Ground, Jars, Node, Plan, Ports, Service};
 use super::wire;
 use anyhow::{Context, Result, bail};
+use std::time::Duration;
 
 pub(crate) static DYNAMODB: Service = Service {
     name: "dynamodb",
@@ -23,6 +24,7 @@ pub(crate) static DYNAMODB: Service = Service {
     nodes: &[Node { name: "dynamodb", ports: Ports { clients: 18_000, servers: None } }],
     plan,
     ask,
+    settles: Duration::ZERO,
 };
 
 fn plan(ground: &Ground) -> Plan {

@@ -6,6 +6,7 @@
 use super::servers::{Ground, Jars, Node, Plan, Ports, Service};
 use super::wire::{self, Bytes};
 use anyhow::{Result, ensure};
+use std::time::Duration;
 
 static JARS: Jars = Jars {
     name: "kafka",
@@ -25,6 +26,7 @@ pub(crate) static ONE: Service = Service {
     nodes: &[node("kafka", 19_092)],
     plan,
     ask,
+    settles: Duration::ZERO,
 };
 
 pub(crate) static THREE: Service = Service {

@@ -82,6 +82,7 @@ impl Launch<'_> {
         node.log = Some(log);
         node.plan = fingerprint;
         node.stopped = false;
+        node.fresh = true;
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 
 use anyhow::{Result, bail};
 use std::path::Path;
+use std::time::Duration;
 
 /// A service: one server, or several that belong together.
 pub(crate) struct Service {
@@ -21,6 +22,8 @@ pub(crate) struct Service {
     /// Asks the server at `HOST:PORT`; what it says of itself. It must know so many servers of its service, and itself by this
     /// port; 0 if nobody knows how many there are.
     pub(crate) ask: fn(&str, usize) -> Result<String>,
+    /// How long one that was just started must have answered the same before it is taken to be ready.
+    pub(crate) settles: Duration,
 }
 
 /// One server of a service.

@@ -1,10 +1,11 @@
-//! ElasticMQ, which speaks the protocol of SQS: queues and messages in a file.
+//! ElasticMQ, which speaks the protocol of SQS: queues and messages in one file.
 //!
 //! Always true here: a message is in the file before it is answered, so that a kill loses none.
 
 use super::servers::{Ground, Jars, Node, Plan, Ports, Service};
 use super::wire;
 use anyhow::{Result, bail};
+use std::time::Duration;
 
 pub(crate) static SQS: Service = Service {
     name: "sqs",
@@ -22,6 +23,8 @@ pub(crate) static SQS: Service = Service {
     nodes: &[Node { name: "sqs", ports: Ports { clients: 19_324, servers: None } }],
     plan,
     ask,
+    // It answers before it has read its queues from the file, about a tenth of a second, and does not tell when it has.
+    settles: Duration::from_secs(1),
 };
 
 fn plan(ground: &Ground) -> Plan {
@@ -38,7 +41,6 @@ fn plan(ground: &Ground) -> Plan {
 fn settings(ground: &Ground) -> String {
     let port = ground.own().clients;
     let text = |text: String| serde_json::Value::from(text).to_string();
-    let queues = text(ground.path("data/queues.conf"));
     // Else the file is half a second late, and a kill loses what came in it.
     let messages = text(format!("jdbc:h2:{};WRITE_DELAY=0", ground.path("data/messages")));
     format!(
@@ -46,7 +48,6 @@ fn settings(ground: &Ground) -> String {
          node-address {{ protocol = http, host = \"127.0.0.1\", port = {port}, context-path = \"\" }}\n\
          rest-sqs {{ enabled = true, bind-hostname = \"127.0.0.1\", bind-port = {port}, sqs-limits = strict }}\n\
          rest-stats {{ enabled = false }}\n\
-         queues-storage {{ enabled = true, path = {queues} }}\n\
          messages-storage {{\n\
          \x20 enabled = true, driver-class = \"org.h2.Driver\", uri = {messages}\n\
          \x20 username = \"\", password = \"\", prune-data-on-init = false\n\

@@ -62,6 +62,9 @@ pub(crate) struct NodeRecord {
     /// Stopped on purpose.
     #[serde(default)]
     pub(crate) stopped: bool,
+    /// Started by this run of the program.
+    #[serde(skip)]
+    pub(crate) fresh: bool,
 }
 
 impl Record {
@@ -75,7 +78,7 @@ impl Record {
 impl NodeRecord {
     /// A server at this address that has not been started yet, or is not ours to start.
     pub(crate) fn at(name: String, address: String, ports: Option<Ports>) -> NodeRecord {
-        NodeRecord { name, address, ports, process: None, log: None, plan: String::new(), stopped: false }
+        NodeRecord { name, address, ports, process: None, log: None, plan: String::new(), stopped: false, fresh: false }
     }
 }
 
@@ -196,6 +199,7 @@ mod tests {
             log: Some("log".into()),
             plan: "p".to_owned(),
             stopped: false,
+            fresh: false,
         };
         let foreign = NodeRecord {
             name: "sqs".to_owned(),

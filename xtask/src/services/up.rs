@@ -207,14 +207,18 @@ pub(crate) fn ready(
 ) -> Result<()> {
     let begun = Instant::now();
     let mut told = 0;
-    let mut waiting = nodes.to_vec();
+    let mut waiting: Vec<_> = nodes.iter().map(|(service, index)| (*service, *index, Instant::now(), None)).collect();
     while !waiting.is_empty() {
         let mut left = Vec::new();
-        for (service, index) in std::mem::take(&mut waiting) {
+        for (service, index, since, before) in std::mem::take(&mut waiting) {
             let record = &state.services[service.name];
             let node = &record.nodes[index];
             let seconds = begun.elapsed().as_secs_f64();
             match asked(place, service, record, node) {
+                Ok(said) if node.fresh && before.as_ref() != Some(&said) && !service.settles.is_zero() => {
+                    left.push((service, index, Instant::now(), Some(said)));
+                }
+                Ok(_) if node.fresh && since.elapsed() < service.settles => left.push((service, index, since, before)),
                 Ok(said) => eprintln!("{}: ready after {seconds:.1} s at {}: {said}", node.name, node.address),
                 Err(error) if node.process.is_some() && !alive(place, node) => {
                     return Err(failed(place, node, error.context(format!("{} has ended", node.name))));
@@ -223,13 +227,13 @@ pub(crate) fn ready(
                     let late = format!("{} is not ready after {} s (--wait)", node.name, limit.as_secs());
                     return Err(failed(place, node, error.context(late)));
                 }
-                Err(_) => left.push((service, index)),
+                Err(_) => left.push((service, index, since, None)),
             }
         }
         waiting = left;
         if begun.elapsed().as_secs() >= told + 5 && !waiting.is_empty() {
             told = begun.elapsed().as_secs();
-            let names: Vec<&str> = waiting.iter().map(|(service, index)| service.nodes[*index].name).collect();
+            let names: Vec<&str> = waiting.iter().map(|(service, index, ..)| service.nodes[*index].name).collect();
             eprintln!("waiting for {} ({told} s)", names.join(", "));
         }
         std::thread::sleep(Duration::from_millis(50));
