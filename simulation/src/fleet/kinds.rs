@@ -1,6 +1,6 @@
 //! The kinds of flags, a row each: what is true of such a flag, and what the report should say of it on the last day.
 //!
-//! Always true here: the truth of a kind follows from its story alone, and was written down before any run. What the rule
+//! Always true here: the truth of a kind follows from its story alone, never from the rule. What the rule
 //! says otherwise stands in `rule`, beside what would be right in `right`, and is counted as wrong.
 
 use super::stories::{self, Draft};
