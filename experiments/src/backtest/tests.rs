@@ -144,6 +144,32 @@ fn a_flag_is_told_once_with_the_first_call_that_was_contradicted() {
 }
 
 #[test]
+fn a_use_on_the_very_day_is_after_its_beginning_and_thirty_days_are_not_within() {
+    let day = NOW - 61;
+    let told = |days: &[u32]| {
+        let mut past = empty();
+        flag(&mut past, "quiet", &[(row(0, "web", days), days)], (day, day));
+        at(&run(past, vec![moment(day)], 30), day)
+    };
+    assert_eq!(told(&[NOW - 150, day]), (1, 1, 1, 0));
+    assert_eq!(told(&[NOW - 150, day + 29]), (1, 1, 1, 0));
+    assert_eq!(told(&[NOW - 150, day + 30]), (1, 1, 0, 1));
+    assert_eq!(told(&[NOW - 150, day - 1]), (1, 1, 0, 0), "settled by then, and nothing else was served");
+    let every: Vec<u32> = (NOW - 200..=NOW).collect();
+    let settled = |other: &[u32]| {
+        let mut past = empty();
+        let rows = [(row(1, "web", &every), &every[..]), (row(0, "web", other), other)];
+        flag(&mut past, "settled", &rows, (day, day));
+        at(&run(past, vec![moment(day)], 30), day)
+    };
+    assert_eq!(settled(&[day]), (1, 1, 1, 0));
+    assert_eq!(settled(&[NOW - 200, day]), (1, 1, 1, 0));
+    assert_eq!(settled(&[NOW - 200, day - 1, day]).1, 0, "served two within 30 days before");
+    assert_eq!(settled(&[NOW - 200, day - 31, day + 30]), (1, 1, 0, 1));
+    assert_eq!(settled(&[NOW - 200, day - 30, day + 30]).1, 0);
+}
+
+#[test]
 fn order_changes_nothing() {
     let told = ran();
     let mut other = fleet();
