@@ -75,8 +75,10 @@ impl Days {
 
     pub(super) fn decode(from: u32, bytes: &[u8]) -> Result<Self, CellError> {
         let mut days = Self::default();
-        for (place, byte) in (0_u32..).zip(bytes) {
-            for bit in (0..8).filter(|bit| byte >> bit & 1 == 1) {
+        // The newest first, so that nothing slides: a report reads tens of thousands of these.
+        for (place, byte) in bytes.iter().enumerate().rev() {
+            let place = u32::try_from(place).unwrap_or(u32::MAX);
+            for bit in (0..8).rev().filter(|bit| byte >> bit & 1 == 1) {
                 let day = place.saturating_mul(8).saturating_add(bit).saturating_add(from);
                 days.add(day);
             }
