@@ -9,7 +9,7 @@ use super::*;
 /// Which limits a process accepts follows from these numbers: builds that share a generation must agree on them.
 #[test]
 fn the_bound_of_each_kind_is_the_same_in_every_build() {
-    assert_eq!(COUNTER_MAX, 281_474_976_710_655);
+    assert_eq!((COUNTER_MAX, BODY_BYTES_MAX), (281_474_976_710_655, 65_520));
     let small = FoldLimits {
         flags_max: 1,
         usage_pairs_max: 10,
@@ -245,6 +245,19 @@ fn sdks_beyond_the_limit_are_one_row_and_an_instance_in_two_cells_is_one() {
     let mut twice = cell.clone();
     twice.merge(&cell);
     assert_eq!(told(&twice), expected(2));
+}
+
+#[test]
+fn events_are_counted_with_their_sampling_with_a_value_and_without() {
+    let mut cell = Events::default();
+    for (sampling, value) in [(3, Some(7)), (2, None), (1, Some(-1)), (1, Some(0))] {
+        assert!(cell.apply(&EventChange { sampling, value }));
+    }
+    assert!(!cell.apply(&EventChange { sampling: 0, value: Some(5) }));
+    assert_eq!((cell.count(), cell.metric_count(), cell.metric_sum()), (7, 5, 20));
+    let mut twice = Events::decode(&cell.encode()).unwrap();
+    twice.merge(&cell);
+    assert_eq!((twice.count(), twice.metric_count(), twice.metric_sum()), (14, 10, 40));
 }
 
 #[test]
