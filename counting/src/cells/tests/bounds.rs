@@ -4,6 +4,7 @@ use prost::Message;
 use schemas::wire::cells as wire;
 
 use super::days::Days;
+use super::texts::Texts;
 use super::*;
 
 /// Which limits a process accepts follows from these numbers: builds that share a generation must agree on them.
@@ -258,6 +259,18 @@ fn events_are_counted_with_their_sampling_with_a_value_and_without() {
     let mut twice = Events::decode(&cell.encode()).unwrap();
     twice.merge(&cell);
     assert_eq!((twice.count(), twice.metric_count(), twice.metric_sum()), (14, 10, 40));
+}
+
+/// A text costs its bytes and four more; one that is there already, or is told twice at once, costs nothing.
+#[test]
+fn texts_fill_their_budget_to_the_byte() {
+    for (budget, admitted) in [(12, false), (13, true)] {
+        let mut texts = Texts::new(vec![Bytes::from_static(b"abc")]);
+        assert_eq!(texts.admit(&[b"de", b"abc", b"", b"de"], budget), admitted, "{budget} bytes");
+        assert_eq!([&b"abc"[..], b"de", b""].map(|text| texts.find(text)), [Some(1), admitted.then_some(2), Some(0)]);
+        assert!(texts.admit(&[b"abc", b""], 7), "nothing new needs room");
+    }
+    assert!(Texts::default().admit(&[], 0));
 }
 
 #[test]
