@@ -1,7 +1,7 @@
 //! How cells, checkpoint and state become durable: together in one store, or apart.
 //!
 //! Always true here: each call is the worker's action as it came, its answer is the worker's input; what a worker begins
-//! with was read in an order in which the checkpoint is never above the log's end that was read.
+//! with was read in an order in which its state is never ahead of the checkpoint, nor either above the log's end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,27 +86,42 @@ impl Keeping {
         }
     }
 
-    /// What a worker begins with. The log's end is read last: another process may move the checkpoint meanwhile.
+    /// What a worker begins with: state, then checkpoint, then what the log holds. Another process may go on meanwhile: it
+    /// saves a state, and copies it, after its checkpoint, so a state read before a checkpoint is never ahead of it; and the
+    /// log's end, read last, is never below either.
     pub(crate) async fn find(self, generation: u32, partition: u32, log: Arc<dyn EventLog>) -> Result<Found, Error> {
-        let checkpoint = self.store().checkpoint(generation, partition).await?;
-        let saved = match &self {
-            Self::Together(store) => store.load_state(generation, partition).await?,
-            Self::Apart { state, .. } => state.load(generation, partition).await?,
-        };
-        let held = log.held()?.get(partition as usize).copied().ok_or_else(|| {
-            eventlog::Error::Setting(format!(
-                "the log has no partition {partition}; open it with the generation's number"
-            ))
-        })?;
-        let Self::Apart { state, snapshots, .. } = &self else {
-            return Ok(Found { checkpoint, state: saved, held, restored: 0 });
-        };
-        if source(position(saved.as_ref()), None, held.first) == Source::Saved {
-            return Ok(Found { checkpoint, state: saved, held, restored: 0 });
+        let mut before = held(&*log, partition)?;
+        loop {
+            let (state, restored) = self.state(generation, partition, before).await?;
+            let checkpoint = self.store().checkpoint(generation, partition).await?;
+            let held = held(&*log, partition)?;
+            // What the log let go meanwhile a newer snapshot has.
+            if held.first == before.first || position(state.as_ref()).unwrap_or(0) >= held.first {
+                return Ok(Found { checkpoint, state, held, restored });
+            }
+            before = held;
         }
-        let found = restore(state, snapshots, generation, partition, held.first).await?;
-        let restored = found.as_ref().map_or(0, |found| found.position);
-        Ok(Found { checkpoint, state: found, held, restored })
+    }
+
+    /// The saved state or, where the log does not reach back to it, that of the newest snapshot with its position.
+    async fn state(
+        &self,
+        generation: u32,
+        partition: u32,
+        held: Held,
+    ) -> Result<(Option<SavedState>, u64), stores::Error> {
+        match self {
+            Self::Together(store) => Ok((store.load_state(generation, partition).await?, 0)),
+            Self::Apart { state, snapshots, .. } => {
+                let saved = state.load(generation, partition).await?;
+                if source(position(saved.as_ref()), None, held.first) == Source::Saved {
+                    return Ok((saved, 0));
+                }
+                let found = restore(state, snapshots, generation, partition, held.first).await?;
+                let restored = position(found.as_ref()).unwrap_or(0);
+                Ok((found, restored))
+            }
+        }
     }
 
     /// Loads cells; the answer is the worker's next input.
@@ -161,6 +176,13 @@ fn committed(flushed: Flushed) -> Committed {
         Flushed::Durable => Committed::Durable,
         Flushed::Refused(Ahead { cells, checkpoint }) => Committed::Refused { cells, checkpoint },
     }
+}
+
+/// What the log holds of a partition now.
+fn held(log: &dyn EventLog, partition: u32) -> Result<Held, eventlog::Error> {
+    log.held()?.get(partition as usize).copied().ok_or_else(|| {
+        eventlog::Error::Setting(format!("the log has no partition {partition}; open it with the generation's number"))
+    })
 }
 
 fn position(state: Option<&SavedState>) -> Option<u64> {

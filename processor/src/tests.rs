@@ -2,6 +2,7 @@
 //! few loops and maps say.
 
 mod apart;
+mod beginning;
 mod bench;
 mod driven;
 mod exact;
