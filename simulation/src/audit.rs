@@ -125,7 +125,8 @@ impl Audit {
         self.open
     }
 
-    /// The next payload and its number, by which it is known: other environments' have the same ids; `None` = not open, or every digit is used.
+    /// The next payload and its number, by which it is known: other environments' have the same ids; `None` = not open, or
+    /// every digit is used.
     pub fn payload(&mut self, now_ms: i64, chance: &mut Chance) -> Option<(usize, Payload<'static>)> {
         if !self.open || (self.counts >= COUNTS_MAX && self.values >= VALUES_MAX) {
             return None;

@@ -31,14 +31,14 @@ macro_rules! faults {
 faults! {
     RequestLost, 710, "request lost";
     RequestDelayed, 310, "request arrives after its own retry";
-    AnswerLost, 1100, "answer lost";
+    AnswerLost, 570, "answer lost";
     ProducerDuplicate, 1700, "producer appends a record twice";
     AppendFailed, 2400, "append of a part fails";
     AppendUnknown, 2200, "append done, its answer lost";
     PartLeftOut, 1500, "one part of several in the log, another not";
     AppendTimeBack, 1200, "append time steps back";
     Crash, 1400, "crash at an action";
-    CrashMidWrite, 56, "crash with a write half applied";
+    CrashMidWrite, 60, "crash with a write half applied";
     RebalanceClean, 1600, "partition moves after a clean exit";
     RebalanceZombie, 2400, "partition moves, the old owner goes on";
     ZombieWakes, 66, "paused process wakes";

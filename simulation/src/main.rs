@@ -37,7 +37,7 @@ struct Arguments {
     /// The store model
     #[arg(long, value_enum, conflicts_with = "small", default_value_t = Models::Both)]
     model: Models,
-    /// Every deliberate mistake, each until it is caught or the seeds are used up: the rarest takes some hundreds
+    /// Every deliberate mistake, each until it is caught or the seeds are used up: the rarest takes thousands
     #[arg(long, conflicts_with_all = ["mutant", "small"])]
     mutants: bool,
     /// With this mistake switched on (a name from --mutants)

@@ -1,12 +1,13 @@
 //! The oracle: the rules of counting said once more, as plainly as can be, as a loop and lists over the bytes of the log.
 //!
 //! Always true here: it shares nothing with the product but the reading of records and the plain types (a re-send is known
-//! by what is written in its header, not by a hash of it); what it expects of a cell is a list of facts (a text and a number) after each record; what it finds in a store is read from the wire form.
+//! by what is written in its header, not by a hash of it); what it expects of a cell is a list of facts (a text and a
+//! number) after each record; what it finds in a store is read from the wire form.
 //! It sees one partition, from offset 0 on and without gaps, each record once, as the log has it; no batch, no flush,
 //! no state that is saved, no cell that is loaded.
 //!
-//! Where to go next: `payload` has usage, last seen, events and SDKs, `bulk` what is a bulk read, `stand_in` the experiments, `cell` the limits; `told`
-//! reads stored cells; `definitions` says what a partition has of partition 0's.
+//! Where to go next: `payload` has usage, last seen, events and SDKs, `bulk` what is a bulk read, `stand_in` the
+//! experiments, `cell` the limits; `told` reads stored cells; `definitions` says what a partition has of partition 0's.
 
 mod bulk;
 mod cell;

@@ -7,6 +7,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use counting::fold::DeadLetter;
 use counting::worker::{Action, Assigned, Committed, Input, Settings, Source, Stop, Work, Worker, source};
 use schemas::cell::CellKey;
 use schemas::generation::Generation;
@@ -71,8 +72,8 @@ pub struct Site {
     pub disks: Disks,
     /// The snapshots.
     pub objects: Objects,
-    /// Dead letters kept since somebody last looked: partition and offset.
-    pub letters: Vec<(u32, u64)>,
+    /// Dead letters kept since somebody last looked, with their partitions.
+    pub letters: Vec<(u32, DeadLetter)>,
     /// What the driver does wrong.
     pub broken: Option<DriverBreak>,
 }
@@ -223,7 +224,7 @@ impl Site {
                 return None;
             }
             Action::DeadLetter(letter) => {
-                self.letters.push((partition, letter.offset));
+                self.letters.push((partition, letter));
                 return None;
             }
             Action::Begin { .. } | Action::Stop(_) => return None,

@@ -230,7 +230,7 @@ impl Script {
     }
 
     fn look(&mut self) -> Result<(), String> {
-        self.letters.extend(self.site.letters.drain(..).map(|(_, offset)| offset));
+        self.letters.extend(self.site.letters.drain(..).map(|(_, letter)| letter.offset));
         for news in self.site.stores.news() {
             match news {
                 News::Cell { key, cell, before } if before.is_none_or(|before| before <= cell.h) => {

@@ -114,13 +114,16 @@ impl Stores {
     pub fn write(&mut self, cells: &[CellWrite], chance: &mut Chance) -> Result<Vec<WriteAnswer>, Unanswered> {
         self.something_arrives(chance);
         let fate = Fate::throw(self.model, cells.len(), chance);
-        self.send(cells, fate, chance)
+        self.send(cells, fate, chance).1
     }
 
     /// What is left of a write whose process dies in the middle of it: each cell is on some of the servers.
     pub fn write_half(&mut self, cells: &[CellWrite], chance: &mut Chance) {
         // Nobody is there to hear an answer.
-        let _ = self.send(cells, Fate::Dying, chance);
+        let (reached, _) = self.send(cells, Fate::Dying, chance);
+        if 0 < reached && reached < cells.len() * self.model.copies() {
+            chance.tally.add(Fault::CrashMidWrite);
+        }
     }
 
     /// The same, told which: of a write, these cells (as bits) come to these servers (as bits), and nothing else does.
@@ -133,12 +136,19 @@ impl Stores {
         }
     }
 
-    fn send(&mut self, cells: &[CellWrite], fate: Fate, chance: &mut Chance) -> Result<Vec<WriteAnswer>, Unanswered> {
-        let mut answered = true;
+    /// How many copies reached a server, and what the client hears.
+    fn send(
+        &mut self,
+        cells: &[CellWrite],
+        fate: Fate,
+        chance: &mut Chance,
+    ) -> (usize, Result<Vec<WriteAnswer>, Unanswered>) {
+        let (mut answered, mut reached) = (true, 0);
         let mut answers = Vec::with_capacity(cells.len());
         for (index, write) in cells.iter().enumerate() {
             let course = fate.course(self.model, index, chance);
             answered &= course.answered;
+            reached += course.now.count_ones() as usize;
             let timestamp = self.timestamp(StoreBreak::Unconditional, write.cell.h);
             let sent = Sent { timestamp, value: write.cell.clone() };
             let number = self.cells.number(&write.key);
@@ -148,7 +158,7 @@ impl Stores {
             let refused = self.put_cell(number, course.now, sent);
             answers.push(refused.map_or(WriteAnswer::Stored, |held| protocol::cell_refused(held, write.cell.h)));
         }
-        if answered { Ok(answers) } else { Err(Unanswered::Write) }
+        (reached, if answered { Ok(answers) } else { Err(Unanswered::Write) })
     }
 
     /// The checkpoint of a partition.

@@ -303,9 +303,6 @@ impl World {
         if let Some(action) = seat.take(load_first) {
             self.chance.tally.add(Fault::Crash);
             let death = self.chance.pick(&[Death::Before, Death::Midway, Death::After]);
-            if death == Death::Midway && matches!(&action, Action::Write(cells) if cells.len() > 1) {
-                self.chance.tally.add(Fault::CrashMidWrite);
-            }
             note!(self.trace, "node {}/{}", post.node, post.partition; "dies {death:?} {}", told(&action));
             self.site.die_at(post, &mut seat, action, death, &mut self.chance);
         }

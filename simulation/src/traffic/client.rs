@@ -147,7 +147,11 @@ impl Clients {
     ) {
         let name = || self.sent[request.sent].name();
         note!(trace, "node i{}", request.node; "answers {}: {}", name(), if accepted { "202" } else { "503" });
-        let lost = chance.fault(Fault::AnswerLost, 80);
+        let lost = !chance.is_calm() && chance.permille(80);
+        if lost && accepted && !request.given_up && !request.again {
+            // Otherwise nobody does anything else for it.
+            chance.tally.add(Fault::AnswerLost);
+        }
         if lost {
             note!(trace, "client", "{}: the answer is lost", name());
         }

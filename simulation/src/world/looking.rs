@@ -146,7 +146,14 @@ impl World {
     /// Holds what the stores took since the last time against the oracle.
     pub(super) fn look(&mut self) -> Result<(), String> {
         self.looker.read(&self.site.log, &mut self.chance.tally);
-        for (partition, offset) in self.site.letters.drain(..) {
+        for (partition, letter) in self.site.letters.drain(..) {
+            let (offset, logged) = (letter.offset, self.site.log.all(partition));
+            let logged = usize::try_from(offset).ok().and_then(|place| logged.get(place));
+            if logged.is_none_or(|logged| (&logged.header, &logged.body) != (&letter.header, &letter.body)) {
+                return Err(format!(
+                    "the dead letter of {offset} in partition {partition} has not that record's bytes"
+                ));
+            }
             self.looker.dead_letters[partition as usize].insert(offset);
         }
         let news = self.site.stores.news();

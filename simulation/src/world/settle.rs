@@ -28,6 +28,9 @@ impl World {
             }
             self.settle_partition(partition)?;
         }
+        // What was still under way changes nothing any more, on whichever server it arrives.
+        self.site.stores.everything_arrives();
+        self.look()?;
         for partition in 0..self.site.log.partitions() {
             self.look_through_every_view(partition)?;
         }
