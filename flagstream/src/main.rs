@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("flagstream: {}", output::with_causes(&error));
+            output::aside(&format!("flagstream: {}", output::with_causes(&error)));
             ExitCode::FAILURE
         }
     }

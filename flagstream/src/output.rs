@@ -25,6 +25,16 @@ pub fn tell(text: &str) {
     }
 }
 
+/// A line beside the output. One that nobody can read is no reason to fail: the work does not depend on it.
+pub fn aside(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A line beside the output that stands in the place of the one before, until the last.
+pub fn progress(text: &str, is_last: bool) {
+    let _ = write!(io::stderr().lock(), "\r{text}{}", if is_last { "\n" } else { "" });
+}
+
 /// An error with its causes, each said once: some errors have their cause in their own words already.
 pub fn with_causes(error: &anyhow::Error) -> String {
     let mut said = String::new();
