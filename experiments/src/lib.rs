@@ -45,7 +45,7 @@ mod tests;
 pub use access::{Access, EnvironmentAccess, KeyHash, hash_key};
 pub use arrivals::{Arrivals, FirstPayload, UnknownKey};
 pub use hidden::is_hidden;
-pub use metadata::check_flag_metadata;
+pub use metadata::{check_flag_metadata, time_ms};
 pub use pipeline::{DeadLetter, Place};
 pub use publisher::Publisher;
 pub use reading::CaughtUp;

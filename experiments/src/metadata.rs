@@ -118,11 +118,20 @@ pub(crate) fn read_body(flag: &str, version: u64, body: &[u8]) -> Result<Said, R
     Ok(Said { version, body })
 }
 
-/// Whether these fields may be put as a flag's metadata.
+/// Whether these fields may be said of a flag at `now_ms` (Unix milliseconds).
 ///
 /// # Errors
 /// Which field is wrong, its value, and what is allowed.
-pub fn check_flag_metadata(flag: &str, fields: &serde_json::Map<String, serde_json::Value>) -> Result<(), String> {
+pub fn check_flag_metadata(
+    flag: &str,
+    fields: &serde_json::Map<String, serde_json::Value>,
+    now_ms: i64,
+) -> Result<(), String> {
     check_key_text(flag, KEY_BYTES_MAX).map_err(|error| format!("no flag can have this name: {error}"))?;
-    Body::of_fields(fields).map(|_| ())
+    Body::of_request(fields, now_ms).map(|_| ())
+}
+
+/// Unix milliseconds of a time as people write it: RFC 3339, or a date, which is its beginning in UTC.
+pub fn time_ms(text: &str) -> Option<i64> {
+    body::time_of(text)
 }

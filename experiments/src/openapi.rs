@@ -52,7 +52,9 @@ fn paths() -> Value {
         ) },
         "/v1/projects/{project}/flags/{flag}": {
             "get": get("What people said about a flag; version 0 = nothing yet", "FlagMetadata", &["project", "flag"], &[]),
-            "put": put("Replaces all that was said about a flag (admin key); answers when it is in force", "FlagFields")
+            "put": put("Replaces all that was said about a flag (admin key); answers when it is in force", "FlagFields"),
+            "patch": put("Changes the fields it names, null ends what was known, the others stay (admin key); `changed` is \
+                false where it was so already", "FlagFields")
         },
         "/v1/projects/{project}/flags/{flag}/snooze": { "put": put(
             "Changes a flag's `snoozedUntil` alone (admin key); of two servers that are asked at the same time one may undo the \
@@ -316,7 +318,8 @@ fn schemas() -> Value {
         "FlagSnooze": object(json!({ "until": maybe_time }), &["until"]),
         "FlagMetadata": object(
             json!({ "key": text, "metadata": { "$ref": "#/components/schemas/FlagFields" }, "version": count,
-                "seen": { "type": "boolean", "description": "some environment has evaluated it" }, "asOf": time, "complete": flag }),
+                "seen": { "type": "boolean", "description": "some environment has evaluated it" }, "asOf": time, "complete": flag,
+                "changed": { "type": "boolean", "description": "of a PATCH: false = it was so already, no new version" } }),
             &["key", "metadata", "version", "seen"],
         ),
         "DeadLetters": list(all(letter), json!({})),

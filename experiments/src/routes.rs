@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post, put};
+use axum::routing::{get, patch, post, put};
 
 use crate::{
     Serve, books, evaluations, events, flag_statuses, launchdarkly, metadata, page, pipeline, probes, request,
@@ -34,6 +34,7 @@ routes! {
     get "/v1/projects/{project}/stale-flags/backtest" => stale_flags::backtest::backtest;
     get "/v1/projects/{project}/flags/{flag}" => metadata::answers::show;
     put "/v1/projects/{project}/flags/{flag}" => metadata::answers::put;
+    patch "/v1/projects/{project}/flags/{flag}" => metadata::answers::change;
     put "/v1/projects/{project}/flags/{flag}/snooze" => metadata::answers::snooze;
     get "/v1/pipeline/health" => pipeline::health;
     get "/v1/pipeline/dead-letters" => pipeline::dead_letters;

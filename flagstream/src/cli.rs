@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::flags::{self, End};
+
 /// Analytics behind feature flags: how often was each variation served, by whom, when last.
 #[derive(Debug, Parser)]
 #[command(
@@ -18,6 +20,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         flagstream events                              custom events, with the exact sum of their values\n  \
         flagstream books --day 2026-01-31              whether everything accepted is accounted for\n  \
         flagstream stale                               which flags are dead, and why\n  \
+        flagstream flags scan .                        where the flags stand in this source tree\n  \
+        flagstream flags import flags.csv              tell owner, type and age of flags\n  \
         flagstream pipeline                            how far the numbers are behind the log\n  \
         flagstream health                              ready? the exit code says so\n\n\
         Commands that read ask the server at --server (FLAGSTREAM_SERVER), with --key (FLAGSTREAM_KEY) where it wants one.\n\
@@ -35,10 +39,23 @@ pub enum Command {
     /// Start ingest, processor, API and page in one process, on the embedded log and store.
     Up(Up),
     /// Add, remove or list the keys that SDKs send.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+        flagstream keys list\n  \
+        echo \"$LD_SDK_KEY\" | flagstream keys add --environment development\n  \
+        flagstream keys remove --environment production --ending 3f9c"
+    )]
     Keys(Keys),
-    /// Tell the server about flags: owner, type, age, snooze.
-    #[command(subcommand)]
+    /// Tell the server about flags (owner, type, age, snooze), and find them in source code.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+        flagstream flags import flags.csv                    owner, type, age, … of many flags\n  \
+        flagstream flags scan . --upload                     where flags stand in this source tree\n  \
+        flagstream flags snooze checkout --for 30d\n  \
+        flagstream flags show checkout"
+    )]
     Flags(Flags),
     /// Show how often each variation was served.
     Evaluations(Evaluations),
@@ -309,19 +326,23 @@ pub struct Stale {
 /// `flags`
 #[derive(Debug, Subcommand)]
 pub enum Flags {
-    /// Send what a file says about flags; it replaces what was said of each before.
+    /// Send what a file says about flags; what it does not name stays as it is.
     #[command(after_help = "Examples:\n  \
         flagstream flags import flags.csv --dry-run          check every row, send nothing\n  \
         echo '{\"checkout\": {\"type\": \"release\"}}' | flagstream flags import -\n\n\
         A JSON list of {\"key\": …, …}, a JSON object by flag, or CSV with a header (key, owner, …; lists with ; between).\n\
         Fields: createdAt, temporary, type, archived, snoozedUntil, dependents, prerequisites, runningExperiment,\n\
-        codeReferences, owner. Sending a file again does no harm.")]
+        codeReferences, owner; times are dates (2026-01-31, which is 00:00 UTC), RFC 3339 or Unix milliseconds.\n\n\
+        A field that is not named, or whose cell is empty, stays as it is; null (in JSON, or as a cell) ends what was known.\n\
+        Sending a file again changes nothing. It ends when the answers have it, or says after 10 s that they lag.")]
     Import(FlagsImport),
     /// Keep a flag out of the list of stale flags for a time.
     #[command(after_help = "Examples:\n  \
         flagstream flags snooze checkout --for 30d\n  \
         flagstream flags snooze checkout --until 2026-12-31\n  \
-        flagstream flags snooze checkout --until now         end the snooze")]
+        flagstream flags snooze checkout --until now         end the snooze\n\n\
+        A flag that was never evaluated, and of which nothing was said, is taken for a mistyped one (--new snoozes it).\n\n\
+        Exit codes: 0 done; 1 the flag is not known, or the server could not be asked, or refused; 2 a wrong command line.")]
     Snooze(FlagsSnooze),
     /// Find flag keys in a source tree: whole words, by file and line.
     #[command(after_help = "Examples:\n  \
@@ -370,7 +391,7 @@ pub struct FlagsScan {
     /// Flag keys, one a line [default: those that the server knows].
     #[arg(long, value_name = "FILE")]
     pub keys: Option<String>,
-    /// Keep the numbers as `codeReferences` of each flag, 0 for those that are nowhere.
+    /// Keep the number of lines as `codeReferences` of each flag, 0 for those that are nowhere.
     #[arg(long)]
     pub upload: bool,
 }
@@ -387,11 +408,14 @@ pub struct FlagsSnooze {
     /// The flag.
     pub flag: String,
     /// Until when: a date, RFC 3339 or Unix milliseconds, at most 1 year ahead; `now` ends the snooze.
-    #[arg(long, value_name = "DATE", conflicts_with = "for_")]
-    pub until: Option<String>,
-    /// For how long: 30d, 12h.
-    #[arg(long = "for", value_name = "TIME")]
-    pub for_: Option<String>,
+    #[arg(long, value_name = "DATE", value_parser = flags::end, conflicts_with = "for_", required_unless_present = "for_")]
+    pub until: Option<End>,
+    /// For how long, in milliseconds; given as 30d or 12h.
+    #[arg(long = "for", value_name = "TIME", value_parser = flags::duration_ms, help = "For how long: 30d, 12h")]
+    pub for_: Option<i64>,
+    /// Snooze it though it was never evaluated and nothing was said of it.
+    #[arg(long)]
+    pub new: bool,
 }
 
 /// `flags show`

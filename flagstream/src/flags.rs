@@ -1,25 +1,31 @@
 //! `flagstream flags`: what people say about flags, told to a running server.
 //!
-//! Always true here: every row of a file is checked before the first is sent; to send the same again does no harm.
+//! Always true here: what is not named stays as it is; to send the same again does no harm; what was sent is in the answers
+//! when a command ends, or it says that it is not yet.
 
+mod import;
 mod rows;
 mod scan;
+mod snooze;
+mod upload;
 
-use std::collections::BTreeSet;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::cli::{Flags, FlagsImport, FlagsScan, FlagsShow, FlagsSnooze, Reader};
-use crate::output::line;
-use crate::read::{items, put, segment, told};
+pub use self::snooze::{End, duration_ms, end};
+use crate::cli::{Flags, FlagsShow, Reader};
+use crate::output::{aside, line};
+use crate::read::{segment, told};
 
 /// Longest file, in bytes.
 const FILE_BYTES_MAX: u64 = 256 << 20;
-/// Bad rows named one by one.
-const BAD_SHOWN_MAX: usize = 100;
+/// Longest wait for the answers to have what was said.
+const SHOWN_WITHIN: Duration = Duration::from_secs(10);
+/// Between two looks at the answers.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Runs `flagstream flags …`.
 ///
@@ -27,9 +33,9 @@ const BAD_SHOWN_MAX: usize = 100;
 /// What is wrong with the file, what the server said, or that it could not be reached.
 pub fn run(command: &Flags) -> anyhow::Result<()> {
     match command {
-        Flags::Import(command) => import(command),
-        Flags::Scan(command) => find(command),
-        Flags::Snooze(command) => snooze(command),
+        Flags::Import(command) => import::import(command),
+        Flags::Scan(command) => upload::find(command),
+        Flags::Snooze(command) => snooze::snooze(command),
         Flags::Show(command) => show(command),
     }
 }
@@ -38,132 +44,65 @@ fn flag_path(project: &str, flag: &str) -> String {
     format!("/v1/projects/{}/flags/{}", segment(project), segment(flag))
 }
 
-fn import(command: &FlagsImport) -> anyhow::Result<()> {
-    let text = read(&command.file)?;
-    let rows = rows::read(&text, &command.file).with_context(|| format!("cannot read {}", command.file))?;
-    let (good, bad): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.said.is_ok());
-    let wrong = bad.iter().filter_map(|row| Some((row, row.said.as_ref().err()?)));
-    for (row, what) in wrong.take(BAD_SHOWN_MAX) {
-        eprintln!("{}:{}: {what}", command.file, row.line);
-    }
-    if bad.len() > BAD_SHOWN_MAX {
-        eprintln!("… and {} more", bad.len() - BAD_SHOWN_MAX);
-    }
-    if !bad.is_empty() && !command.skip_bad {
-        bail!(
-            "{} of {} rows are bad; nothing was sent (--skip-bad sends the others)",
-            bad.len(),
-            bad.len() + good.len()
-        );
-    }
-    if command.dry_run {
-        return line(&format!("{} flags would be sent, {} bad rows would be skipped", good.len(), bad.len()));
-    }
-    let mut unseen = 0_usize;
-    for (sent, row) in good.iter().enumerate() {
-        let Ok((key, fields)) = &row.said else { continue };
-        let answer = put(&command.reader, &flag_path(&command.project, key), &Value::Object(fields.clone()))
-            .with_context(|| {
-                format!("{}:{}: flag {key:?}: {sent} flags were sent before it", command.file, row.line)
-            })?;
-        unseen += usize::from(answer["seen"] == false);
-        if (sent + 1) % 100 == 0 {
-            eprintln!("{} of {} flags", sent + 1, good.len());
-        }
-    }
-    line(&format!("{} flags sent, of which {unseen} were never evaluated; {} bad rows skipped", good.len(), bad.len()))
-}
-
-fn find(command: &FlagsScan) -> anyhow::Result<()> {
-    let keys: BTreeSet<String> = match &command.keys {
-        Some(file) => read(file)?.lines().map(str::trim).filter(|key| !key.is_empty()).map(ToOwned::to_owned).collect(),
-        None => {
-            let flags = items(&command.reader, &format!("/v1/projects/{}/stale-flags", segment(&command.project)))?;
-            flags.iter().filter_map(|flag| flag["key"].as_str().map(ToOwned::to_owned)).collect()
-        }
+fn show(command: &FlagsShow) -> anyhow::Result<()> {
+    let Some(answer) = known(&command.reader, &flag_path(&command.project, &command.flag))? else {
+        bail!("flag {:?} is not known: it was never evaluated, and nothing was said of it", command.flag);
     };
-    ensure!(!keys.is_empty(), "there is no flag to look for: give keys with --keys FILE");
-    let keys: Vec<String> = keys.into_iter().collect();
-    let found = scan::scan(&command.directory, &keys)?;
-    if command.reader.json {
-        let places = |(key, places): (&String, &Vec<(PathBuf, u64)>)| {
-            let places: Vec<_> =
-                places.iter().map(|(file, line)| json!({ "file": file.to_string_lossy(), "line": line })).collect();
-            json!({ "key": key, "codeReferences": places.len(), "places": places })
-        };
-        let flags: Vec<_> = found.places.iter().map(places).collect();
-        let passed_over = json!({ "binary": found.binary, "large": found.large, "unreadable": found.unreadable });
-        line(&json!({ "flags": flags, "files": found.files, "passedOver": passed_over }).to_string())?;
-    } else {
-        let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(["flag", "file", "line"]);
-        // Debug's form, so that no control character of a name reaches the terminal.
-        for (key, places) in &found.places {
-            for (file, at) in places {
-                table.add_row([
-                    key.escape_debug().to_string(),
-                    file.to_string_lossy().escape_debug().to_string(),
-                    at.to_string(),
-                ]);
-            }
-            if places.is_empty() {
-                table.add_row([&key.escape_debug().to_string(), "nowhere", ""]);
-            }
-        }
-        line(&table.to_string())?;
+    if answer["complete"] != true {
+        aside("note: the server lags; something newer may have been said of this flag");
     }
-    eprintln!(
-        "{} files looked at; passed over: {} binary, {} over 4 MiB, {} unreadable",
-        found.files, found.binary, found.large, found.unreadable
-    );
-    if command.upload { upload(command, &found) } else { Ok(()) }
+    print(&command.reader, &answer)
 }
 
-/// Reads what was said of all flags, then puts it back with the number alone changed. (What somebody else says of one of
-/// them between the two is lost.)
-fn upload(command: &FlagsScan, found: &scan::Found) -> anyhow::Result<()> {
-    ensure!(found.unreadable == 0, "some files could not be read, so the numbers may be too low; nothing was sent");
-    let mut to_send = Vec::new();
-    for (key, places) in &found.places {
-        let mut said = told(&command.reader, &flag_path(&command.project, key))?;
-        ensure!(
-            said["complete"] == true,
-            "the server lags, so what was said last is not known yet; nothing was sent, run it again in a second"
-        );
-        said["metadata"]["codeReferences"] = json!(places.len());
-        to_send.push((key, said["metadata"].take()));
+/// What is known of a flag; `None` = it was never evaluated and nothing was said of it. Where the server lags, that is told
+/// after a wait only.
+fn known(reader: &Reader, path: &str) -> anyhow::Result<Option<Value>> {
+    let give_up = Instant::now() + SHOWN_WITHIN;
+    loop {
+        let answer = told(reader, path)?;
+        if answer["version"] != 0 || answer["seen"] == true {
+            return Ok(Some(answer));
+        }
+        if answer["complete"] == true {
+            return Ok(None);
+        }
+        if Instant::now() >= give_up {
+            aside("note: the server lags; what was sent to it last is not known yet");
+            return Ok(None);
+        }
+        std::thread::sleep(LOOK_EVERY);
     }
-    for (key, metadata) in &to_send {
-        put(&command.reader, &flag_path(&command.project, key), metadata).with_context(|| format!("flag {key:?}"))?;
+}
+
+/// Waits until the answers have this version of a flag, or a later one; `false` = they still lag, which is told.
+fn until_shown(reader: &Reader, path: &str, version: u64) -> anyhow::Result<bool> {
+    let give_up = Instant::now() + SHOWN_WITHIN;
+    while told(reader, path)?["version"].as_u64() < Some(version) {
+        if Instant::now() >= give_up {
+            aside("note: it is kept, and the server lags: `flags show` and `stale` have it later");
+            return Ok(false);
+        }
+        std::thread::sleep(LOOK_EVERY);
     }
-    eprintln!("{} flags sent", found.places.len());
-    Ok(())
+    Ok(true)
 }
 
 fn read(file: &str) -> anyhow::Result<String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let read = match file {
-        "-" => std::io::stdin().lock().take(FILE_BYTES_MAX + 1).read_to_string(&mut text),
-        file => std::fs::File::open(file).and_then(|open| open.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)),
+        "-" => std::io::stdin().lock().take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes),
+        file => std::fs::File::open(file).and_then(|open| open.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)),
     };
     read.with_context(|| format!("cannot read {file}"))?;
-    ensure!(text.len() as u64 <= FILE_BYTES_MAX, "{file} is over {FILE_BYTES_MAX} bytes; split it");
-    Ok(text)
+    ensure!(bytes.len() as u64 <= FILE_BYTES_MAX, "{file} is over {FILE_BYTES_MAX} bytes; split it");
+    decoded(bytes).with_context(|| format!("cannot read {file}"))
 }
 
-fn snooze(command: &FlagsSnooze) -> anyhow::Result<()> {
-    let until = match (&command.until, &command.for_) {
-        (Some(until), _) if until == "now" => Value::Null,
-        (Some(until), _) => time(until)?,
-        (None, Some(long)) => json!(now_ms()? + duration_ms(long)?),
-        (None, None) => bail!("say --until DATE or --for 30d (--until now ends a snooze)"),
-    };
-    let path = format!("{}/snooze", flag_path(&command.project, &command.flag));
-    print(&command.reader, &put(&command.reader, &path, &json!({ "until": until }))?)
-}
-
-fn show(command: &FlagsShow) -> anyhow::Result<()> {
-    print(&command.reader, &told(&command.reader, &flag_path(&command.project, &command.flag))?)
+fn decoded(bytes: Vec<u8>) -> anyhow::Result<String> {
+    let is_wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.contains(&0);
+    ensure!(!is_wide, "it looks like UTF-16; save it as UTF-8");
+    let text = String::from_utf8(bytes).map_err(|error| error.utf8_error().valid_up_to());
+    text.map_err(|at| anyhow::anyhow!("byte {} is no UTF-8 (it looks like Latin-1); save it as UTF-8", at + 1))
 }
 
 fn print(reader: &Reader, answer: &Value) -> anyhow::Result<()> {
@@ -186,30 +125,9 @@ fn print(reader: &Reader, answer: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Milliseconds and RFC 3339 as they are; a date is its beginning in UTC.
-fn time(text: &str) -> anyhow::Result<Value> {
-    if let Ok(ms) = text.parse::<i64>() {
-        return Ok(json!(ms));
-    }
-    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    let time: jiff::Timestamp = whole
-        .parse()
-        .ok()
-        .with_context(|| format!("--until {text:?}: give a date (2026-01-31), RFC 3339, Unix milliseconds, or now"))?;
-    Ok(json!(time.as_millisecond()))
-}
-
-fn duration_ms(text: &str) -> anyhow::Result<i64> {
-    let unit = match text.chars().last() {
-        Some('d') => 24,
-        Some('h') => 1,
-        _ => 0,
-    };
-    let number = text.get(..text.len().saturating_sub(1)).and_then(|number| number.parse::<u32>().ok());
-    match number.filter(|number| *number > 0 && unit > 0) {
-        Some(number) => Ok(i64::from(number) * unit * 3_600_000),
-        None => bail!("--for {text:?}: give days or hours, like 30d or 12h"),
-    }
+/// `1 flag`, `2 flags`.
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn now_ms() -> anyhow::Result<i64> {
@@ -223,13 +141,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_and_durations_are_read_or_named() {
-        assert_eq!(time("1970-01-02").unwrap(), json!(86_400_000));
-        assert_eq!(time("77").unwrap(), json!(77));
-        assert_eq!(duration_ms("2d").unwrap(), 2 * 86_400_000);
-        for wrong in ["", "d", "0d", "3w", "é"] {
-            assert!(duration_ms(wrong).unwrap_err().to_string().contains("like 30d"), "{wrong}");
+    fn a_file_in_another_encoding_is_told_with_what_to_do() {
+        assert_eq!(decoded("key\né".into()).unwrap(), "key\né");
+        for (bytes, words) in [
+            (&b"\xff\xfek\0"[..], "UTF-16; save it as UTF-8"),
+            (b"k\0e\0", "UTF-16"),
+            (b"key\n\xe9", "byte 5 is no UTF-8"),
+        ] {
+            let said = decoded(bytes.to_vec()).unwrap_err().to_string();
+            assert!(said.contains(words), "{said}");
         }
-        assert!(time("soon").unwrap_err().to_string().contains("soon"));
     }
 }

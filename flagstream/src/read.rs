@@ -11,6 +11,7 @@ mod tables;
 mod words;
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use anyhow::{Context, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -132,20 +133,14 @@ fn call(
     query: &[(&str, String)],
 ) -> anyhow::Result<(u16, String, ureq::http::Response<ureq::Body>)> {
     let url = format!("{}{path}", address(&reader.server)?);
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut request = agent.get(&url);
+    let mut request = agent().get(&url);
     for (name, value) in query {
         request = request.query(*name, value);
     }
-    if let Some(key) = &reader.key {
+    if let Some(key) = credential(reader)? {
         request = request.header("Authorization", key);
     }
-    let answer = request.call().with_context(|| {
-        format!(
-            "no answer from {}; is `flagstream up` running there? (--server URL or FLAGSTREAM_SERVER)",
-            reader.server
-        )
-    })?;
+    let answer = request.call().with_context(|| no_answer(reader))?;
     Ok((answer.status().as_u16(), url, answer))
 }
 
@@ -162,15 +157,49 @@ fn address(server: &str) -> anyhow::Result<String> {
     }
 }
 
-/// Sends JSON; gives the answer's.
+/// One for the whole process, so that connections are kept from one request to the next.
+fn agent() -> &'static ureq::Agent {
+    static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
+    AGENT.get_or_init(|| ureq::Agent::config_builder().http_status_as_error(false).build().into())
+}
+
+/// The key without the blanks and line breaks that come along with a copy. (It is never printed.)
+fn credential(reader: &Reader) -> anyhow::Result<Option<&str>> {
+    let key = reader.key.as_deref().map(str::trim).filter(|key| !key.is_empty());
+    if key.is_some_and(|key| !key.bytes().all(|byte| byte.is_ascii_graphic())) {
+        bail!(
+            "the key of --key (or FLAGSTREAM_KEY) has a character that no key has: a blank, a line break or a letter beyond \
+               ASCII; copy it anew"
+        );
+    }
+    Ok(key)
+}
+
+/// Puts JSON; gives the answer's.
 ///
 /// # Errors
 /// What the server said, or that it could not be reached.
 pub fn put(reader: &Reader, path: &str, body: &serde_json::Value) -> anyhow::Result<serde_json::Value> {
     let url = format!("{}{path}", address(&reader.server)?);
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut request = agent.put(&url);
-    if let Some(key) = &reader.key {
+    send(reader, &url, agent().put(&url), body)
+}
+
+/// Sends a change of some fields as JSON; gives the answer's.
+///
+/// # Errors
+/// As [`put`].
+pub fn patch(reader: &Reader, path: &str, body: &serde_json::Value) -> anyhow::Result<serde_json::Value> {
+    let url = format!("{}{path}", address(&reader.server)?);
+    send(reader, &url, agent().patch(&url), body)
+}
+
+fn send(
+    reader: &Reader,
+    url: &str,
+    mut request: ureq::RequestBuilder<ureq::typestate::WithBody>,
+    body: &serde_json::Value,
+) -> anyhow::Result<serde_json::Value> {
+    if let Some(key) = credential(reader)? {
         request = request.header("Authorization", key);
     }
     let mut answer = request.send_json(body).with_context(|| no_answer(reader))?;
@@ -243,6 +272,20 @@ fn refused(status: u16, body: &Answer) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_sent_without_what_came_along_and_never_printed() {
+        let of = |key: &str| {
+            let reader = Reader { server: String::new(), key: Some(key.to_owned()), json: false };
+            credential(&reader).map(|key| key.map(ToOwned::to_owned))
+        };
+        assert_eq!(of(" admin-1\n").unwrap().as_deref(), Some("admin-1"));
+        assert_eq!(of(" \n").unwrap(), None);
+        for wrong in ["admin-1\nadmin-2", "admin 1", "ädmin-1"] {
+            let said = of(wrong).unwrap_err().to_string();
+            assert!(said.contains("--key") && !said.contains("dmin"), "{said}");
+        }
+    }
 
     #[test]
     fn the_scheme_of_an_address_may_be_left_out_and_is_http() {

@@ -1,4 +1,4 @@
-//! `PUT` and `GET` of a flag's metadata, and its snooze.
+//! `PUT`, `PATCH` and `GET` of a flag's metadata, and its snooze.
 //!
 //! Always true here: only an admin key changes anything, and the API only with a body of JSON: another site's page cannot send that
 //! with the visitor's cookie unless this server says so beforehand (it never does), and the cookie is `SameSite=Strict`.
@@ -24,7 +24,6 @@ use crate::request::{Caller, Segments, json};
 
 /// Longest body of a request, in bytes.
 const REQUEST_BYTES_MAX: usize = 16 * 1024;
-const YEAR_MS: i64 = 366 * 24 * 3_600_000;
 
 /// `GET /v1/projects/{project}/flags/{flag}`: what is folded; version 0 = nothing was said.
 pub(crate) async fn show(
@@ -52,10 +51,34 @@ pub(crate) async fn put(
     caller.admin()?;
     check(&caller, &project, &flag)?;
     let fields = fields(request).await?;
-    let body = Body::of_fields(&fields).map_err(|what| invalid(&what))?;
+    let body = Body::of_request(&fields, caller.now_ms).map_err(|what| invalid(&what))?;
     let turn = serve.publisher.turn().await?;
     let version = publish(&serve, turn, definition(&project, &flag, &body)?).await?;
     answer(&serve, &caller, &project, &flag, &Said { version, body }).await
+}
+
+/// `PATCH /v1/projects/{project}/flags/{flag}`: changes the fields it names, null ends what was known; where that changes
+/// nothing there is no new version, and `changed` says so.
+///
+/// Two processes: as [`snooze`].
+pub(crate) async fn change(
+    State(serve): State<Arc<Serve>>,
+    caller: Caller,
+    Segments((project, flag)): Segments<(String, String)>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    caller.admin()?;
+    check(&caller, &project, &flag)?;
+    let fields = fields(request).await?;
+    Body::of_request(&fields, caller.now_ms).map_err(|what| invalid(&what))?;
+    let turn = serve.publisher.turn().await?;
+    let before = newest(&serve, &project, &flag).await?;
+    let was = before.clone().unwrap_or_default();
+    let body = was.body.with(&fields).map_err(|what| invalid(&what))?;
+    let changed = before.is_none() || body != was.body;
+    let version = if changed { publish(&serve, turn, definition(&project, &flag, &body)?).await? } else { was.version };
+    let seen = is_seen(&serve, &caller, &project, &flag).await?;
+    json(&json!({ "key": flag, "metadata": body, "version": version, "seen": seen, "changed": changed }))
 }
 
 /// `PUT /v1/projects/{project}/flags/{flag}/snooze`: changes `snoozedUntil` alone.
@@ -94,7 +117,7 @@ pub(crate) async fn change_snooze(
 
 /// Whether a snooze may end then.
 pub(crate) fn may_end_snooze(until_ms: i64, now_ms: i64) -> bool {
-    until_ms > now_ms && until_ms - now_ms <= YEAR_MS
+    until_ms > now_ms && until_ms - now_ms <= body::SNOOZE_MS_MAX
 }
 
 async fn answer(serve: &Serve, caller: &Caller, project: &str, flag: &str, said: &Said) -> Result<Response, Refusal> {
@@ -175,7 +198,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn until(fields: &Map<String, Value>, now_ms: i64) -> Result<Option<i64>, Refusal> {
     const ALLOWED: &str =
-        "a time in the future, at most 1 year ahead, in Unix milliseconds or RFC 3339; null ends the snooze";
+        "a time in the future, at most 1 year ahead: a date, RFC 3339 or Unix milliseconds; null ends the snooze";
     if let Some(other) = fields.keys().find(|name| *name != "until") {
         return Err(invalid(&format!(
             "there is no field {:?}; allowed: until",

@@ -1,7 +1,8 @@
 //! The fields of a flag's metadata: what each may hold, from JSON and back.
 //!
 //! Always true here: a field that is missing or null is not known; a field of any other name is refused; what is written
-//! can be read again and is then the same. Times come as Unix milliseconds or RFC 3339 and are written as milliseconds.
+//! can be read again and is then the same. Times come as Unix milliseconds, RFC 3339 or a date (its beginning in UTC) and are
+//! written as milliseconds. What comes in anew has times that can be meant; what is stored already may have any.
 
 use schemas::id::{KEY_BYTES_MAX, check_key_text};
 use serde::Serialize;
@@ -13,7 +14,12 @@ use crate::stale::{FlagType, Metadata};
 const OWNER_BYTES_MAX: usize = 256;
 const FIELDS: &str = "createdAt, temporary, type, archived, snoozedUntil, dependents, prerequisites, runningExperiment, \
                       codeReferences, owner";
-const TIME: &str = "Unix milliseconds or RFC 3339, or null";
+const TIME: &str = "a date (2026-01-31), RFC 3339 or Unix milliseconds, or null";
+/// 2000-01-01: before it there were no flags, but there are seconds and days taken for milliseconds.
+const EARLIEST_MS: i64 = 946_684_800_000;
+const DAY_MS: i64 = 24 * 3_600_000;
+/// A snooze ends within so many milliseconds.
+pub(super) const SNOOZE_MS_MAX: i64 = 366 * DAY_MS;
 const FLAG: &str = "true, false or null";
 const TYPE: &str = "release, experiment, operational, kill-switch, permission, or null";
 const KEYS: &str = "a list of flag keys of 1 to 256 bytes each, or null";
@@ -88,6 +94,29 @@ impl Body {
         }
     }
 
+    /// Reads fields that come in at `now_ms`: as [`Body::of_fields`], and each time must be one that can be meant.
+    pub(crate) fn of_request(fields: &Map<String, Value>, now_ms: i64) -> Result<Self, String> {
+        let body = Self::of_fields(fields)?;
+        let latest = [
+            ("createdAt", body.created_at, DAY_MS, "now"),
+            ("snoozedUntil", body.snoozed_until, SNOOZE_MS_MAX, "1 year ahead"),
+        ];
+        for (name, ms, ahead_ms, said) in latest {
+            let Some(ms) = ms.filter(|ms| *ms < EARLIEST_MS || *ms - ahead_ms > now_ms) else { continue };
+            let value = fields.get(name).unwrap_or(&Value::Null);
+            return Err(wrong(name, value, &format!("{TIME}; from 2000-01-01 until {said}{}", looks_like(ms))));
+        }
+        Ok(body)
+    }
+
+    /// This with the fields that are named put in the place of what was; null ends what was known, all others stay.
+    pub(crate) fn with(&self, fields: &Map<String, Value>) -> Result<Self, String> {
+        let was = serde_json::to_value(self).map_err(|error| error.to_string())?;
+        let mut all = if let Value::Object(was) = was { was } else { Map::new() };
+        all.extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Self::of_fields(&all)
+    }
+
     /// The JSON that lies in the log: known fields alone, in one order, so the same metadata gives the same bytes.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
         serde_json::to_vec(self)
@@ -108,14 +137,29 @@ impl Body {
     }
 }
 
-/// Unix milliseconds from 0, or RFC 3339.
+/// Unix milliseconds from 0, RFC 3339, or a date: its beginning in UTC.
 pub(super) fn time(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond),
+        Value::String(text) => time_of(text),
         _ => None,
     }
     .filter(|ms| *ms >= 0)
+}
+
+/// Unix milliseconds of RFC 3339 or of a date (its beginning in UTC).
+pub(super) fn time_of(text: &str) -> Option<i64> {
+    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    whole.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}
+
+/// What a number that is no time in milliseconds may have been meant as.
+fn looks_like(ms: i64) -> &'static str {
+    match ms {
+        20_000..80_000 => " (it looks like a day number of a spreadsheet: format the column as YYYY-MM-DD)",
+        946_684_800..4_102_444_800 => " (it looks like seconds: give milliseconds)",
+        _ => "",
+    }
 }
 
 fn keys(value: &Value) -> Option<Vec<String>> {
@@ -142,5 +186,7 @@ pub(super) fn wrong(name: &str, value: &Value, allowed: &str) -> String {
 
 fn unknown(name: &str) -> String {
     let name: String = name.chars().take(100).collect();
-    format!("there is no field {name:?}; allowed: {FIELDS}")
+    let meant = FIELDS.split(", ").find(|known| known.eq_ignore_ascii_case(name.trim()));
+    let meant = meant.map(|known| format!("did you mean `{known}`? ")).unwrap_or_default();
+    format!("there is no field {name:?}; {meant}allowed: {FIELDS}")
 }

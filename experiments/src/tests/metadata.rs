@@ -114,8 +114,8 @@ pub(super) async fn fold(world: &World) {
 async fn what_is_put_is_in_every_partition_and_is_shown_when_folded() {
     let world = World::empty();
     let (status, answer) =
-        put(&world, CHECKOUT, r#"{"type":"Kill Switch","owner":null,"createdAt":"1970-01-01T00:00:01Z"}"#).await;
-    let said = json!({ "type": "kill-switch", "createdAt": 1000 });
+        put(&world, CHECKOUT, r#"{"type":"Kill Switch","owner":null,"createdAt":"2001-01-01"}"#).await;
+    let said = json!({ "type": "kill-switch", "createdAt": 978_307_200_000_i64 });
     assert_eq!((status, answer), (200, json!({ "key": "checkout", "metadata": said, "version": 1, "seen": false })));
     assert_eq!(logged(&world).await, vec![vec![("checkout".to_owned(), 1, said.clone())]; 4]);
     let before = world.get(CHECKOUT).await.json();
@@ -123,7 +123,7 @@ async fn what_is_put_is_in_every_partition_and_is_shown_when_folded() {
     fold(&world).await;
     let after = world.get(CHECKOUT).await.json();
     assert_eq!((&after["version"], &after["metadata"], &after["complete"]), (&json!(1), &said, &json!(true)));
-    assert_eq!(of_project(&world.serve(), "default").await.unwrap()["checkout"].created_at_ms, Some(1000));
+    assert_eq!(of_project(&world.serve(), "default").await.unwrap()["checkout"].created_at_ms, Some(978_307_200_000));
 }
 
 #[tokio::test]
@@ -142,6 +142,27 @@ async fn the_later_of_two_stands_whole_and_a_snooze_changes_itself_alone() {
     for partition in logged(&world).await {
         assert_eq!(partition.iter().map(|(_, version, _)| *version).collect::<Vec<_>>(), [1, 2, 3, 4]);
     }
+}
+
+#[tokio::test]
+async fn a_change_leaves_what_it_does_not_name_and_says_when_nothing_changed() {
+    let world = World::empty();
+    let headers = [("content-type", "application/json")];
+    let change = async |body: &'static str| {
+        let answer = world.ask(Method::PATCH, CHECKOUT, &headers, body).await.json();
+        (answer["metadata"].clone(), answer["version"].clone(), answer["changed"].clone())
+    };
+    assert_eq!(put(&world, SNOOZE, format!(r#"{{"until":{}}}"#, NOW + 1).leak()).await.0, 200);
+    let both = json!({ "owner": "a", "snoozedUntil": NOW + 1 });
+    // Twice as not folded yet, then as folded.
+    assert_eq!(change(r#"{"owner":"a"}"#).await, (both.clone(), json!(2), json!(true)));
+    assert_eq!(change(r#"{"owner":"a"}"#).await, (both.clone(), json!(2), json!(false)));
+    fold(&world).await;
+    assert_eq!(change("{}").await, (both, json!(2), json!(false)));
+    assert_eq!(logged(&world).await[0].len(), 2);
+    assert_eq!(change(r#"{"snoozedUntil":null}"#).await, (json!({ "owner": "a" }), json!(3), json!(true)));
+    let refused = world.ask(Method::PATCH, CHECKOUT, &headers, r#"{"createdAt":45658}"#).await;
+    assert_eq!(refused.status.as_u16(), 400);
 }
 
 #[tokio::test]
@@ -202,7 +223,13 @@ async fn a_partition_that_takes_nothing_is_told_as_503_that_may_be_sent_again() 
 #[tokio::test]
 async fn what_cannot_be_put_is_named_with_what_is_allowed() {
     let world = World::empty();
-    let cases: [(&str, &'static str, &[&str]); 9] = [
+    let cases: [(&str, &'static str, &[&str]); 15] = [
+        (CHECKOUT, r#"{"createdAt":45658}"#, &["`createdAt` is 45658", "from 2000-01-01 until now", "day number"]),
+        (CHECKOUT, r#"{"createdAt":1700000000}"#, &["`createdAt`", "looks like seconds"]),
+        (CHECKOUT, r#"{"createdAt":99999999999999999}"#, &["`createdAt`", "until now"]),
+        (CHECKOUT, r#"{"createdAt":"2026-02-30"}"#, &["`createdAt`", "a date"]),
+        (CHECKOUT, r#"{"snoozedUntil":99999999999999999}"#, &["`snoozedUntil`", "1 year ahead"]),
+        (CHECKOUT, r#"{"Owner":"a"}"#, &["no field \"Owner\"; did you mean `owner`?"]),
         (CHECKOUT, r#"{"colour":null}"#, &["no field \"colour\"", "createdAt", "owner"]),
         (CHECKOUT, r#"{"temporary":"yes"}"#, &["`temporary` is \"yes\"", "true, false or null"]),
         (CHECKOUT, r#"{"type":"toggle"}"#, &["`type` is \"toggle\"", "kill-switch"]),
@@ -233,6 +260,8 @@ async fn only_an_admin_key_puts_and_no_form_does() {
     for (key, status) in [("admin", 200), ("read-development", 403), ("nobody", 401)] {
         let reply = world.put_json(CHECKOUT, &[("authorization", key)], "{}").await;
         assert_eq!(reply.status.as_u16(), status, "{key}");
+        let headers = [("authorization", key), ("content-type", "application/json")];
+        assert_eq!(world.ask(Method::PATCH, CHECKOUT, &headers, "{}").await.status.as_u16(), status, "{key}");
         let reply = world.get_with(CHECKOUT, &[("authorization", key)]).await;
         assert_eq!(reply.status.as_u16(), if status == 403 { 200 } else { status }, "{key}");
     }

@@ -2,9 +2,11 @@
 //!
 //! Always true here: each row knows its line (from 1) and is either good, by the server's own rules, or says what is wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fmt;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -13,24 +15,31 @@ use serde_json::{Map, Value};
 pub struct Row {
     /// Its line, from 1.
     pub line: usize,
-    /// The flag and its fields, or what is wrong.
-    pub said: Result<(String, Map<String, Value>), String>,
+    /// The flag; empty = none is named.
+    pub key: String,
+    /// Its fields, or what is wrong.
+    pub said: Result<Map<String, Value>, String>,
 }
 
-/// Reads all rows.
+/// Reads all rows, as they may be sent at `now_ms` (Unix milliseconds).
 ///
 /// # Errors
 /// When the file as a whole cannot be read.
-pub fn read(text: &str, name: &str) -> anyhow::Result<Vec<Row>> {
+pub fn read(text: &str, name: &str, now_ms: i64) -> anyhow::Result<Vec<Row>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines = Lines::of(text);
     let mut rows = match text.trim_start().chars().next() {
         Some('[') => {
             let items: Vec<&RawValue> = serde_json::from_str(text).context("it is no JSON list")?;
-            items.iter().map(|item| Row { line: line_of(text, item), said: of_item(item) }).collect()
+            items.into_iter().map(|item| of_item(lines.line_of(item), item)).collect()
         }
         Some('{') => {
-            let flags: BTreeMap<String, &RawValue> = serde_json::from_str(text).context("it is no JSON object")?;
-            flags.iter().map(|(key, raw)| Row { line: line_of(text, raw), said: of_flag(key, raw) }).collect()
+            let flags: Members = serde_json::from_str(text).context("it is no JSON object")?;
+            let row = |(key, raw): (String, &RawValue)| Row { line: lines.line_of(raw), said: object(raw), key };
+            flags.0.into_iter().map(row).collect()
+        }
+        Some(_) if name.ends_with(".json") || serde_json::from_str::<IgnoredAny>(text).is_ok() => {
+            bail!("it is no JSON list of flags, and no JSON object by flag")
         }
         Some(_) => of_csv(text)?,
         None => Vec::new(),
@@ -38,72 +47,166 @@ pub fn read(text: &str, name: &str) -> anyhow::Result<Vec<Row>> {
     ensure!(!rows.is_empty(), "{name} has no rows: give a JSON list, an object by flag, or CSV with a header");
     let mut before = BTreeSet::new();
     for row in &mut rows {
-        let twice = row.said.as_ref().is_ok_and(|(key, _)| !before.insert(key.clone()));
-        if twice {
+        if let Ok(fields) = &row.said
+            && let Err(what) = experiments::check_flag_metadata(&row.key, fields, now_ms)
+        {
+            row.said = Err(what);
+        }
+        if !row.key.is_empty() && !before.insert(row.key.clone()) {
             row.said = Err("the same flag stands in an earlier row too".to_owned());
         }
     }
     Ok(rows)
 }
 
-fn line_of(text: &str, part: &RawValue) -> usize {
-    let at = part.get().as_ptr().addr().saturating_sub(text.as_ptr().addr());
-    1 + text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count()
+/// The line of each part, asked in the order of the text: each line break is looked at once.
+struct Lines<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
 }
 
-fn of_item(item: &RawValue) -> Result<(String, Map<String, Value>), String> {
-    let mut fields = object(item)?;
-    match fields.remove("key") {
-        Some(Value::String(key)) => checked(key, fields),
-        _ => Err("field `key` is missing or no text; allowed: the flag's key".to_owned()),
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        Self { text, at: 0, line: 1 }
+    }
+
+    fn line_of(&mut self, part: &RawValue) -> usize {
+        let at = part.get().as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
+        self.line += self.text.as_bytes().get(self.at..at).unwrap_or_default().iter().filter(|b| **b == b'\n').count();
+        self.at = at;
+        self.line
     }
 }
 
-fn of_flag(key: &str, raw: &RawValue) -> Result<(String, Map<String, Value>), String> {
-    checked(key.to_owned(), object(raw)?)
+/// A JSON object's members in their order; one that stands there twice is there twice.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+fn of_item(line: usize, item: &RawValue) -> Row {
+    let mut key = String::new();
+    let said = object(item).and_then(|mut fields| match fields.remove("key") {
+        Some(Value::String(named)) if !named.is_empty() => {
+            key = named;
+            Ok(fields)
+        }
+        _ => Err("field `key` is missing or no text; allowed: the flag's key".to_owned()),
+    });
+    Row { line, key, said }
 }
 
 fn object(raw: &RawValue) -> Result<Map<String, Value>, String> {
-    serde_json::from_str(raw.get()).map_err(|_| "it is no JSON object".to_owned())
-}
-
-fn checked(key: String, fields: Map<String, Value>) -> Result<(String, Map<String, Value>), String> {
-    experiments::check_flag_metadata(&key, &fields)?;
-    Ok((key, fields))
+    let members: Members = serde_json::from_str(raw.get()).map_err(|_| {
+        let value: String = raw.get().chars().take(100).collect();
+        format!("{value} is no JSON object; give fields, like {{\"owner\": \"web\"}}")
+    })?;
+    let mut fields = Map::new();
+    for (name, value) in members.0 {
+        let value = serde_json::from_str(value.get()).map_err(|error| format!("field {name:?}: {error}"))?;
+        if fields.insert(name.clone(), value).is_some() {
+            return Err(format!("field {name:?} stands there twice"));
+        }
+    }
+    Ok(fields)
 }
 
 fn of_csv(text: &str) -> anyhow::Result<Vec<Row>> {
+    if let Some(line) = unclosed(text) {
+        bail!("the quote in line {line} is not closed on that line: close it, or double a quote that is meant (\"\")");
+    }
+    // The library takes the second half of a line break of two for the next row's first line.
+    let text = text.replace("\r\n", "\n");
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().context("it has no header")?.clone();
-    ensure!(header.iter().any(|name| name == "key"), "its header has no column `key`; it has: {:?}", &header);
+    check_header(&header)?;
     let mut rows = Vec::new();
     for record in reader.records() {
         let place = |position: Option<&csv::Position>| position.map_or(0, |at| usize::try_from(at.line()).unwrap_or(0));
         rows.push(match record {
-            Ok(record) => Row { line: place(record.position()), said: of_record(&header, &record) },
-            Err(error) => Row { line: place(error.position()), said: Err(error.to_string()) },
+            Ok(record) => of_record(place(record.position()), &header, &record),
+            Err(error) => Row { line: place(error.position()), key: String::new(), said: Err(error.to_string()) },
         });
     }
     Ok(rows)
 }
 
-fn of_record(header: &csv::StringRecord, record: &csv::StringRecord) -> Result<(String, Map<String, Value>), String> {
+/// The line with a quoted cell that does not end on it: no field has line breaks, so a quote is missing, and all rows until
+/// the next quote would be taken for one cell.
+fn unclosed(text: &str) -> Option<usize> {
+    let (mut inside, mut at_start, mut line) = (false, true, 1);
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if inside && characters.peek() == Some(&'"') => {
+                characters.next();
+            }
+            '"' if inside => inside = false,
+            '"' if at_start => inside = true,
+            '\n' if inside => return Some(line),
+            '\n' => line += 1,
+            _ => {}
+        }
+        at_start = !inside && matches!(character, ',' | '\n' | '\r');
+    }
+    inside.then_some(line)
+}
+
+fn check_header(header: &csv::StringRecord) -> anyhow::Result<()> {
+    if header.iter().any(|name| name == "key") {
+        return Ok(());
+    }
+    let names: Vec<String> = header.iter().map(|name| name.escape_debug().to_string()).collect();
+    let hint = if header.iter().any(|name| name.eq_ignore_ascii_case("key")) {
+        "write `key` in small letters"
+    } else if header.len() == 1 && header.iter().any(|name| name.contains([';', '\t'])) {
+        "separate columns by commas, not by semicolons or tabs"
+    } else {
+        "name the column of flag keys `key`"
+    };
+    bail!("its header has no column `key`; it has: {}; {hint}", names.join(", "))
+}
+
+fn of_record(line: usize, header: &csv::StringRecord, record: &csv::StringRecord) -> Row {
     let mut fields = Map::new();
     let mut key = String::new();
-    // An empty cell is a field that is not known.
+    let mut twice = None;
+    // An empty cell says nothing.
     for (name, cell) in header.iter().zip(record).filter(|(_, cell)| !cell.is_empty()) {
         if name == "key" {
             cell.clone_into(&mut key);
-        } else {
-            fields.insert(name.to_owned(), of_cell(name, cell));
+        } else if fields.insert(name.to_owned(), of_cell(name, cell)).is_some() {
+            twice = Some(format!("column {name:?} stands there twice"));
         }
     }
-    checked(key, fields)
+    Row { line, key, said: twice.map_or(Ok(fields), Err) }
 }
 
-/// Lists are keys with blanks or semicolons between; owners are texts; of the others a number is a number.
+/// Lists are keys with blanks or semicolons between; owners are texts; of the others a number is a number; `null` ends what
+/// was known.
 fn of_cell(name: &str, cell: &str) -> Value {
     match (name, cell.to_ascii_lowercase().as_str()) {
+        (_, "null") => Value::Null,
         ("owner" | "type", _) => Value::from(cell),
         ("dependents" | "prerequisites", _) => {
             cell.split([';', ' ']).filter(|key| !key.is_empty()).map(Value::from).collect()
@@ -118,21 +221,24 @@ fn of_cell(name: &str, cell: &str) -> Value {
 mod tests {
     use super::*;
 
+    /// 2026-01-15
+    const NOW: i64 = 1_768_480_496_789;
+
     fn told(text: &str) -> Vec<String> {
         let shown = |row: Row| match row.said {
-            Ok((key, fields)) => format!("{} {key} {}", row.line, Value::Object(fields)),
+            Ok(fields) => format!("{} {} {}", row.line, row.key, Value::Object(fields)),
             Err(what) => format!("{} wrong: {what}", row.line),
         };
-        read(text, "flags").unwrap().into_iter().map(shown).collect()
+        read(text, "flags", NOW).unwrap().into_iter().map(shown).collect()
     }
 
     #[test]
     fn all_three_forms_say_the_same() {
-        let list =
-            "[\n{\"key\":\"a\",\"createdAt\":5,\"temporary\":true},\n{\"key\":\"b\",\"dependents\":[\"a\",\"c\"]}]";
-        let object = "{\n\"a\":{\"createdAt\":5,\"temporary\":true},\n\"b\":{\"dependents\":[\"a\",\"c\"]}}";
-        let csv = "key,createdAt,temporary,dependents\na,5,yes,\nb,,,a;c\n";
-        let expected = [r#"2 a {"createdAt":5,"temporary":true}"#, r#"3 b {"dependents":["a","c"]}"#];
+        let list = "[\n{\"key\":\"a\",\"createdAt\":1767225600000,\"temporary\":true},\n{\"key\":\"b\",\"dependents\":[\"a\",\"c\"]}]";
+        let object =
+            "{\n\"a\":{\"createdAt\":1767225600000,\"temporary\":true},\n\"b\":{\"dependents\":[\"a\",\"c\"]}}";
+        let csv = "key,createdAt,temporary,dependents\na,1767225600000,yes,\nb,,,a;c\n";
+        let expected = [r#"2 a {"createdAt":1767225600000,"temporary":true}"#, r#"3 b {"dependents":["a","c"]}"#];
         for text in [list, object, csv] {
             assert_eq!(told(text), expected, "{text}");
         }
@@ -144,15 +250,51 @@ mod tests {
             "[{\"key\":\"a\"},\n{\"key\":\"a\"},\n{\"temporary\":true},\n7,\n{\"key\":\"b\",\"type\":\"toggle\"}]",
         );
         for (row, words) in
-            rows[1..].iter().zip(["2 wrong: the same", "3 wrong: field `key`", "4 wrong: it is no", "5 wrong"])
+            rows[1..].iter().zip(["2 wrong: the same", "3 wrong: field `key`", "4 wrong: 7 is no", "5 wrong"])
         {
             assert!(row.starts_with(words), "{row}");
         }
         assert!(rows[4].contains("kill-switch"), "{}", rows[4]);
-        let rows = told("key,createdAt\na,soon\nb,1,2\nc,3\n");
+        let rows = told("key,createdAt\na,soon\nb,1,2\nc,2026-01-01\n");
         assert!(rows[0].starts_with("2 wrong: field `createdAt` is \"soon\""), "{rows:?}");
         assert!(rows[1].starts_with("3 wrong") && rows[2].starts_with("4 c"), "{rows:?}");
-        assert!(read("flag\na\n", "x").unwrap_err().to_string().contains("no column `key`"));
-        assert!(read(" ", "x").unwrap_err().to_string().contains("no rows"));
+        let wrong = |text: &str, name: &str| format!("{:#}", read(text, name, NOW).unwrap_err());
+        for (text, name, words) in [
+            ("flag,owner\na,web\n", "x", "no column `key`; it has: flag, owner; name the column"),
+            ("Key,owner\na,web\n", "x", "small letters"),
+            ("key;owner\na;web\n", "x", "by commas"),
+            ("key\towner\na\tweb\n", "x", "it has: key\\towner; separate columns by commas"),
+            (" ", "x", "no rows"),
+            ("null", "-", "no JSON list of flags, and no JSON object"),
+            ("key", "x.json", "no JSON list of flags, and no JSON object"),
+            ("key,owner\na,\"web\nb,shop\n", "x", "the quote in line 2 is not closed"),
+            ("key,owner\na,web\nb,\"shop\nc,\"web\"\n", "x", "the quote in line 3 is not closed"),
+        ] {
+            assert!(wrong(text, name).contains(words), "{text}: {}", wrong(text, name));
+        }
+    }
+
+    #[test]
+    fn quotes_that_are_closed_are_read() {
+        assert_eq!(told("key,owner\r\n\"a\",\"web, \"\"shop\"\"\"\r\n"), [r#"2 a {"owner":"web, \"shop\""}"#]);
+    }
+
+    #[test]
+    fn what_stands_there_twice_is_refused_and_flags_are_named() {
+        let object = "{\"a\":{\"owner\":\"x\",\"owner\":\"y\"},\n\"b\":{},\"b\":{\"owner\":\"z\"},\"c\":7}";
+        let rows = read(object, "x", NOW).unwrap();
+        let wrong: Vec<_> = rows.iter().map(|row| (row.line, row.key.as_str(), row.said.clone().err())).collect();
+        let says = |at: usize, words: &str| wrong[at].2.as_ref().is_some_and(|what| what.contains(words));
+        assert_eq!((wrong[0].1, wrong[1].1, wrong[2].1, wrong[3].1), ("a", "b", "b", "c"));
+        assert!(says(0, "field \"owner\" stands there twice") && says(2, "in an earlier row"), "{wrong:?}");
+        assert!(wrong[1].2.is_none() && says(3, "7 is no JSON object"), "{wrong:?}");
+        assert!(told("key,owner,owner\na,x,y\n")[0].contains("column \"owner\" stands there twice"));
+    }
+
+    #[test]
+    fn a_day_number_of_a_spreadsheet_is_no_time_and_a_date_is_one() {
+        assert!(told("key,createdAt\na,45658\n")[0].contains("looks like a day number"));
+        let expected = r#"2 a {"createdAt":"2025-01-01","owner":null}"#;
+        assert_eq!(told("key,createdAt,owner\na,2025-01-01,null\n"), [expected]);
     }
 }

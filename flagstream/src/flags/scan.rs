@@ -18,7 +18,7 @@ const BINARY_WITHIN: usize = 8 * 1024;
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// File and line (from 1) of each place, by key; every key is here.
+    /// File and line (from 1) of each place, each line once, by key; every key is here.
     pub places: BTreeMap<String, Vec<(PathBuf, u64)>>,
     /// Files looked at.
     pub files: u64,
@@ -80,7 +80,10 @@ fn look(finder: &AhoCorasick, keys: &[String], path: &Path, bytes: &[u8], found:
         let Some(places) = keys.get(found_at.pattern().as_usize()).and_then(|key| found.places.get_mut(key)) else {
             continue;
         };
-        places.push((path.to_owned(), line as u64));
+        // Twice on a line is one place to go to.
+        if places.last().is_none_or(|(before, at)| before != path || *at != line as u64) {
+            places.push((path.to_owned(), line as u64));
+        }
     }
 }
 
@@ -96,7 +99,10 @@ mod tests {
     fn whole_words_are_found_and_what_is_passed_over_is_counted() {
         let tree = tempfile::tempdir().unwrap();
         let write = |name: &str, bytes: &[u8]| std::fs::write(tree.path().join(name), bytes).unwrap();
-        write("a.js", b"checkout\nif (on('checkout') || on(\"checkout-v2\"))\n\ncheckouts my_checkout x.checkout\n");
+        write(
+            "a.js",
+            b"checkout checkout\nif (on('checkout') || on(\"checkout-v2\"))\n\ncheckouts my_checkout x.checkout\n",
+        );
         write(".gitignore", b"out.js\n");
         write("out.js", b"checkout");
         write("picture", b"\0checkout");
