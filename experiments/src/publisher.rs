@@ -4,7 +4,7 @@
 //! the one who asked still waits; the answer comes when all partitions have the definition. Two processes may publish at
 //! once: partition 0 orders them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,17 +31,29 @@ const AGAIN_AFTER: Duration = Duration::from_millis(50);
 const READ_WITHIN: Duration = Duration::from_secs(5);
 /// Cells of one page: each may hold 64 KiB.
 const PAGE_CELLS: usize = 256;
+/// Definitions that are remembered while they are not folded; each may hold 16 KiB.
+const TAIL_MAX: usize = 256;
 
 /// Who may publish now. All clones are one; begins with nothing known.
 ///
 /// One at a time: a change of one field reads, changes and publishes, and must not lose what another request of this process
 /// says meanwhile; and what one publication learns of the partitions (`known`) spares the next one from sending it again.
 #[derive(Debug, Clone, Default)]
-pub struct Publisher(Arc<Mutex<Vec<u64>>>);
+pub struct Publisher(Arc<Mutex<Learned>>);
 
-/// The right to publish, until it is dropped: by partition, the version up to which it is known to have all.
+/// The right to publish, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn(OwnedMutexGuard<Vec<u64>>);
+pub(crate) struct Turn(OwnedMutexGuard<Learned>);
+
+/// What one turn learns and the next need not learn again.
+#[derive(Debug, Default)]
+struct Learned {
+    /// By partition, the version up to which it is known to have all.
+    known: Vec<u64>,
+    /// The definitions of partition 0 in `[folded, tail_end)` as of the last look, each with its version, in rising order.
+    tail: VecDeque<Definition>,
+    tail_end: u64,
+}
 
 impl Publisher {
     /// Waits for the one before.
@@ -59,7 +71,11 @@ impl Publisher {
 /// definition in some partitions only is worse than a turn that takes longer.)
 pub(crate) async fn publish(serve: &Arc<Serve>, turn: Turn, definition: Definition) -> Result<u64, Refusal> {
     let (held_by_task, mut turn) = (Arc::clone(serve), turn);
-    let task = tokio::spawn(async move { run(&held_by_task, &mut turn.0, definition).await });
+    let task = tokio::spawn(async move {
+        let version = run(&held_by_task, &mut turn.0.known, definition.clone()).await?;
+        turn.0.remember(definition, version);
+        Ok(version)
+    });
     match timeout(2 * WITHIN, task).await {
         Ok(Ok(published)) => published,
         Ok(Err(error)) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string())),
@@ -171,19 +187,48 @@ async fn folded_definitions(serve: &Serve) -> Result<Vec<Definition>, Refusal> {
     Ok(definitions)
 }
 
-/// The newest version of a definition that partition 0 has and that its cells may lack; `None` = the cells have it.
-pub(crate) async fn not_yet_folded(
-    serve: &Serve,
-    environment: &Environment,
-    kind: u8,
-    key: &[u8],
-) -> Result<Option<Definition>, Refusal> {
-    let tail = definitions_of_first(serve, folded_of_first(serve).await?, end_of_first(serve)?).await?;
-    let is = |held: &Definition| {
-        (&held.project, &held.environment, held.kind) == (&environment.project, &environment.key, kind.into())
-            && held.key == key
-    };
-    Ok(tail.into_iter().rev().find(is))
+impl Turn {
+    /// The newest version of a definition that partition 0 has and that its cells may lack; `None` = the cells have it.
+    pub(crate) async fn not_yet_folded(
+        &mut self,
+        serve: &Serve,
+        environment: &Environment,
+        kind: u8,
+        key: &[u8],
+    ) -> Result<Option<Definition>, Refusal> {
+        let (folded, end) = (folded_of_first(serve).await?, end_of_first(serve)?);
+        // What was learned before spares reading it again; what others published since then is read.
+        let read = definitions_of_first(serve, folded.max(self.0.tail_end), end).await?;
+        self.0.tail.retain(|held| held.version > folded);
+        self.0.tail.extend(read);
+        self.0.tail_end = self.0.tail_end.max(end);
+        let is = |held: &&Definition| {
+            (&held.project, &held.environment, held.kind) == (&environment.project, &environment.key, kind.into())
+                && held.key == key
+        };
+        let found = self.0.tail.iter().rev().find(is).cloned();
+        self.0.forget_too_many();
+        Ok(found)
+    }
+}
+
+impl Learned {
+    /// Keeps what was just published, where nothing is between it and what is known.
+    fn remember(&mut self, definition: Definition, version: u64) {
+        if version == self.tail_end + 1 {
+            self.tail.push_back(Definition { version, ..definition });
+            self.tail_end = version;
+            self.forget_too_many();
+        }
+    }
+
+    /// All or nothing: the tail has no holes.
+    fn forget_too_many(&mut self) {
+        if self.tail.len() > TAIL_MAX {
+            self.tail.clear();
+            self.tail_end = 0;
+        }
+    }
 }
 
 async fn folded_of_first(serve: &Serve) -> Result<u64, Refusal> {

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Body, KIND, Said, body, of_flag, of_the_project, read_body};
 use crate::Serve;
-use crate::publisher::{not_yet_folded, publish};
+use crate::publisher::{Turn, publish};
 use crate::reading::standings;
 use crate::refusal::Refusal;
 use crate::request::{Caller, Segments, json};
@@ -71,8 +71,8 @@ pub(crate) async fn change(
     check(&caller, &project, &flag)?;
     let fields = fields(request).await?;
     Body::of_request(&fields, caller.now_ms).map_err(|what| invalid(&what))?;
-    let turn = serve.publisher.turn().await?;
-    let before = newest(&serve, &project, &flag).await?;
+    let mut turn = serve.publisher.turn().await?;
+    let before = newest(&serve, &mut turn, &project, &flag).await?;
     let was = before.clone().unwrap_or_default();
     let body = was.body.with(&fields).map_err(|what| invalid(&what))?;
     let changed = before.is_none() || body != was.body;
@@ -108,8 +108,8 @@ pub(crate) async fn change_snooze(
 ) -> Result<Said, Refusal> {
     caller.admin()?;
     check(caller, project, flag)?;
-    let turn = serve.publisher.turn().await?;
-    let mut body = newest(serve, project, flag).await?.unwrap_or_default().body;
+    let mut turn = serve.publisher.turn().await?;
+    let mut body = newest(serve, &mut turn, project, flag).await?.unwrap_or_default().body;
     body.snoozed_until = until;
     let version = publish(serve, turn, definition(project, flag, &body)?).await?;
     Ok(Said { version, body })
@@ -126,9 +126,9 @@ async fn answer(serve: &Serve, caller: &Caller, project: &str, flag: &str, said:
 }
 
 /// What was said last, folded or not.
-async fn newest(serve: &Serve, project: &str, flag: &str) -> Result<Option<Said>, Refusal> {
+async fn newest(serve: &Serve, turn: &mut Turn, project: &str, flag: &str) -> Result<Option<Said>, Refusal> {
     // The log first: what is folded after this look is in both.
-    let tail = not_yet_folded(serve, &of_the_project(project), KIND, flag.as_bytes()).await?;
+    let tail = turn.not_yet_folded(serve, &of_the_project(project), KIND, flag.as_bytes()).await?;
     match tail {
         Some(definition) => read_body(flag, definition.version, &definition.body).map(Some),
         None => of_flag(serve, project, flag).await,

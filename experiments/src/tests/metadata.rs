@@ -166,6 +166,29 @@ async fn a_change_leaves_what_it_does_not_name_and_says_when_nothing_changed() {
 }
 
 #[tokio::test]
+async fn what_another_process_said_meanwhile_is_not_lost() {
+    let world = World::empty();
+    let until = format!(r#"{{"until":{}}}"#, NOW + 1).leak();
+    assert_eq!(put(&world, SNOOZE, until).await.0, 200);
+    assert_eq!(put(&world, SNOOZE, until).await.1["version"], 2);
+    let theirs = Definition {
+        project: "default".into(),
+        environment: "".into(),
+        kind: 1,
+        key: "checkout".into(),
+        version: 0,
+        body: r#"{"owner":"them"}"#.into(),
+    };
+    world.log.append(vec![definition_record(&theirs, 0, NOW)]).await.unwrap();
+    // Known until version 2, then one which this process did not publish, then one of its own that looks at nothing.
+    assert_eq!(put(&world, "/v1/projects/default/flags/other", "{}").await.1["version"], 4);
+    let (_, answer) = put(&world, SNOOZE, until).await;
+    assert_eq!(answer["metadata"], json!({ "owner": "them", "snoozedUntil": NOW + 1 }));
+    let (_, answer) = put(&world, SNOOZE, r#"{"until":null}"#).await;
+    assert_eq!((&answer["metadata"], &answer["version"]), (&json!({ "owner": "them" }), &json!(6)));
+}
+
+#[tokio::test]
 async fn after_an_unknown_outcome_partition_0_has_it_once() {
     let world = World::empty();
     world.log.fail_next(Fault::AnswerLost);
