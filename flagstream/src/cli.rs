@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::flags::{self, End};
 
@@ -330,19 +330,23 @@ pub enum Flags {
     #[command(after_help = "Examples:\n  \
         flagstream flags import flags.csv --dry-run          check every row, send nothing\n  \
         echo '{\"checkout\": {\"type\": \"release\"}}' | flagstream flags import -\n\n\
-        A JSON list of {\"key\": …, …}, a JSON object by flag, or CSV with a header (key, owner, …; lists with ; between).\n\
-        Fields: createdAt, temporary, type, archived, snoozedUntil, dependents, prerequisites, runningExperiment,\n\
-        codeReferences, owner; times are dates (2026-01-31, which is 00:00 UTC), RFC 3339 or Unix milliseconds.\n\n\
-        A field that is not named, or whose cell is empty, stays as it is; null (in JSON, or as a cell) ends what was known.\n\
-        Sending a file again changes nothing. It ends when the answers have it, or says after 10 s that they lag.")]
+        A JSON list of {\"key\": …, …}, a JSON object by flag, or CSV with a header (key, owner, …;\n\
+        lists with ; between). Fields: createdAt, temporary, type, archived, snoozedUntil, dependents,\n\
+        prerequisites, runningExperiment, codeReferences, owner; times are dates (2026-01-31, which is\n\
+        00:00 UTC), RFC 3339 or Unix milliseconds.\n\n\
+        A field that is not named, or whose cell is empty, stays as it is; null (in JSON, or as a cell)\n\
+        ends what was known. Sending a file again changes nothing. It ends when the answers have it, or\n\
+        says after 10 s that they lag.")]
     Import(FlagsImport),
     /// Keep a flag out of the list of stale flags for a time.
     #[command(after_help = "Examples:\n  \
         flagstream flags snooze checkout --for 30d\n  \
         flagstream flags snooze checkout --until 2026-12-31\n  \
         flagstream flags snooze checkout --until now         end the snooze\n\n\
-        A flag that was never evaluated, and of which nothing was said, is taken for a mistyped one (--new snoozes it).\n\n\
-        Exit codes: 0 done; 1 the flag is not known, or the server could not be asked, or refused; 2 a wrong command line.")]
+        A flag that was never evaluated, and of which nothing was said, is taken for a mistyped one\n\
+        (--new snoozes it).\n\n\
+        Exit codes: 0 done; 1 the flag is not known, or the server could not be asked, or refused;\n\
+        2 a wrong command line.")]
     Snooze(FlagsSnooze),
     /// Find flag keys in a source tree: whole words, by file and line.
     #[command(after_help = "Examples:\n  \
@@ -398,6 +402,7 @@ pub struct FlagsScan {
 
 /// `flags snooze`
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("end").args(["until", "for_"]).required(true)))]
 pub struct FlagsSnooze {
     /// The server.
     #[command(flatten)]
@@ -408,7 +413,7 @@ pub struct FlagsSnooze {
     /// The flag.
     pub flag: String,
     /// Until when: a date, RFC 3339 or Unix milliseconds, at most 1 year ahead; `now` ends the snooze.
-    #[arg(long, value_name = "DATE", value_parser = flags::end, conflicts_with = "for_", required_unless_present = "for_")]
+    #[arg(long, value_name = "DATE", value_parser = flags::end)]
     pub until: Option<End>,
     /// For how long, in milliseconds; given as 30d or 12h.
     #[arg(long = "for", value_name = "TIME", value_parser = flags::duration_ms, help = "For how long: 30d, 12h")]
