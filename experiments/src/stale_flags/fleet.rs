@@ -38,6 +38,8 @@ pub(crate) struct Read {
     pub(crate) defaults: BTreeMap<(String, String), String>,
     /// Versions and since when (Unix milliseconds), rising, by environment and flag; only where the past is asked for.
     pub(crate) versions: BTreeMap<(String, String), Vec<(u64, i64)>>,
+    /// Days of intentional use of any flag, by environment; only where the past is asked for.
+    pub(crate) used: BTreeMap<String, BTreeSet<u32>>,
 }
 
 impl Read {
@@ -115,6 +117,7 @@ struct Gathered {
     defaults: BTreeMap<(String, String), String>,
     with_past: bool,
     versions: BTreeMap<(String, String), Vec<(u64, i64)>>,
+    used: BTreeMap<String, BTreeSet<u32>>,
 }
 
 impl Gathered {
@@ -139,18 +142,11 @@ impl Gathered {
             defaults: BTreeMap::new(),
             with_past: false,
             versions: BTreeMap::new(),
+            used: BTreeMap::new(),
         }
     }
 
     async fn environment(&mut self, name: &str, reader: &Reader<'_>) -> Result<(), Refusal> {
-        let windows = Windows::of(&self.settings, name);
-        let reports = reports(reader, days(self.as_of_ms, windows.longest())).await?;
-        let told = windows.hours(&reports, self.as_of_ms);
-        let critical = self.critical.contains(name);
-        self.environments.insert(name.to_owned(), Environment { critical, hours: Some(told.usual) });
-        if !told.by_type.is_empty() {
-            self.hours_by_type.insert(name.to_owned(), told.by_type);
-        }
         let mut any = false;
         let take = |cell_name: CellName, value: bytes::Bytes| {
             any = true;
@@ -164,7 +160,21 @@ impl Gathered {
         if !any {
             self.silent.push(name.to_owned());
         }
+        let windows = Windows::of(&self.settings, name);
+        let reports = reports(reader, days(self.as_of_ms, windows.longest())).await?;
+        let told = windows.hours(&reports, self.last_sight_ms(name), self.as_of_ms);
+        let critical = self.critical.contains(name);
+        self.environments.insert(name.to_owned(), Environment { critical, hours: Some(told.usual) });
+        if !told.by_type.is_empty() {
+            self.hours_by_type.insert(name.to_owned(), told.by_type);
+        }
         Ok(())
+    }
+
+    /// Last intentional row of any flag in the environment.
+    fn last_sight_ms(&self, environment: &str) -> Option<i64> {
+        let seen = self.flags.values().filter_map(|flag| flag.environments.get(environment));
+        seen.flat_map(|seen| &seen.rows).filter(|row| !row.bulk).map(|row| row.last_ms).max()
     }
 
     fn flag(&mut self, environment: &str, key: String, cell: &LastSeen) {
@@ -175,6 +185,7 @@ impl Gathered {
         if self.with_past {
             let since = cell.versions().map(|(version, since)| (version, i64::from(since) * HOUR_MS));
             self.versions.insert((environment.to_owned(), key.clone()), since.collect());
+            self.used.entry(environment.to_owned()).or_default().extend(cell.days());
         }
         let seen = seen(cell, self.as_of_ms);
         let flag = self.flags.entry(key.clone()).or_insert_with(|| Flag { key, ..Flag::default() });
@@ -190,8 +201,8 @@ impl Gathered {
             flags: self.flags.into_values().collect(),
         };
         let progress = Progress { complete: false, as_of_ms: self.as_of_ms };
-        let Self { silent, beyond, defaults, versions, .. } = self;
-        Read { fleet, progress, silent, beyond, defaults, versions }
+        let Self { silent, beyond, defaults, versions, used, .. } = self;
+        Read { fleet, progress, silent, beyond, defaults, versions, used }
     }
 }
 

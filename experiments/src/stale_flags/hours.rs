@@ -1,9 +1,11 @@
 //! Coverage in hours: which hours an environment's applications should have reported in, and in which of these they did.
 //!
 //! Always true here: no store and no clock; an hour is a whole UTC hour since 1970, and the hour under way does not count. An
-//! application is expected in an hour if it reported in at least half of the occurrences of that hour of the week, since its
-//! first sight within the window or the [`BEFORE_DAYS`] before it. So office hours are not missed at night, three blind days
-//! of thirty are, and an application that was last heard before all that is not expected any more.
+//! application is expected in an hour if it reported in at least half of the occurrences of that hour of the week between its
+//! first and its last report within the window and the [`BEFORE_DAYS`] before it: its silence since then does not make silence
+//! usual. So office hours are not missed at night, three blind days of thirty are, and an application that was last heard
+//! before all that is not expected any more. An environment that was heard once and not within the window is not covered at
+//! all, however long ago that was; one that was never heard is: there nobody asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -13,6 +15,8 @@ use crate::stale::{FlagType, Hours, Settings};
 
 /// Days before the window that tell what is normal.
 const BEFORE_DAYS: u32 = 28;
+/// What is usual is told from three weeks at least, where so many have passed: one run of a job is no habit.
+const LEARN_HOURS: u32 = 21 * DAY_HOURS;
 const DAY_HOURS: u32 = 24;
 const WEEK_HOURS: usize = 7 * 24;
 
@@ -61,28 +65,39 @@ impl Windows {
     }
 
     /// Hours before `as_of_ms`, by window.
-    pub(crate) fn hours(&self, reports: &Reports, as_of_ms: i64) -> HoursBy {
-        let of = |days: u32| hours(reports, as_of_ms, days);
+    pub(crate) fn hours(&self, reports: &Reports, last_sight_ms: Option<i64>, as_of_ms: i64) -> HoursBy {
+        let of = |days: u32| hours(reports, last_sight_ms, as_of_ms, days);
         let by_type = self.by_type.iter().map(|(flag_type, days)| (*flag_type, of(*days)));
         HoursBy { usual: of(self.usual), by_type: by_type.collect() }
     }
 }
 
-/// Hours expected and reported in the `window_days` before `as_of_ms`, added up over the applications. Nobody heard is
-/// nobody expected.
-pub(crate) fn hours(reports: &Reports, as_of_ms: i64, window_days: u32) -> Hours {
-    let end = u32::try_from(as_of_ms.div_euclid(HOUR_MS)).unwrap_or(0);
+/// Hours expected and reported in the `window_days` before `as_of_ms`, added up over the applications. `last_sight_ms`: last
+/// intentional row of any flag in the environment, which outlives the reports that are looked at.
+pub(crate) fn hours(reports: &Reports, last_sight_ms: Option<i64>, as_of_ms: i64, window_days: u32) -> Hours {
+    let end = hour_of(as_of_ms);
     let begin = end.saturating_sub(window_days.saturating_mul(DAY_HOURS));
     let known = begin.saturating_sub(BEFORE_DAYS * DAY_HOURS)..end;
     let mut sum = Hours { expected: 0, reported: 0 };
     for heard in reports.values() {
-        let Some(first) = heard.range(known.clone()).next() else { continue };
-        let is_usual = usual(heard, *first..end);
+        let mut within = heard.range(known.clone());
+        let Some(first) = within.next() else { continue };
+        let last = within.next_back().unwrap_or(first);
+        let is_usual = usual(heard, *first..(last + 1).max(first.saturating_add(LEARN_HOURS)).min(end));
         let expected = || (begin.max(*first)..end).filter(|hour| is_usual[slot(*hour)]);
         sum.expected += expected().count() as u64;
         sum.reported += expected().filter(|hour| heard.contains(hour)).count() as u64;
     }
+    let reported = reports.values().filter_map(|heard| heard.range(..end).next_back().copied()).max();
+    let last = reported.max(last_sight_ms.map(hour_of));
+    if sum.expected == 0 && last.is_some_and(|last| last < begin) {
+        sum.expected = u64::from(end - begin);
+    }
     sum
+}
+
+fn hour_of(time_ms: i64) -> u32 {
+    u32::try_from(time_ms.div_euclid(HOUR_MS)).unwrap_or(0)
 }
 
 /// Whether at least half of the occurrences of each hour of the week were heard.
@@ -114,7 +129,7 @@ mod tests {
     }
 
     fn of(heard: impl IntoIterator<Item = u32>) -> (u64, u64) {
-        let Hours { expected, reported } = hours(&one(heard), AS_OF_MS, 30);
+        let Hours { expected, reported } = hours(&one(heard), None, AS_OF_MS, 30);
         (expected, reported)
     }
 
@@ -138,12 +153,40 @@ mod tests {
     }
 
     #[test]
-    fn who_went_long_before_the_window_is_not_expected() {
-        assert_eq!(of(day(90)..day(59)), (0, 0));
-        assert_eq!(of(day(90)..day(58)), (0, 0), "not an hour of the 28 days before");
-        assert_eq!(of(day(90)..day(31)).1, 0);
-        assert!(of(day(90)..day(25)).0 > 600, "who went lately is");
-        assert_eq!(hours(&Reports::new(), AS_OF_MS, 30), Hours { expected: 0, reported: 0 });
+    fn an_environment_that_fell_silent_is_never_covered() {
+        assert_eq!(of(day(90)..day(25)), (720, 120), "usual is told from before the silence");
+        for days_ago in [30, 34, 35, 40, 60, 90] {
+            assert_eq!(of(day(400)..day(days_ago)), (720, 0), "{days_ago} days");
+        }
+        assert_eq!(of(day(400)..day(57)).1, 0);
+        assert!(of(day(400)..day(57)).0 > 0);
+        let sight = |days_ago| hours(&Reports::new(), Some(i64::from(day(days_ago)) * HOUR_MS), AS_OF_MS, 30);
+        assert_eq!(sight(35), Hours { expected: 720, reported: 0 }, "rows outlive reports");
+        assert_eq!(sight(29), Hours { expected: 0, reported: 0 }, "an SDK beyond the limit was heard");
+    }
+
+    #[test]
+    fn an_environment_that_was_never_heard_misses_nobody() {
+        assert_eq!(hours(&Reports::new(), None, AS_OF_MS, 30), Hours { expected: 0, reported: 0 });
+    }
+
+    #[test]
+    fn an_application_that_was_retired_is_missed_for_weeks_and_not_for_ever() {
+        let with = |days_ago| {
+            let mut reports = one(day(400)..AS_OF_HOUR);
+            reports.insert(Reporter::Application("old".to_owned()), (day(400)..day(days_ago)).collect());
+            let Hours { expected, reported } = hours(&reports, None, AS_OF_MS, 30);
+            (expected, reported)
+        };
+        assert_eq!(with(29), (1440, 744));
+        assert_eq!(with(44), (1440, 720), "two of three weeks heard");
+        assert_eq!(with(51), (720, 720), "one of three");
+    }
+
+    #[test]
+    fn one_run_is_no_habit() {
+        assert_eq!(of([day(29)]), (0, 0));
+        assert_eq!(of([day(35)]), (720, 0), "and yet somebody was there");
     }
 
     #[test]
@@ -155,16 +198,17 @@ mod tests {
     #[test]
     fn half_of_the_occurrences_is_enough_and_less_is_not() {
         let weeks = |weeks: &'static [u32]| weeks.iter().map(|week| AS_OF_HOUR - week * 7 * DAY_HOURS);
-        assert_eq!(of(weeks(&[8, 6, 4, 2])), (4, 2), "four of eight: of those in the window two came");
-        assert_eq!(of(weeks(&[8, 6, 4])), (0, 0), "three of eight");
+        assert_eq!(of(weeks(&[8, 6, 4, 2])), (4, 2), "four of seven: of those in the window two came");
+        assert_eq!(of(weeks(&[8, 5])), (4, 0), "two of four");
+        assert_eq!(of(weeks(&[8, 2])), (0, 0), "two of seven");
     }
 
     #[test]
     fn the_hour_under_way_does_not_count() {
         let reports = one(day(40)..AS_OF_HOUR);
-        let late_in_it = hours(&reports, AS_OF_MS + HOUR_MS - 1, 30);
+        let late_in_it = hours(&reports, None, AS_OF_MS + HOUR_MS - 1, 30);
         assert_eq!((late_in_it.expected, late_in_it.reported), (720, 720));
-        let next = hours(&reports, AS_OF_MS + HOUR_MS, 30);
+        let next = hours(&reports, None, AS_OF_MS + HOUR_MS, 30);
         assert_eq!((next.expected, next.reported), (720, 719));
     }
 
@@ -172,7 +216,7 @@ mod tests {
     fn applications_are_added_up() {
         let mut reports = one(day(90)..AS_OF_HOUR);
         reports.insert(Reporter::Sdk("web".to_owned()), (day(90)..day(15)).collect());
-        let Hours { expected, reported } = hours(&reports, AS_OF_MS, 30);
+        let Hours { expected, reported } = hours(&reports, None, AS_OF_MS, 30);
         assert_eq!((expected, reported), (1440, 720 + 360), "an SDK of an application's name is another");
     }
 
@@ -197,7 +241,7 @@ mod tests {
         assert_eq!(Windows::of(&settings, "us").longest(), 30);
         // Blind 30 to 25 days ago: outside of 20 days, inside of 40.
         let reports = one((day(90)..day(30)).chain(day(25)..AS_OF_HOUR));
-        let told = windows.hours(&reports, AS_OF_MS);
+        let told = windows.hours(&reports, None, AS_OF_MS);
         assert_eq!(told.usual, Hours { expected: 480, reported: 480 });
         assert_eq!(told.by_type[&FlagType::Experiment], Hours { expected: 960, reported: 840 });
     }

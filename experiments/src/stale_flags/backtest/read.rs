@@ -3,7 +3,7 @@
 //! Always true here: the number of reads does not depend on the number of days. Of an environment that does not decide, usage is
 //! never read: only first sights there take part in a verdict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use schemas::cell::{CellKind, CellName};
@@ -53,7 +53,8 @@ pub(super) async fn past(
         let name = id.key_str();
         let reader = Reader::open(serve, id.clone(), now_ms).await?;
         let critical = now.fleet.environments.get(name).is_some_and(|environment| environment.critical);
-        covered(&reader, name, critical, &now.fleet.settings, &mut moments).await?;
+        let used = now.used.remove(name).unwrap_or_default();
+        covered(&reader, (name, critical), &now.fleet.settings, &used, &mut moments).await?;
         for (flag, histories) in past.fleet.flags.iter_mut().zip(&mut past.histories) {
             let Some(seen) = flag.environments.get_mut(name) else { continue };
             let versions = now.versions.remove(&(name.to_owned(), flag.key.clone())).unwrap_or_default();
@@ -94,12 +95,12 @@ fn bound(cells: usize) -> Result<(), Refusal> {
     )))
 }
 
-/// Whether enough was heard at each moment, from one range of reports.
+/// Whether enough was heard at each moment, from one range of reports. `used`: days of intentional use of any flag.
 async fn covered(
     reader: &Reader<'_>,
-    name: &str,
-    critical: bool,
+    (name, critical): (&str, bool),
     settings: &Settings,
+    used: &BTreeSet<u32>,
     moments: &mut [Moment],
 ) -> Result<(), Refusal> {
     let windows = Windows::of(settings, name);
@@ -108,7 +109,9 @@ async fn covered(
     let begin = hours::days(as_of_ms(oldest), windows.longest()).start;
     let reports = reports(reader, begin..hours::days(as_of_ms(newest), 0).end).await?;
     for moment in moments {
-        let told = windows.hours(&reports, as_of_ms(moment));
+        let last_day = used.range(..moment.day).next_back();
+        let last_sight_ms = last_day.map(|day| i64::from(*day + 1) * DAY_MS - 1);
+        let told = windows.hours(&reports, last_sight_ms, as_of_ms(moment));
         moment.environments.insert(name.to_owned(), Environment { critical, hours: Some(told.usual) });
         if !told.by_type.is_empty() {
             moment.hours_by_type.insert(name.to_owned(), told.by_type);

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use super::fleet::{PATH, empty, full, guard, production};
+use super::fleet::{PATH, empty, full, guard, heard, production};
 use crate::tests::world::{DAY, NOW, PARTITIONS, Sight, World, development};
 
 /// The beginning of today.
@@ -177,6 +177,7 @@ async fn a_read_key_asks_about_its_environment_alone() {
     let mut world = empty();
     guard(&mut world.access);
     see(&world, "dead", 1, [150, 140]);
+    heard(&world, &development(), 0..0);
     stand(&world).await;
     let path = format!("{PATH}/backtest");
     let told = world.get_with(&path, &[("authorization", "read-production")]).await.json();

@@ -87,3 +87,20 @@ async fn settings_of_an_environment_are_shown_to_those_who_may_read_it() {
     assert_eq!(told["rule"]["overrides"], json!([{ "environment": "production", "staleDays": 46 }]));
     assert_eq!(told["rule"]["critical"], json!(["production"]));
 }
+
+#[tokio::test]
+async fn an_environment_that_fell_silent_is_unknown_and_decides_nothing() {
+    for days_ago in [35, 90] {
+        let world = empty();
+        from_to(&world, &development(), "f", [120, days_ago], at(0));
+        world.flush().await;
+        for partition in 0..crate::tests::world::PARTITIONS {
+            world.stand(partition, 10, 10).await;
+        }
+        let told = answer(&world, "").await;
+        let flag = &told["items"][0];
+        assert_eq!(place(&told, "f", "development")["hours"], json!({ "expected": 720, "reported": 0 }), "{days_ago}");
+        assert_eq!((&flag["stale"], &flag["blockers"][0]["code"]), (&json!(false), &json!("LOW_COVERAGE")));
+        assert_eq!(place(&told, "f", "production")["coverage"], 1.0, "there nobody ever asked");
+    }
+}
