@@ -1,7 +1,8 @@
 //! `GET /v1/projects/{project}/stale-flags`: the rule's verdict on every flag of a project, with the numbers it used.
 //!
 //! Always true here: a caller's verdicts are of the environments that it may read, and of these only. Those that are
-//! configured as critical decide, or those that `critical` names instead; where there are none, all do. `environment` chooses whose status, coverage and last request are told and changes no
+//! configured as critical decide, or those that `critical` names instead; where none is configured, all do. Where one that
+//! decides is hidden from the caller, no flag is stale, and a note says why. `environment` chooses whose status, coverage and last request are told and changes no
 //! verdict, since a flag is removed from the code of all environments at once.
 //!
 //! Where to go next: [`fleet`] reads cells for [`crate::stale`], [`hours`] tells coverage, [`entry`] writes a verdict.
@@ -107,7 +108,14 @@ pub(crate) fn notes(read: &Read) -> Vec<String> {
     });
     let lagging = (!read.progress.complete)
         .then(|| "the numbers lag the log, so a flag may have been asked for since `asOf`".to_owned());
-    silent.chain(beyond).chain(lagging).collect()
+    let hidden = read.fleet.hidden_deciding;
+    let hidden = (hidden > 0).then(|| {
+        format!(
+            "environments that decide are not open to this key ({hidden}), so no flag is called stale: ask with a key that may \
+             read them, or name with `critical` those that should decide instead"
+        )
+    });
+    silent.chain(beyond).chain(hidden).chain(lagging).collect()
 }
 
 /// An answer that is no JSON; its next page, where one was asked for, stands in a header.

@@ -44,11 +44,18 @@ fn mixed_values(case: &Case<'_>) -> Option<Evidence> {
     Some(Evidence::from([("environments", Figure::Names(names.into()))]))
 }
 
-/// "`LOW_COVERAGE` = a critical environment `unknown`."
+/// "`LOW_COVERAGE` = a critical environment `unknown`." One that the caller may not read is not known to it.
 fn low_coverage(case: &Case<'_>) -> Option<Evidence> {
     let unknown = case.critical().filter(|place| place.status == Status::Unknown);
     let names: Vec<_> = unknown.map(|place| place.name.to_owned()).collect();
-    (!names.is_empty()).then(|| Evidence::from([("environments", Figure::Names(names))]))
+    let mut evidence = Evidence::new();
+    if !names.is_empty() {
+        evidence.insert("environments", Figure::Names(names));
+    }
+    if case.hidden_deciding > 0 {
+        evidence.insert("hiddenEnvironments", Figure::Number(i64::try_from(case.hidden_deciding).unwrap_or(i64::MAX)));
+    }
+    (!evidence.is_empty()).then_some(evidence)
 }
 
 /// "`PERIODIC` = the days of intentional use in critical environments are ≥ 4, every gap between neighbours 6–8 days or every

@@ -37,6 +37,7 @@ impl<'a> Known<'a> {
 pub(super) struct Case<'a> {
     pub(super) as_of_ms: i64,
     pub(super) settings: &'a Settings,
+    pub(super) hidden_deciding: usize,
     pub(super) flag: &'a Flag,
     pub(super) places: Vec<Place<'a>>,
     pub(super) versions: &'a AppVersions<'a>,
@@ -77,7 +78,8 @@ impl<'a> Case<'a> {
             place
         };
         let places = known.environments.iter().map(place).collect();
-        Self { as_of_ms: fleet.as_of_ms, settings: &fleet.settings, flag, places, versions, born_ms }
+        let (as_of_ms, settings, hidden_deciding) = (fleet.as_of_ms, &fleet.settings, fleet.hidden_deciding);
+        Self { as_of_ms, settings, hidden_deciding, flag, places, versions, born_ms }
     }
 
     /// "Age = as-of − `createdAt`, without it since the first row in any environment, without any row 0."

@@ -19,6 +19,8 @@ pub struct Fleet {
     /// Hours by environment and flag type, where W of flags of that type is not W of the environment's others: coverage is
     /// that of the flag's own W.
     pub hours_by_type: BTreeMap<String, BTreeMap<FlagType, Hours>>,
+    /// Environments that decide and are not among these: whoever asks may not read them.
+    pub hidden_deciding: usize,
     /// The flags.
     pub flags: Vec<Flag>,
 }

@@ -48,6 +48,7 @@ impl Read {
         if !names.is_empty() {
             let environments = self.fleet.environments.iter_mut();
             environments.for_each(|(name, environment)| environment.critical = names.contains(name));
+            self.fleet.hidden_deciding = 0;
         }
     }
 }
@@ -193,7 +194,9 @@ impl Gathered {
     }
 
     fn read(self) -> Read {
+        let hidden = self.critical.iter().filter(|name| !self.environments.contains_key(*name));
         let fleet = Fleet {
+            hidden_deciding: hidden.count(),
             as_of_ms: self.as_of_ms,
             settings: self.settings,
             environments: self.environments,

@@ -155,6 +155,7 @@ impl CaseFile {
             settings: file.settings.unwrap_or_default().settings().map_err(serde_json::Error::custom)?,
             environments: environments.map(|(name, environment)| (name, environment.into())).collect(),
             hours_by_type: BTreeMap::new(),
+            hidden_deciding: 0,
             flags: file.flags.into_iter().map(Flag::from).collect(),
         };
         Ok(Self { fleet, expected: file.expected })

@@ -46,6 +46,7 @@ pub(super) async fn past(
     let mut counted = Counted { flags: flags.len(), ..Counted::default() };
     past.fleet.as_of_ms = now.fleet.as_of_ms;
     past.fleet.settings = now.fleet.settings.clone();
+    past.fleet.hidden_deciding = now.fleet.hidden_deciding;
     past.fleet.flags = flags;
     let mut moments: Vec<Moment> = days.iter().map(|day| Moment { day: *day, ..Moment::default() }).collect();
     let all_decide = !now.fleet.environments.values().any(|environment| environment.critical);

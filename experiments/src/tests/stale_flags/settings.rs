@@ -104,3 +104,26 @@ async fn an_environment_that_fell_silent_is_unknown_and_decides_nothing() {
         assert_eq!(place(&told, "f", "production")["coverage"], 1.0, "there nobody ever asked");
     }
 }
+
+#[tokio::test]
+async fn no_flag_is_stale_for_a_key_that_may_not_read_what_decides() {
+    let mut world = empty();
+    guard(&mut world.access);
+    let mut world = super::fleet::fill(world).await;
+    let marked = EnvironmentStale { environment: production(), critical: true, overrides: Vec::new() };
+    world.stale = StaleSettings { environments: vec![marked], ..StaleSettings::default() };
+    let ask = async |path: String, key: &str| world.get_with(&path, &[("authorization", key)]).await.json();
+    let stale = |told: &Value| told["items"].as_array().unwrap().iter().filter(|item| item["stale"] == true).count();
+    let told = ask(PATH.to_owned(), "read-development").await;
+    assert_eq!(stale(&told), 0);
+    assert_eq!(told["items"][0]["blockers"][0]["code"], "LOW_COVERAGE");
+    assert_eq!(told["items"][0]["blockers"][0]["evidence"]["hiddenEnvironments"], 1);
+    let notes = told["notes"].to_string();
+    assert!(notes.contains("not open to this key (1)") && !told.to_string().contains("production"), "{told}");
+    assert!(stale(&ask(format!("{PATH}?critical=development"), "read-development").await) > 0, "asked to decide");
+    assert!(stale(&ask(PATH.to_owned(), "read-production").await) > 0);
+    let past = ask(format!("{PATH}/backtest"), "read-development").await;
+    assert_eq!(past["called"], 0, "nor was one");
+    assert!(past["notes"].to_string().contains("not open to this key"), "{past}");
+    assert!(ask(format!("{PATH}/backtest"), "admin").await["called"] != 0);
+}
