@@ -47,13 +47,15 @@ impl<'a> AppVersions<'a> {
     }
 
     /// "Newest = latest `first` of any flag in that environment, that first ≥ S ago": the newest version first seen at
-    /// `settled_ms` or before, if it came after the row's own. A version younger than that is still being rolled out: it is
-    /// neither the newest nor old.
-    pub(super) fn overtaken_by(&self, environment: &str, row: &Row, settled_ms: i64) -> Option<Version<'a>> {
+    /// `settled_ms` or before, if the row's own is not that, and the row's own. By the letter of the rule a version younger
+    /// than that is not the newest either.
+    pub(super) fn newest_other_than(&self, environment: &str, row: &Row, settled_ms: i64) -> Option<[Version<'a>; 2]> {
         let application = self.applications.get(&(environment, row.application.as_str()))?;
-        let own_ms = *application.first_ms.get(row.application_version.as_str())?;
+        let (version, first_ms) = application.first_ms.get_key_value(row.application_version.as_str())?;
+        let own = Version { first_ms: *first_ms, version };
         let settled = application.sorted.partition_point(|version| version.first_ms <= settled_ms);
-        application.sorted[..settled].last().filter(|newest| newest.first_ms > own_ms).copied()
+        let newest = application.sorted[..settled].last().filter(|newest| newest.first_ms != own.first_ms)?;
+        Some([*newest, own])
     }
 }
 

@@ -57,15 +57,16 @@ fn all_are(case: &Case<'_>, code: ReasonCode, is_so: fn(&Row) -> bool) -> Option
 }
 
 /// "`OLD_APP_VERSIONS_ONLY` = intentional rows within W in critical environments, each from a version that is not its
-/// application's newest." Holds since the last of them was overtaken.
+/// application's newest." Holds since both versions of the last of these pairs were there.
 pub(super) fn old_app_versions_only(case: &Case<'_>) -> Option<Reason> {
     let mut since_ms = None;
     let mut names = Vec::new();
     for (place, row) in case.critical_intentional() {
         let settled_ms = case.as_of_ms.saturating_sub(place.thresholds.inactive_ms());
-        let newest = case.versions.overtaken_by(place.name, row, settled_ms)?;
-        since_ms = since_ms.max(Some(newest.first_ms));
-        names.push(format!("{} {} < {}", row.application, row.application_version, newest.version));
+        let [newest, own] = case.versions.newest_other_than(place.name, row, settled_ms)?;
+        since_ms = since_ms.max(Some(newest.first_ms.max(own.first_ms)));
+        let sign = if own.first_ms < newest.first_ms { '<' } else { '>' };
+        names.push(format!("{} {} {sign} {}", row.application, row.application_version, newest.version));
     }
     since_ms?;
     names.sort_unstable();
