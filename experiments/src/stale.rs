@@ -7,7 +7,7 @@
 //!
 //! What feeds it: a [`Fleet`] is put together from last-seen cells (rows, versions, days, values), SDK cells (hours
 //! expected and reported) and definitions (metadata, settings), for the report, the LaunchDarkly-shaped flag status and the
-//! page alike. Cells keep sights to the hour, so a `first` is then the beginning of its hour, and a `last` its end.
+//! page alike. Cells keep sights to the hour, so a `first` is then the end of its hour, as is a `last`.
 //!
 //! Where to go next: [`Fleet`] goes in, [`Verdict`] comes out; between them there is one file a sentence of the rule.
 

@@ -1,7 +1,8 @@
 //! The rule's fleet, from cells: one range of last-seen cells and the SDK days of every environment that is looked at.
 //!
-//! Always true here: cells keep sights to the hour, so a row's `first` is the start of its hour and its `last` the last
-//! millisecond of its hour, neither beyond as-of: a flag is never called unused earlier than it is. The row of everything
+//! Always true here: cells keep sights to the hour, so a first and a last sight and the beginning of a version are all taken
+//! for the last millisecond of their hour, none beyond as-of: a flag is never called old, unchanged or unused earlier than
+//! it is. The row of everything
 //! beyond a limit has no variation, so it keeps a flag from being settled and, unless of bulk reads, from being quiet.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +37,7 @@ pub(crate) struct Read {
     pub(crate) beyond: Vec<String>,
     /// The newest of callers' own defaults, as JSON, by environment and flag.
     pub(crate) defaults: BTreeMap<(String, String), String>,
-    /// Versions and since when (Unix milliseconds), rising, by environment and flag; only where the past is asked for.
+    /// Versions and since when (Unix milliseconds), the newest last, by environment and flag; only where the past is asked for.
     pub(crate) versions: BTreeMap<(String, String), Vec<(u64, i64)>>,
     /// Days of intentional use of any flag, by environment; only where the past is asked for.
     pub(crate) used: BTreeMap<String, BTreeSet<u32>>,
@@ -184,8 +185,10 @@ impl Gathered {
             self.defaults.insert(place, text(default.value).into_owned());
         }
         if self.with_past {
-            let since = cell.versions().map(|(version, since)| (version, i64::from(since) * HOUR_MS));
-            self.versions.insert((environment.to_owned(), key.clone()), since.collect());
+            let since = cell.versions().map(|(version, since)| (version, end_ms(since)));
+            let mut since: Vec<_> = since.collect();
+            since.sort_by_key(|(version, since_ms)| (*since_ms, *version));
+            self.versions.insert((environment.to_owned(), key.clone()), since);
             self.used.entry(environment.to_owned()).or_default().extend(cell.days());
         }
         let seen = seen(cell, self.as_of_ms);
@@ -228,13 +231,18 @@ pub(super) async fn reports(reader: &Reader<'_>, days: Range<u32>) -> Result<Rep
     Ok(reports)
 }
 
+/// The last millisecond of an hour since 1970.
+fn end_ms(hour: u32) -> i64 {
+    i64::from(hour) * HOUR_MS + HOUR_MS - 1
+}
+
 /// A flag in an environment, as the rule wants it.
 fn seen(cell: &LastSeen, as_of_ms: i64) -> FlagEnvironment {
-    let newest = cell.versions().last();
-    let start_ms = |hour: u32| (i64::from(hour) * HOUR_MS).min(as_of_ms);
-    let end_ms = |hour: u32| (i64::from(hour) * HOUR_MS + HOUR_MS - 1).min(as_of_ms);
+    // A flag that was deleted and made again begins anew with a low version.
+    let newest = cell.versions().max_by_key(|(version, since)| (*since, *version));
+    let end_ms = |hour: u32| end_ms(hour).min(as_of_ms);
     let rows = cell.rows().map(|row| {
-        let (first_ms, last_ms) = (start_ms(row.first), end_ms(row.last));
+        let (first_ms, last_ms) = (end_ms(row.first), end_ms(row.last));
         if row.other {
             return Row { first_ms, last_ms, bulk: row.bulk, ..Row::default() };
         }
@@ -256,7 +264,7 @@ fn seen(cell: &LastSeen, as_of_ms: i64) -> FlagEnvironment {
     };
     FlagEnvironment {
         version: newest.map(|(version, _)| version),
-        version_since_ms: newest.map(|(_, since)| start_ms(since)),
+        version_since_ms: newest.map(|(_, since)| end_ms(since)),
         rows: rows.collect(),
         days: cell.days().collect(),
         values: cell.values().filter_map(value).collect(),

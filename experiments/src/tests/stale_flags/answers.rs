@@ -6,7 +6,7 @@ use schemas::record::StoredVariation;
 use serde_json::{Value, json};
 
 use super::fleet::{PATH, at, empty, from_to, full, heard, production};
-use crate::tests::world::{HOUR, LOG_TIME, NOW, Sight, World, development};
+use crate::tests::world::{HOUR, LOG_TIME, NOW, PARTITIONS, Sight, World, development};
 
 async fn items(world: &World, query: &str) -> Vec<Value> {
     let reply = world.get(&format!("{PATH}?{query}")).await;
@@ -46,20 +46,20 @@ async fn every_flag_has_its_status_and_reasons() {
 #[tokio::test]
 async fn an_entry_has_every_number_that_the_rule_used() {
     let item = item(&full().await, "", "launched").await;
-    let hour = |days_ago: i64| i64::from(at(days_ago).hour) * HOUR;
+    let hour_end = |days_ago: i64| i64::from(at(days_ago).hour) * HOUR + HOUR - 1;
     assert_eq!(item["advice"], "READY_FOR_CODE_REMOVAL");
     assert_eq!((&item["forwardVariation"], &item["forwardValue"]), (&json!(1), &json!("blue")));
     assert_eq!(item["lastRequested"], NOW, "the hour of the last sight is not over");
     assert_eq!(item["lastRequestedBy"]["application"], "web");
     assert_eq!(item["lastRequestedBy"]["sdk"], "NodeJSClient/9.13.7");
     assert_eq!((&item["asOf"], &item["coverage"], &item["status"]), (&json!(NOW), &json!(1.0), &json!("launched")));
-    assert_eq!(item["ageMs"], NOW - hour(50));
+    assert_eq!(item["ageMs"], NOW - hour_end(50));
     assert_eq!(item["conditions"]["staleDays"], 30);
     assert!(item.get("environment").is_none());
     let place = &item["environments"][0];
     assert_eq!(place["key"], "development");
     assert_eq!(place["hours"], json!({ "expected": 720, "reported": 720 }));
-    assert_eq!((&place["version"], &place["versionSince"]), (&json!(3), &json!(hour(50))));
+    assert_eq!((&place["version"], &place["versionSince"]), (&json!(3), &json!(hour_end(50))));
     assert_eq!((&place["dead"], &place["settledVariation"]), (&json!("settled"), &json!(1)));
     assert_eq!(place["servedWithinStale"], json!([1]));
 }
@@ -187,4 +187,22 @@ async fn the_vendors_clients_never_see_a_word_of_ours() {
     assert_eq!(names(&one), ["production"]);
     assert_eq!(world.get("/api/v2/flag-status/default/f%2F1?env=nowhere").await.status, 404);
     assert_eq!(world.get("/api/v2/flag-status/default/nobody").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_newest_version_is_the_one_that_came_last_and_an_hour_old_from_its_end_on() {
+    let world = empty();
+    heard(&world, &development(), 0..0);
+    let of = |version| LastSeenChange { version: Some(version), ..at(0) };
+    from_to(&world, &development(), "again", [50, 40], of(9));
+    from_to(&world, &development(), "again", [30, 0], of(2));
+    world.flush().await;
+    for partition in 0..PARTITIONS {
+        world.stand(partition, 10, 10).await;
+    }
+    let told = item(&world, "environment=development", "again").await;
+    let place = &told["environments"][0];
+    let since = i64::from(at(30).hour) * HOUR + HOUR - 1;
+    assert_eq!((&place["version"], &place["versionSince"]), (&json!(2), &json!(since)));
+    assert_eq!(place["dead"], Value::Null, "its version is 30 days old at the end of the hour alone");
 }
