@@ -348,12 +348,18 @@ pub enum Flags {
         Exit codes: 0 done; 1 the flag is not known, or the server could not be asked, or refused;\n\
         2 a wrong command line.")]
     Snooze(FlagsSnooze),
-    /// Find flag keys in a source tree: whole words, by file and line.
+    /// Find flag keys in source trees: whole words, by file and line.
     #[command(after_help = "Examples:\n  \
-        flagstream flags scan .                              the keys that the server has seen\n  \
-        flagstream flags scan src --keys keys.txt --json     keys from a file, one a line; no server is asked\n  \
-        flagstream flags scan . --upload                     keep the numbers as codeReferences of each flag\n\n\
-        .gitignore is respected; hidden and binary files and files over 4 MiB are passed over.")]
+        flagstream flags scan .                            the keys that the server has seen\n  \
+        flagstream flags scan src --keys keys.txt --json   keys from a file, one a line; asks no server\n  \
+        flagstream flags scan web api --upload             keep numbers as codeReferences of each flag\n\n\
+        An upload replaces the numbers of the whole project: a flag that stands in none of the named\n\
+        directories gets 0, which is a reason to remove it. Name all source trees in one command; of two\n\
+        uploads the second undoes the first.\n\n\
+        Found are the key (also behind or before . and -, where no longer key stands there) and the name\n\
+        that React's useFlags() makes of it (newCheckout for new-checkout), told as such. .gitignore is\n\
+        respected; hidden files, binary files and files over 4 MiB are passed over, and with binary or\n\
+        large ones nothing is uploaded unless --allow-passed-over says so.")]
     Scan(FlagsScan),
     /// Show what was said about a flag.
     #[command(after_help = "Examples:\n  flagstream flags show checkout\n  flagstream flags show checkout --json")]
@@ -389,15 +395,19 @@ pub struct FlagsScan {
     /// The project.
     #[arg(long, default_value = "default")]
     pub project: String,
-    /// The source tree.
-    #[arg(value_name = "DIR")]
-    pub directory: PathBuf,
+    /// The source trees, counted together; a file below two of them counts once.
+    #[arg(value_name = "DIR", required = true)]
+    pub directories: Vec<PathBuf>,
     /// Flag keys, one a line [default: those that the server knows].
     #[arg(long, value_name = "FILE")]
     pub keys: Option<String>,
-    /// Keep the number of lines as `codeReferences` of each flag, 0 for those that are nowhere.
+    /// Keep the number of lines as `codeReferences` of each flag, 0 for those that are nowhere: replaces the numbers of the
+    /// whole project.
     #[arg(long)]
     pub upload: bool,
+    /// Upload though binary files or files over 4 MiB were passed over.
+    #[arg(long, requires = "upload")]
+    pub allow_passed_over: bool,
 }
 
 /// `flags snooze`

@@ -141,7 +141,7 @@ fn a_scan_keeps_the_numbers_of_references_and_what_was_said_before() {
     for flag in ["here", "gone"] {
         assert_eq!(put(&server, flag, r#"{"owner":"web"}"#).0, 200);
     }
-    std::fs::write(tree.path().join("a.js"), "on('here')\non('here')\non('gone-2')").expect("write");
+    std::fs::write(tree.path().join("a.js"), "on('here')\non('here')\non('gone2')").expect("write");
     server.settle();
     let tree = tree.path().to_str().expect("a path");
     let output = run(&["flags", "scan", tree, "--upload", "--json", "--server", &server.url]);
@@ -155,4 +155,35 @@ fn a_scan_keeps_the_numbers_of_references_and_what_was_said_before() {
     }
     let output = run(&["flags", "scan", tree, "--upload", "--server", &server.url]);
     assert!(said(&output).contains("2 flags sent: 0 changed, 2 unchanged"), "{}", said(&output));
+}
+
+#[test]
+fn numbers_that_may_be_too_low_are_not_sent_and_several_trees_count_together() {
+    let (data, web, api) = (tempfile::tempdir(), tempfile::tempdir(), tempfile::tempdir());
+    let (data, web, api) = (data.expect("a folder"), web.expect("a folder"), api.expect("a folder"));
+    let server = Server::start(data.path(), &[]);
+    assert_eq!(put(&server, "new-checkout", r#"{"owner":"web"}"#).0, 200);
+    std::fs::write(web.path().join("a.js"), "flags.newCheckout").expect("write");
+    std::fs::write(web.path().join("bundle.js"), vec![b' '; (4 << 20) + 1]).expect("write");
+    std::fs::write(api.path().join("a.py"), "on('new-checkout')").expect("write");
+    std::fs::write(api.path().join("logo"), b"\0").expect("write");
+    server.settle();
+    let references = || server.get("/v1/projects/default/flags/new-checkout").1["metadata"]["codeReferences"].clone();
+    let (web, api) = (web.path().to_str().expect("a path"), api.path().to_str().expect("a path"));
+    let scan = |arguments: &[&str]| run(&[&["flags", "scan", "--server", &server.url], arguments].concat());
+
+    for (tree, words) in [(web, "over 4 MiB: bundle.js"), (api, "binary: logo")] {
+        let output = scan(&[tree, "--upload"]);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains(words) && said(&output).contains("--allow-passed-over"), "{}", said(&output));
+    }
+    let empty = tempfile::tempdir().expect("a folder");
+    let output = scan(&[empty.path().to_str().expect("a path"), "--upload"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(references(), Value::Null);
+
+    let output = scan(&[web, api, "--upload", "--allow-passed-over"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("newCheckout (useFlags)"), "{}", said(&output));
+    assert_eq!(references(), 2);
 }
