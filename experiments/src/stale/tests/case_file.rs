@@ -49,7 +49,7 @@ pub(super) struct Expected {
 struct FileText {
     as_of: i64,
     settings: Option<SettingsText>,
-    environments: Option<BTreeMap<String, EnvironmentText>>,
+    environments: Option<BTreeMap<String, Option<EnvironmentText>>>,
     flags: Vec<FlagText>,
     expected: Vec<Expected>,
 }
@@ -83,7 +83,7 @@ struct OfEnvironment {
     types: Option<BTreeMap<String, OfType>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct EnvironmentText {
     critical: Option<bool>,
     hours: Option<HoursText>,
@@ -99,7 +99,7 @@ struct HoursText {
 struct FlagText {
     key: String,
     metadata: Option<MetadataText>,
-    environments: Option<BTreeMap<String, SeenText>>,
+    environments: Option<BTreeMap<String, Option<SeenText>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -113,10 +113,18 @@ struct MetadataText {
     snoozed_until: Option<i64>,
     dependents: Option<Vec<String>>,
     running_experiment: Option<bool>,
-    code_references: Option<Vec<Value>>,
+    code_references: Option<CodeReferences>,
 }
 
+/// Both are written.
 #[derive(Deserialize)]
+#[serde(untagged)]
+enum CodeReferences {
+    Count(u64),
+    Places(Vec<Value>),
+}
+
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SeenText {
     version: Option<u64>,
@@ -153,7 +161,9 @@ impl CaseFile {
         let fleet = Fleet {
             as_of_ms: file.as_of,
             settings: file.settings.unwrap_or_default().settings().map_err(serde_json::Error::custom)?,
-            environments: environments.map(|(name, environment)| (name, environment.into())).collect(),
+            environments: environments
+                .map(|(name, environment)| (name, environment.unwrap_or_default().into()))
+                .collect(),
             hours_by_type: BTreeMap::new(),
             hidden_deciding: 0,
             flags: file.flags.into_iter().map(Flag::from).collect(),
@@ -232,7 +242,7 @@ impl From<FlagText> for Flag {
         Self {
             key: text.key,
             metadata: text.metadata.unwrap_or_default().into(),
-            environments: environments.map(|(name, seen)| (name, seen.into())).collect(),
+            environments: environments.map(|(name, seen)| (name, seen.unwrap_or_default().into())).collect(),
         }
     }
 }
@@ -247,7 +257,10 @@ impl From<MetadataText> for Metadata {
             snoozed_until_ms: text.snoozed_until,
             dependents: text.dependents.unwrap_or_default(),
             running_experiment: text.running_experiment.unwrap_or(false),
-            code_references: text.code_references.map(|places| places.len() as u64),
+            code_references: text.code_references.map(|references| match references {
+                CodeReferences::Count(count) => count,
+                CodeReferences::Places(places) => places.len() as u64,
+            }),
         }
     }
 }

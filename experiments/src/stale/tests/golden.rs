@@ -10,8 +10,7 @@ use crate::stale::{Advice, BlockerCode, Fleet, Hours, ReasonCode, Status, Verdic
 
 #[test]
 fn every_case_is_judged_as_its_file_expects() {
-    let files = files();
-    let mut wrong = Vec::new();
+    let (files, mut wrong) = read();
     for (name, file) in &files {
         let verdicts = judge(&file.fleet);
         assert!(!file.expected.is_empty(), "{name} expects nothing");
@@ -74,12 +73,30 @@ fn what_the_format_does_not_know_does_not_parse() {
     refused(r#"{"key": "f", "advice": "KEEP"}"#, "`KEEP` is none of READY_FOR_CODE_REMOVAL, ");
 }
 
+#[test]
+fn what_is_null_is_as_if_left_out() {
+    let text = r#"{"asOf": 1, "environments": {"production": null}, "expected": [], "flags": [
+        {"key": "a", "metadata": {"codeReferences": 0}, "environments": {"production": null}},
+        {"key": "b", "metadata": {"codeReferences": ["a.rs"]}, "environments": null},
+        {"key": "c", "metadata": {"codeReferences": null}}]}"#;
+    let fleet = CaseFile::parse(text).unwrap().fleet;
+    assert_eq!(fleet.environments["production"], Default::default());
+    assert_eq!(fleet.flags[0].environments["production"], Default::default());
+    let references: Vec<_> = fleet.flags.iter().map(|flag| flag.metadata.code_references).collect();
+    assert_eq!(references, [Some(0), Some(1), None]);
+}
+
 fn all_of<T: Copy + Ord + Debug>(all: &[T], seen: impl Iterator<Item = T>) {
     let missing: Vec<_> = all.iter().copied().collect::<BTreeSet<_>>().difference(&seen.collect()).copied().collect();
     assert!(missing.is_empty(), "no case expects {missing:?}");
 }
 
 fn files() -> Vec<(String, CaseFile)> {
+    read().0
+}
+
+/// The files that parse, and what is wrong with the others: these hide nothing of the former.
+fn read() -> (Vec<(String, CaseFile)>, Vec<String>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/stale");
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
@@ -87,10 +104,19 @@ fn files() -> Vec<(String, CaseFile)> {
     assert!(!paths.is_empty(), "no cases");
     let parse = |path: &Path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let file = CaseFile::parse(&fs::read_to_string(path).unwrap()).unwrap_or_else(|e| panic!("{name}: {e}"));
-        (name, file)
+        match CaseFile::parse(&fs::read_to_string(path).unwrap()) {
+            Ok(file) => Ok((name, file)),
+            Err(error) => Err(format!("{name}: {error}")),
+        }
     };
-    paths.iter().map(|path| parse(path)).collect()
+    let (mut files, mut wrong) = (Vec::new(), Vec::new());
+    for path in &paths {
+        match parse(path) {
+            Ok(file) => files.push(file),
+            Err(error) => wrong.push(error),
+        }
+    }
+    (files, wrong)
 }
 
 fn differences(expected: &Expected, verdict: &Verdict) -> impl Iterator<Item = String> {
