@@ -12,6 +12,7 @@ mod csv;
 pub(crate) mod entry;
 pub(crate) mod filter;
 pub(crate) mod fleet;
+mod gate;
 mod hours;
 mod markdown;
 mod order;
@@ -22,7 +23,7 @@ pub(crate) mod shown;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemas::id::Environment;
 use serde::Serialize;
@@ -66,7 +67,11 @@ pub(crate) async fn stale_flags(
         rule: Rule::of(&read.fleet),
         notes: notes(&read),
     };
-    let mut verdicts = judge(&read.fleet);
+    // Of many flags this takes long enough to keep other requests of a thread waiting.
+    let judged = tokio::task::spawn_blocking(move || (judge(&read.fleet), read)).await;
+    let (mut verdicts, read) = judged.map_err(|error| {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("the judging ended early: {error}"))
+    })?;
     verdicts.retain(|verdict| question.filter.wants(verdict));
     let total_count = verdicts.len();
     let (page, next) = question.sort.page(verdicts, question.behind.as_ref(), question.limit);

@@ -12,7 +12,9 @@ use counting::cells::LastSeen;
 use schemas::cell::{CellKind, CellName};
 use schemas::id::Environment as Id;
 use schemas::record::StoredVariation;
+use tokio::sync::SemaphorePermit;
 
+use super::gate;
 use super::hours::{Reporter, Reports, Windows, days};
 use crate::Serve;
 use crate::cells::{last_seen, sdk_shown, sdks, text};
@@ -24,6 +26,9 @@ use crate::refusal::Refusal;
 use crate::stale::{
     Environment, Flag, FlagEnvironment, FlagType, Fleet, Hours, Metadata, Row, Settings, ValueSeen, Variation,
 };
+
+/// Rows that one question may hold: several hundred megabytes.
+const ROWS_MAX: usize = 1_500_000;
 
 /// What was read for the rule.
 #[derive(Debug)]
@@ -41,6 +46,8 @@ pub(crate) struct Read {
     pub(crate) versions: BTreeMap<(String, String), Vec<(u64, i64)>>,
     /// Days of intentional use of any flag, by environment; only where the past is asked for.
     pub(crate) used: BTreeMap<String, BTreeSet<u32>>,
+    /// Others wait for this place.
+    _place: SemaphorePermit<'static>,
 }
 
 impl Read {
@@ -83,6 +90,7 @@ async fn gather(
     as_of_ms: Option<i64>,
     with_past: bool,
 ) -> Result<Read, Refusal> {
+    let place = gate::enter().await?;
     let mut readers = Vec::new();
     let mut progress = Progress { complete: true, as_of_ms: now_ms };
     for standing in standings(serve, metadata::PARTITION..metadata::PARTITION + 1).await? {
@@ -103,7 +111,7 @@ async fn gather(
     for (name, reader) in &readers {
         gathered.environment(name, reader).await?;
     }
-    Ok(Read { progress, ..gathered.read() })
+    Ok(gathered.read(progress, place))
 }
 
 struct Gathered {
@@ -120,6 +128,7 @@ struct Gathered {
     with_past: bool,
     versions: BTreeMap<(String, String), Vec<(u64, i64)>>,
     used: BTreeMap<String, BTreeSet<u32>>,
+    rows: usize,
 }
 
 impl Gathered {
@@ -145,6 +154,7 @@ impl Gathered {
             with_past: false,
             versions: BTreeMap::new(),
             used: BTreeMap::new(),
+            rows: 0,
         }
     }
 
@@ -153,7 +163,10 @@ impl Gathered {
         let take = |cell_name: CellName, value: bytes::Bytes| {
             any = true;
             match flag_key(&cell_name) {
-                Some(key) => self.flag(name, key, &last_seen(&value)?),
+                Some(key) => {
+                    self.flag(name, key, &last_seen(&value)?);
+                    bound(self.rows)?;
+                }
                 None => self.beyond.push(name.to_owned()),
             }
             Ok(ControlFlow::Continue(()))
@@ -192,11 +205,12 @@ impl Gathered {
             self.used.entry(environment.to_owned()).or_default().extend(cell.days());
         }
         let seen = seen(cell, self.as_of_ms);
+        self.rows += seen.rows.len();
         let flag = self.flags.entry(key.clone()).or_insert_with(|| Flag { key, ..Flag::default() });
         flag.environments.insert(environment.to_owned(), seen);
     }
 
-    fn read(self) -> Read {
+    fn read(self, progress: Progress, place: SemaphorePermit<'static>) -> Read {
         let hidden = self.critical.iter().filter(|name| !self.environments.contains_key(*name));
         let fleet = Fleet {
             hidden_deciding: hidden.count(),
@@ -206,10 +220,18 @@ impl Gathered {
             hours_by_type: self.hours_by_type,
             flags: self.flags.into_values().collect(),
         };
-        let progress = Progress { complete: false, as_of_ms: self.as_of_ms };
         let Self { silent, beyond, defaults, versions, used, .. } = self;
-        Read { fleet, progress, silent, beyond, defaults, versions, used }
+        Read { fleet, progress, silent, beyond, defaults, versions, used, _place: place }
     }
+}
+
+fn bound(rows: usize) -> Result<(), Refusal> {
+    if rows <= ROWS_MAX {
+        return Ok(());
+    }
+    Err(Refusal::too_much(format!(
+        "the project's flags have more than {ROWS_MAX} rows of last sights; ask with the read key of one environment"
+    )))
 }
 
 /// Who reported in which hours. What is beyond the limit of SDK rows may be anybody, so it is nobody.
@@ -276,5 +298,17 @@ pub(super) fn variation(stored: StoredVariation<'_>) -> Option<Variation> {
         StoredVariation::Index(index) => Some(Variation::Index(index)),
         StoredVariation::Name(name) => Some(Variation::Name(text(name).into_owned())),
         StoredVariation::Default => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_rows_than_can_be_held_say_what_to_ask_instead() {
+        assert!(bound(ROWS_MAX).is_ok());
+        let said = bound(ROWS_MAX + 1).unwrap_err();
+        assert!(said.code == "too_much" && said.message.contains("read key"), "{}", said.message);
     }
 }
