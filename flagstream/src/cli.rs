@@ -358,8 +358,8 @@ pub enum Flags {
         uploads the second undoes the first.\n\n\
         Found are the key (also behind or before . and -, where no longer key stands there) and the name\n\
         that React's useFlags() makes of it (newCheckout for new-checkout), told as such. .gitignore is\n\
-        respected; hidden files, binary files and files over 4 MiB are passed over, and with binary or\n\
-        large ones nothing is uploaded unless --allow-passed-over says so.")]
+        respected; hidden files, binary files and files over 4 MiB are passed over, and with large\n\
+        ones nothing is uploaded unless --allow-passed-over says so.")]
     Scan(FlagsScan),
     /// Show what was said about a flag.
     #[command(after_help = "Examples:\n  flagstream flags show checkout\n  flagstream flags show checkout --json")]
@@ -405,7 +405,7 @@ pub struct FlagsScan {
     /// whole project.
     #[arg(long)]
     pub upload: bool,
-    /// Upload though binary files or files over 4 MiB were passed over.
+    /// Upload though files over 4 MiB were passed over.
     #[arg(long, requires = "upload")]
     pub allow_passed_over: bool,
 }

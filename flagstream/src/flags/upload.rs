@@ -1,6 +1,6 @@
 //! `flagstream flags scan`: which keys to look for, what was found, and the numbers sent.
 //!
-//! Always true here: numbers are sent only where every file was looked at, or somebody said that the others may be left out,
+//! Always true here: numbers are sent only where every file of text was looked at, or somebody said that the others may be left out,
 //! since a number too low is a wrong reason to remove a flag; nothing else that was said of a flag changes.
 
 use std::collections::BTreeSet;
@@ -95,17 +95,13 @@ fn check(command: &FlagsScan, found: &Found) -> anyhow::Result<()> {
          above them",
         paths(&found.empty)
     );
-    let mut passed_over = Vec::new();
-    for (files, kind) in [(&found.large, "over 4 MiB"), (&found.binary, "binary")] {
-        if !files.is_empty() {
-            passed_over.push(format!("{kind}: {}", paths(files)));
-        }
-    }
+    // Binary files are told of above: a picture names no flag, and nearly every tree has one.
     ensure!(
-        passed_over.is_empty() || command.allow_passed_over,
-        "{} passed over, {why} ({}); name them in .gitignore or .ignore, or look through them and say --allow-passed-over",
-        counted(found.large.len() + found.binary.len(), "file"),
-        passed_over.join("; ")
+        found.large.is_empty() || command.allow_passed_over,
+        "{} over 4 MiB passed over, {why}: {}; name them in .gitignore or .ignore, or look through them and say \
+         --allow-passed-over",
+        counted(found.large.len(), "file"),
+        paths(&found.large)
     );
     Ok(())
 }
