@@ -8,7 +8,7 @@
 pub(crate) mod answers;
 mod body;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use counting::cells::Definition;
@@ -36,19 +36,24 @@ pub(crate) struct Said {
 }
 
 /// What is known of each flag of a project; flags that nobody spoke of are missing. A flag that names another as its
-/// prerequisite is among that one's dependents.
+/// prerequisite is among that one's dependents, unless it is archived: nothing asks for that one on its behalf any more.
 pub(crate) async fn of_project(serve: &Serve, project: &str) -> Result<BTreeMap<String, Metadata>, Refusal> {
     let mut flags: BTreeMap<String, Metadata> = BTreeMap::new();
-    let mut needs: Vec<(String, String)> = Vec::new();
+    let mut needs: BTreeSet<(String, String)> = BTreeSet::new();
     for (flag, said) in said(serve, project).await? {
-        needs.extend(said.body.prerequisites.iter().map(|prerequisite| (prerequisite.clone(), flag.clone())));
-        flags.insert(flag, said.body.metadata());
+        let metadata = said.body.metadata();
+        if metadata.archived != Some(true) {
+            needs.extend(said.body.prerequisites.iter().map(|prerequisite| (prerequisite.clone(), flag.clone())));
+        }
+        flags.insert(flag, metadata);
     }
     for (prerequisite, dependent) in needs {
         let dependents = &mut flags.entry(prerequisite).or_default().dependents;
-        if !dependents.contains(&dependent) {
-            dependents.push(dependent);
-        }
+        dependents.push(dependent);
+    }
+    for metadata in flags.values_mut() {
+        metadata.dependents.sort_unstable();
+        metadata.dependents.dedup();
     }
     Ok(flags)
 }

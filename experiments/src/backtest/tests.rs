@@ -225,6 +225,19 @@ fn a_version_that_came_later_is_not_known_before() {
 }
 
 #[test]
+fn a_version_that_the_cell_let_go_may_have_been_new() {
+    let stale = |versions: u32| {
+        let mut past = empty();
+        let every: Vec<u32> = (NOW - 200..=NOW).collect();
+        flag(&mut past, "f", &[(row(1, "web", &every), &every[..])], ASKED);
+        let kept = &mut past.histories[0].get_mut("production").unwrap().versions;
+        *kept = (0..versions).map(|n| (u64::from(100 + n), ms(NOW - versions + n))).collect();
+        run(past, [moment(NOW - 91)].into(), 30).days[0].stale
+    };
+    assert_eq!((stale(63), stale(64)), (1, 0), "a full list tells nothing of the day before its first");
+}
+
+#[test]
 fn usage_is_asked_for_only_where_rows_differ_and_go_on() {
     let seen = |rows: Vec<Row>| FlagEnvironment { rows, ..FlagEnvironment::default() };
     let needs = |rows| history::needs_usage(&seen(rows), NOW - 91, NOW - 1);

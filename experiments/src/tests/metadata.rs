@@ -33,6 +33,7 @@ async fn metadata_of_a_project_is_of_its_flags_alone() {
         "runningExperiment":true,"dependents":["cart"],"archived":null}"#;
     define(&world, "default", 1, "checkout", 3, body).await;
     define(&world, "default", 1, "cart", 4, r#"{"prerequisites":["checkout","new"]}"#).await;
+    define(&world, "default", 1, "old", 7, r#"{"archived":true,"prerequisites":["checkout"]}"#).await;
     define(&world, "default", 2, "checkout", 5, "an experiment").await;
     define(&world, "other", 1, "elsewhere", 6, "{}").await;
     let found = of_project(&world.serve(), "default").await.unwrap();
@@ -47,7 +48,9 @@ async fn metadata_of_a_project_is_of_its_flags_alone() {
         code_references: Some(0),
     };
     let new = Metadata { dependents: vec!["cart".to_owned()], ..Metadata::default() };
-    let expected = [("cart", Metadata::default()), ("checkout", checkout), ("new", new)];
+    // It holds nothing any more.
+    let old = Metadata { archived: Some(true), ..Metadata::default() };
+    let expected = [("cart", Metadata::default()), ("checkout", checkout), ("new", new), ("old", old)];
     assert_eq!(found.into_iter().collect::<Vec<_>>(), expected.map(|(key, metadata)| (key.to_owned(), metadata)));
 }
 

@@ -103,20 +103,20 @@ pub(crate) async fn take(
     };
     let until = until(&form, caller.now_ms)?;
     let said = change_snooze(&serve, &caller, &question.project, &flag, until).await?;
-    in_force(&serve, &question.project, &flag, said.version).await?;
+    in_force(&serve, &question.project, &flag, said.version).await;
     let back = question.href(|other| other.told = Some(until.unwrap_or(0)));
     Ok(Redirect::to(&(back + "#evidence")).into_response())
 }
 
-/// Waits until what was said is folded, for a moment.
-async fn in_force(serve: &Serve, project: &str, flag: &str, version: u64) -> Result<(), Refusal> {
+/// Waits until what was said is folded, for a moment. It is said already: a store that does not answer now changes nothing.
+async fn in_force(serve: &Serve, project: &str, flag: &str, version: u64) {
     for _ in 0..LOOKS {
-        if metadata::of_flag(serve, project, flag).await?.is_some_and(|said| said.version >= version) {
+        let shown = metadata::of_flag(serve, project, flag).await;
+        if shown.is_ok_and(|said| said.is_some_and(|said| said.version >= version)) {
             break;
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
-    Ok(())
 }
 
 /// When the snooze is to end; `None` = now.
