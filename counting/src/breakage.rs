@@ -46,6 +46,8 @@ switches! {
     ClientSideNotInState,
     /// A bulk read counts as use.
     BulkAsUse,
+    /// A sight is a counter like any other.
+    SightAsCount,
     /// The running log time is not saved.
     LogTimeNotInState,
     /// The checkpoint is written first, then the cells.

@@ -12,6 +12,7 @@ mod image;
 mod migration;
 mod payload;
 mod rows;
+mod sights;
 mod summary;
 
 use schemas::event::{Credential, Payload};

@@ -90,7 +90,8 @@ pub struct Element {
     pub time_ms: Option<i64>,
 }
 
-/// One counter: evaluations of a flag's variation. From a summary, or one full event of an unsummarized payload.
+/// One counter: evaluations of a flag's variation. From a summary, or one full event of an unsummarized payload. A counter of
+/// 0 is a sight: a full event of a flag that its SDK keeps out of the summaries was seen, and counts nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Count<'a> {
     /// Index into [`Payload::elements`].
@@ -103,7 +104,7 @@ pub struct Count<'a> {
     pub version: Option<u64>,
     /// The value served, as JSON text of at most [`VALUE_BYTES_MAX`] bytes; longer ones are left out.
     pub value: Option<&'a str>,
-    /// How often; 1 to [`COUNT_MAX`].
+    /// How often; 1 to [`COUNT_MAX`], or 0 for a sight.
     pub count: u64,
     /// The evaluation failed (flag not found, or an error reason).
     pub error: bool,

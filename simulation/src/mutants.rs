@@ -142,6 +142,7 @@ pub const ALL: &[Mutant] = &[
     mutant("exposure acts for every kind everywhere", &[Ingest(IngestBreak::ActsForEveryKind)]),
     mutant("flag limit outside the state", &[Worker(Break::NamesNotInState)]),
     mutant("bulk read counted as use", &[Worker(Break::BulkAsUse)]),
+    mutant("sight counted", &[Worker(Break::SightAsCount)]),
     mutant("client-side flags outside the state", &[Worker(Break::ClientSideNotInState)]),
     mutant("log time outside the state", &[Worker(Break::LogTimeNotInState)]),
     mutant("state saved as it is when its turn comes", &[Worker(Break::StateAsItIs)]),

@@ -141,16 +141,19 @@ impl<'r, 's> Gatherer<'r, 's> {
             let here = self.spot(spot, &row)?;
             spot = Some(here);
             let CountRow { variation, version, count, estimated, value, error, .. } = row;
-            let minute = u32::try_from(row.minute.rem_euclid(MINUTES_AN_HOUR)).unwrap_or(0);
-            let usage = UsageChange { variation, version, minute, count, estimated, application, sdk, sdk_version };
-            self.draft.changes.push((here.usage, Change::Usage(usage)));
+            let sight = count == 0;
+            if !sight || self.rules.breakage.is(Break::SightAsCount) {
+                let minute = u32::try_from(row.minute.rem_euclid(MINUTES_AN_HOUR)).unwrap_or(0);
+                let usage = UsageChange { variation, version, minute, count, estimated, application, sdk, sdk_version };
+                self.draft.changes.push((here.usage, Change::Usage(usage)));
+            }
             let seen = LastSeenChange {
                 variation,
                 version,
                 value,
                 hour: here.hour,
                 error,
-                bulk,
+                bulk: bulk && !sight,
                 client_side,
                 application,
                 application_version,
@@ -163,11 +166,12 @@ impl<'r, 's> Gatherer<'r, 's> {
     }
 
     /// Notes the flags that a mobile or client-side SDK asks for; answers whether this is a bulk read of them. It comes
-    /// before all else that has names, and takes them in the order of the rows.
+    /// before all else that has names, and takes them in the order of the rows. Sights take no part: a bulk read is told
+    /// by a summary.
     fn asked_by_client(&mut self, view: &'r PayloadView) -> bool {
         let mut asked = Asked::default();
         let mut last: Option<(&Bytes, bool)> = None;
-        for row in view.counts() {
+        for row in view.counts().filter(|row| row.count > 0) {
             let named = match last.filter(|(flag, _)| std::ptr::eq(*flag, row.flag)) {
                 Some((_, named)) => named,
                 None => self.name(NameKind::Flag, row.flag) != NameRef::Other,
@@ -202,9 +206,7 @@ impl<'r, 's> Gatherer<'r, 's> {
         Ok(Spot { flag: row.flag, hour, usage, last_seen })
     }
 
-    /// Reasons of full events. The flag is among the flags seen then, and its reasons stand in its usage cell; but last
-    /// seen is by evaluations counted: an event that its SDK kept out of the summaries is in no count, and moves neither
-    /// counts nor last seen. So a flag that has nothing but such events is found by its key, not in a list of flags.
+    /// Reasons of full events, which stand in the usage cell of their flag; when it was seen its counters and sights tell.
     fn reasons(&mut self, view: &'r PayloadView) -> Result<(), Refusal> {
         for row in view.reasons() {
             let hour = hour_of(row.minute).ok_or_else(|| no_hour("a reason", row.minute))?;

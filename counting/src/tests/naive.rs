@@ -158,17 +158,21 @@ impl Naive {
             let name = self.name(environment, true, row.flag);
             let what = format!("{:?}", row.variation);
             let (variation, told) = (variation_name(row.variation), view.sdk_version());
-            let mut usage = self.table(CellKind::Usage, environment, name.clone(), row.minute.div_euclid(60));
-            let pair = usage.first("pair", format!("{what} v{:?}", row.version), &[variation], limits.usage_pairs_max);
-            let names = [variation, view.application(), view.sdk(), told];
-            let asked = format!("{what} by {application} with {sdk}");
-            let asked = usage.first("row", asked, &names, limits.usage_rows_max);
-            let usage = usage.facts;
-            add(usage, format!("{pair} minute {}", row.minute.rem_euclid(60)), row.count);
-            if row.estimated {
-                usage.insert(format!("{pair} estimated"), 1);
+            let (counted, bulk) = (row.count > 0, bulk && row.count > 0);
+            if counted {
+                let mut usage = self.table(CellKind::Usage, environment, name.clone(), row.minute.div_euclid(60));
+                let pair =
+                    usage.first("pair", format!("{what} v{:?}", row.version), &[variation], limits.usage_pairs_max);
+                let names = [variation, view.application(), view.sdk(), told];
+                let asked = format!("{what} by {application} with {sdk}");
+                let asked = usage.first("row", asked, &names, limits.usage_rows_max);
+                let usage = usage.facts;
+                add(usage, format!("{pair} minute {}", row.minute.rem_euclid(60)), row.count);
+                if row.estimated {
+                    usage.insert(format!("{pair} estimated"), 1);
+                }
+                add(usage, asked, row.count);
             }
-            add(usage, asked, row.count);
             let hour = i128::from(row.minute.div_euclid(60));
             let mut seen = self.table(CellKind::LastSeen, environment, name, 0);
             let who = format!("{what} by {application} {version} with {sdk} error {} bulk {bulk}", row.error);
@@ -237,7 +241,7 @@ impl Naive {
             return false;
         }
         let mut read: BTreeMap<Vec<u8>, i128> = BTreeMap::new();
-        for row in view.counts() {
+        for row in view.counts().filter(|row| row.count > 0) {
             if let CellName::Key(flag) = self.name(environment, true, row.flag) {
                 *read.entry(flag.to_vec()).or_default() += i128::from(row.count);
                 self.client_side.insert((environment.clone(), flag.to_vec()));

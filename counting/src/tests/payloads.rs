@@ -242,7 +242,8 @@ fn count(dice: &mut Dice, payload: &mut Payload<'static>, element: u32) {
         variation: variation(dice),
         version: dice.pick(&[None, Some(3), Some(3), Some(4)]),
         value: dice.pick(&[None, Some("true"), Some("false")]),
-        count: 1 + dice.below(9) as u64,
+        // Now and then a sight.
+        count: dice.below(10) as u64,
         error: dice.percent(10),
         estimated: dice.percent(10),
     });

@@ -52,6 +52,8 @@ pub struct Counted {
 pub struct Flag {
     counts: BTreeMap<String, u64>,
     full: BTreeMap<String, u64>,
+    /// Sights: full events that no counter of their payload speaks for.
+    pub sights: u64,
     /// Events for a debugger.
     pub debug_events: u64,
     /// Exposures.
@@ -141,8 +143,11 @@ pub fn count(run: &Run) -> Result<Counted, String> {
 
 impl Counted {
     fn add(&mut self, payload: &Payload<'_>, captured: &Captured) -> Result<(), String> {
-        for row in &payload.counts {
+        for row in payload.counts.iter().filter(|row| row.count > 0) {
             *self.flag(&row.flag).counts.entry(name(&row.variation)).or_default() += row.count;
+        }
+        for row in payload.counts.iter().filter(|row| row.count == 0) {
+            self.flag(&row.flag).sights += 1;
         }
         for row in &payload.evaluations {
             let flag = self.flag(&row.flag);

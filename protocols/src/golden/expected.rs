@@ -145,6 +145,7 @@ impl Differences {
         self.number(format!("{key}: usage"), expected.usage(), flag.usage());
         self.number(format!("{key}: total"), expected.total, flag.usage() + flag.excluded());
         self.number(format!("{key}: excluded"), expected.excluded_from_summaries, flag.excluded());
+        self.number(format!("{key}: sights"), expected.excluded_from_summaries, flag.sights);
         self.number(format!("{key}: feature events"), expected.feature_events, flag.feature_events());
         self.number(format!("{key}: debug events"), expected.debug_events, flag.debug_events);
         self.number(format!("{key}: in experiment"), expected.in_experiment, flag.in_experiment);

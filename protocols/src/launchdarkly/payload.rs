@@ -14,7 +14,7 @@ use schemas::rejection::Rejection;
 use super::element::Raw;
 use super::rows::{Mark, Rows, push_rows};
 use super::summary::Features;
-use super::{Mode, diagnostic, not_json};
+use super::{Mode, diagnostic, not_json, sights};
 use crate::json::{Name, Object, Walk, is_deeper, read_array};
 use crate::limits::Limits;
 use crate::protocol::Refusal;
@@ -24,7 +24,8 @@ use crate::protocol::Refusal;
 /// # Errors
 /// A [`Refusal`] when the body is no JSON array.
 pub(super) fn decode<'a>(plain: &'a str, mode: Mode, limits: &Limits) -> Result<Payload<'a>, Refusal> {
-    let mut rows = Rows { payload: Payload::default(), contexts_seen: BTreeMap::new(), mode, limits };
+    let mut rows =
+        Rows { payload: Payload::default(), sights: Vec::new(), contexts_seen: BTreeMap::new(), mode, limits };
     let mut seen = 0;
     let taken = read_array(plain, |text| {
         seen += 1;
@@ -35,6 +36,7 @@ pub(super) fn decode<'a>(plain: &'a str, mode: Mode, limits: &Limits) -> Result<
         }
     });
     taken.map_err(|error| not_json(&error, plain, limits))?;
+    sights::add(rows.sights, &mut rows.payload.counts);
     let contexts_seen: Vec<(Cow<'a, str>, u64)> = rows.contexts_seen.into_iter().collect();
     Ok(Payload { contexts_seen, ..rows.payload })
 }

@@ -2,7 +2,7 @@
 //!
 //! Always true here: an element that is pushed has passed every rule of its kind. What counts as an evaluation is decided
 //! in one place, [`push_feature`]: counters of summaries always count; a feature event counts only in an unsummarized
-//! payload, and a debug event never.
+//! payload, and a debug event never. A feature event that counts nowhere may yet be a sight of its flag ([`super::sights`]).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ use crate::limits::Limits;
 /// Rows as they grow.
 pub(super) struct Rows<'l, 'a> {
     pub(super) payload: Payload<'a>,
+    /// Of feature events that do not count: each a counter of 0.
+    pub(super) sights: Vec<Count<'a>>,
     /// Sorted, so that the outcome does not depend on a hash.
     pub(super) contexts_seen: BTreeMap<Cow<'a, str>, u64>,
     pub(super) mode: Mode,
@@ -34,6 +36,7 @@ pub(super) struct Rows<'l, 'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
     counts: usize,
+    sights: usize,
     evaluations: usize,
     conversions: usize,
     context_keys: usize,
@@ -43,6 +46,7 @@ impl Rows<'_, '_> {
     pub(super) fn mark(&self) -> Mark {
         Mark {
             counts: self.payload.counts.len(),
+            sights: self.sights.len(),
             evaluations: self.payload.evaluations.len(),
             conversions: self.payload.conversions.len(),
             context_keys: self.payload.context_keys.len(),
@@ -52,6 +56,7 @@ impl Rows<'_, '_> {
     /// Takes back what was pushed since.
     pub(super) fn take_back(&mut self, mark: Mark) {
         self.payload.counts.truncate(mark.counts);
+        self.sights.truncate(mark.sights);
         self.payload.evaluations.truncate(mark.evaluations);
         self.payload.conversions.truncate(mark.conversions);
         self.payload.context_keys.truncate(mark.context_keys);
@@ -134,19 +139,19 @@ fn push_feature<'a>(rows: &mut Rows<'_, 'a>, raw: &Raw<'a>) -> Result<(), Reject
     let excluded = raw.exclude_from_summaries.optional()?.unwrap_or(false);
     let contexts = push_contexts(rows, raw)?;
     let element = rows.next_element();
-    if rows.mode.unsummarized && !excluded {
-        rows.payload.counts.push(Count {
-            element,
-            flag: flag.clone(),
-            variation: variation.clone(),
-            version,
-            value: kept_value(raw.served.value),
-            count: sampling,
-            // A flag that was not found has neither variation nor version.
-            error: reason.is_error() || (variation == Variation::Default && version.is_none()),
-            estimated: sampling > 1,
-        });
-    }
+    let counts = rows.mode.unsummarized && !excluded;
+    let kept_in = if counts { &mut rows.payload.counts } else { &mut rows.sights };
+    kept_in.push(Count {
+        element,
+        flag: flag.clone(),
+        variation: variation.clone(),
+        version,
+        value: kept_value(raw.served.value),
+        count: if counts { sampling } else { 0 },
+        // A flag that was not found has neither variation nor version.
+        error: reason.is_error() || (variation == Variation::Default && version.is_none()),
+        estimated: counts && sampling > 1,
+    });
     rows.payload.evaluations.push(Evaluation { element, flag, variation, version, reason, in_experiment, contexts });
     Ok(())
 }

@@ -117,7 +117,11 @@ pub(super) fn shown(payload: &Payload<'_>) -> String {
             let (error, estimated) = (mark(row.error, " error"), mark(row.estimated, " estimated"));
             let value = row.value.map_or(String::new(), |value| format!(" ={value}"));
             let served = served(&row.variation, row.version);
-            _ = writeln!(out, "  count {} {served} x{}{error}{estimated}{value}", row.flag, row.count);
+            let row_of = match row.count {
+                0 => format!("sight {} {served}", row.flag),
+                count => format!("count {} {served} x{count}", row.flag),
+            };
+            _ = writeln!(out, "  {row_of}{error}{estimated}{value}");
         }
         for row in payload.evaluations.iter().filter(|row| row.element as usize == index) {
             let served = served(&row.variation, row.version);

@@ -38,13 +38,38 @@ fn several_summaries_of_one_payload_all_count() {
 #[test]
 fn feature_and_debug_events_are_not_added_to_a_summary() {
     let debug = FEATURE.replace("feature", "debug");
-    Ask::bulk(format!("[{FEATURE},{FEATURE},{debug}]")).shows(&[
+    let summed = summary(r#""f":{"counters":[{"variation":1,"version":3,"count":2}]}"#);
+    Ask::bulk(format!("[{FEATURE},{FEATURE},{debug},{summed}]")).shows(&[
         "Feature @5",
         "  evaluation f 1 v3 NONE user=a",
         "Feature @5",
         "  evaluation f 1 v3 NONE user=a",
         "Debug @5",
+        "Summary @9",
+        "  count f 1 v3 x2",
     ]);
+}
+
+/// Nothing marks such an event: that no counter of its payload names its flag is all there is.
+#[test]
+fn a_flag_that_no_summary_names_is_seen_by_its_events_and_counts_nothing() {
+    let other = FEATURE.replace(r#""key":"f""#, r#""key":"g""#);
+    let summed = summary(r#""g":{"counters":[{"variation":0,"count":2}]}"#);
+    Ask::bulk(format!("[{FEATURE},{other},{summed}]")).shows(&[
+        "Feature @5",
+        "  sight f 1 v3 =true",
+        "  evaluation f 1 v3 NONE user=a",
+        "Feature @5",
+        "  evaluation g 1 v3 NONE user=a",
+        "Summary @9",
+        "  count g 0 x2",
+    ]);
+    let refused = summary(r#""f":{"counters":[{"variation":0,"count":-1}]}"#);
+    let shown = Ask::bulk(format!("[{FEATURE},{refused}]")).shown();
+    assert!(shown.contains("sight f 1 v3"), "a refused counter names nothing: {shown}");
+    let bad = FEATURE.replace(r#""creationDate":5"#, r#""creationDate":5,"samplingRatio":"no""#);
+    let shown = Ask::bulk(format!("[{bad}]")).shown();
+    assert!(shown.starts_with("rejected") && !shown.contains("sight"), "{shown}");
 }
 
 #[test]
@@ -114,7 +139,7 @@ fn prerequisites_are_evaluations_of_their_own() {
 
 #[test]
 fn excluded_flags_are_no_usage() {
-    let lines = ["Feature @5", "  evaluation f 1 v3 NONE user=a"];
+    let lines = ["Feature @5", "  sight f 1 v3 =true", "  evaluation f 1 v3 NONE user=a"];
     Ask::event(&feature(r#""excludeFromSummaries":true"#)).unsummarized().shows(&lines);
     let counted = Ask::event(&feature(r#""excludeFromSummaries":null"#)).unsummarized().shown();
     assert!(counted.contains("count f"), "{counted}");
@@ -147,10 +172,10 @@ fn an_exposure_names_each_kind_of_its_context_once() {
     let multi =
         r#"{"user":{"key":"u"},"org":{"key":"o","kind":"ignored"},"anonymous":true,"_meta":{"x":1},"kind":"multi"}"#;
     let event = FEATURE.replace(r#"{"kind":"user","key":"a"}"#, multi);
-    Ask::event(&event).shows(&["Feature @5", "  evaluation f 1 v3 NONE user=u org=o"]);
+    Ask::event(&event).shows(&["Feature @5", "  sight f 1 v3 =true", "  evaluation f 1 v3 NONE user=u org=o"]);
     let keys =
         FEATURE.replace(r#""context":{"kind":"user","key":"a"}"#, r#""contextKeys":{"user":"u","org":"o","user":"v"}"#);
-    Ask::event(&keys).shows(&["Feature @5", "  evaluation f 1 v3 NONE user=v org=o"]);
+    Ask::event(&keys).shows(&["Feature @5", "  sight f 1 v3 =true", "  evaluation f 1 v3 NONE user=v org=o"]);
 }
 
 #[test]
@@ -162,7 +187,7 @@ fn a_sampled_event_stands_for_many_where_nothing_else_counts() {
         "  evaluation f 1 v3 NONE user=a",
     ]);
     // A summary's count is exact: the ratio of a full event changes nothing there.
-    Ask::event(&event).shows(&["Feature @5", "  evaluation f 1 v3 NONE user=a"]);
+    Ask::event(&event).shows(&["Feature @5", "  sight f 1 v3 =true", "  evaluation f 1 v3 NONE user=a"]);
     for one in ["1", "0", "null"] {
         let shown = Ask::event(&feature(&format!(r#""samplingRatio":{one}"#))).unsummarized().shown();
         assert!(shown.contains("x1 =true"), "{shown}");

@@ -70,7 +70,7 @@ fn a_bare_event_or_an_array_of_diagnostics_has_the_wrong_shape() {
 fn explicit_nulls_are_absent() {
     let event = r#"{"kind":"feature","key":"f","creationDate":null,"variation":null,"version":null,"reason":null,"context":null,
         "contextKeys":null,"user":null,"userKey":"u","samplingRatio":null,"excludeFromSummaries":null,"trackEvents":null}"#;
-    Ask::event(event).shows(&["Feature @-", "  evaluation f default NONE user=u"]);
+    Ask::event(event).shows(&["Feature @-", "  sight f default error", "  evaluation f default NONE user=u"]);
     let custom = r#"{"kind":"custom","key":"c","data":null,"metricValue":null,"url":null}"#;
     Ask::event(custom).shows(&["Custom @-", "  Custom c - x1"]);
 }
@@ -79,7 +79,11 @@ fn explicit_nulls_are_absent() {
 fn default_may_be_absent() {
     let flags = r#""f":{"counters":[{"count":1,"variation":0}]}"#;
     Ask::bulk(format!("[{}]", summary(flags))).shows(&["Summary @9", "  count f 0 x1"]);
-    Ask::event(r#"{"kind":"feature","key":"f","variation":0}"#).shows(&["Feature @-", "  evaluation f 0 NONE"]);
+    Ask::event(r#"{"kind":"feature","key":"f","variation":0}"#).shows(&[
+        "Feature @-",
+        "  sight f 0",
+        "  evaluation f 0 NONE",
+    ]);
 }
 
 #[test]
@@ -96,7 +100,7 @@ fn flag_keys_may_hold_any_character() {
 #[test]
 fn dates_may_be_floats_and_counts_too() {
     let event = r#"{"kind":"feature","key":"f","creationDate":1.7954e12,"variation":2.0,"version":3e0}"#;
-    Ask::event(event).shows(&["Feature @1795400000000", "  evaluation f 2 v3 NONE"]);
+    Ask::event(event).shows(&["Feature @1795400000000", "  sight f 2 v3", "  evaluation f 2 v3 NONE"]);
     let flags = r#""f":{"counters":[{"count":1e9,"variation":1.0}]}"#;
     Ask::bulk(format!("[{}]", summary(flags))).shows(&["Summary @9", "  count f 1 x1000000000"]);
 }

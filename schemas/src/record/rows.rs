@@ -41,7 +41,7 @@ pub struct CountRow<'a> {
     pub version: Option<u64>,
     /// The value served, as JSON, when kept.
     pub value: Option<&'a Bytes>,
-    /// How often.
+    /// How often; 0 = seen in a full event of a flag that its SDK does not count.
     pub count: u64,
     /// Minutes since 1970 (UTC).
     pub minute: i64,

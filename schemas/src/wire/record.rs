@@ -107,6 +107,7 @@ pub struct Counts {
     /// text: JSON
     #[prost(uint32, repeated, tag = "4")]
     pub value: ::prost::alloc::vec::Vec<u32>,
+    /// 0: the flag was seen in a full event and is kept out of the counts
     #[prost(uint64, repeated, tag = "5")]
     pub count: ::prost::alloc::vec::Vec<u64>,
     /// minute of the time, less the minute of receipt

@@ -40,7 +40,7 @@ impl Oracle {
             return false;
         }
         let mut asked: Vec<(Bytes, u128)> = Vec::new();
-        for row in view.counts() {
+        for row in view.counts().filter(|row| row.count != 0) {
             // Places are given out in the order of rows, whatever comes of it.
             let CellName::Key(flag) = self.name(&header.environment, true, row.flag) else { continue };
             match asked.iter_mut().find(|(of, _)| *of == flag) {

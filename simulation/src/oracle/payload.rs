@@ -71,17 +71,21 @@ impl Oracle {
         let (hour, minute) = (row.minute.div_euclid(60), row.minute.rem_euclid(60).unsigned_abs());
         let name = self.name(&header.environment, true, row.flag);
 
-        let usage = self.cell(CellKind::Usage, header, name.clone(), hour);
-        let pair = label(variation, row.version, &[]);
-        let pair = usage.row("pair", &pair, &[named], limits.usage_pairs_max, budget);
-        usage.add(Fact::row_at("minute", &pair, minute), row.count.into());
-        if row.estimated {
-            usage.put(Fact::row("estimated", &pair), 1);
+        // None counted: the flag was seen, and that is all.
+        let bulk = bulk && row.count != 0;
+        if row.count != 0 {
+            let usage = self.cell(CellKind::Usage, header, name.clone(), hour);
+            let pair = label(variation, row.version, &[]);
+            let pair = usage.row("pair", &pair, &[named], limits.usage_pairs_max, budget);
+            usage.add(Fact::row_at("minute", &pair, minute), row.count.into());
+            if row.estimated {
+                usage.put(Fact::row("estimated", &pair), 1);
+            }
+            let names: [&[u8]; 4] = [named, application, sdk, sdk_version];
+            let asked = label(variation, None, &names[1..]);
+            let asked = usage.row("row", &asked, &names, limits.usage_rows_max, budget);
+            usage.add(Fact::row("asked", &asked), row.count.into());
         }
-        let names: [&[u8]; 4] = [named, application, sdk, sdk_version];
-        let asked = label(variation, None, &names[1..]);
-        let asked = usage.row("row", &asked, &names, limits.usage_rows_max, budget);
-        usage.add(Fact::row("asked", &asked), row.count.into());
 
         let seen = self.cell(CellKind::LastSeen, header, name, 0);
         let names: [&[u8]; 5] = [named, application, application_version, sdk, sdk_version];

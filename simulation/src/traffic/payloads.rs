@@ -174,7 +174,8 @@ fn count(chance: &mut Chance, payload: &mut Payload<'static>, element: u32) {
         variation: variation(chance),
         version: chance.pick(&[None, Some(3), Some(3), Some(4)]),
         value: chance.pick(&[None, Some("true"), Some("false")]),
-        count: 1 + chance.below(9) as u64,
+        // Now and then a sight.
+        count: chance.below(10) as u64,
         error: chance.percent(10),
         estimated: chance.percent(10),
     });

@@ -3,6 +3,7 @@
 use schemas::cell::{CellKey, CellName};
 
 use super::*;
+use crate::Break;
 use crate::cells::LastSeen;
 
 const MINUTE: i64 = 28_000_000;
@@ -215,4 +216,26 @@ fn a_state_that_was_saved_and_loaded_decides_the_same() {
     let straight = cells(usize::MAX);
     assert!(straight.0.iter().all(|bulk| *bulk));
     (0..log.len()).for_each(|number| assert_eq!(cells(number), straight, "loaded before record {number}"));
+}
+
+/// What a sight leaves: rows of its usage cell, whether a row of last seen is bulk, days of use, whether mobile SDKs ask for it.
+fn sight(breakage: Option<Break>) -> (usize, bool, usize, bool) {
+    let mut reads = Reads::knowing(5);
+    reads.partition.rules.breakage.which = breakage;
+    let flag = CellName::Key("9".into());
+    let rows: Vec<(usize, u64)> = once(5).into_iter().chain([(9, 0)]).collect();
+    reads.send(Credential::Mobile, &rows);
+    assert!(reads.is_bulk(0), "a sight beside it does not keep a summary from being a bulk read");
+    let seen = reads.cell(flag.clone());
+    let environment = Environment::new("p", "dev").unwrap();
+    let window = u32::try_from((MINUTE + reads.records as i64 * 1_440) / 60).unwrap();
+    let key = CellKey { generation: 1, partition: 0, kind: CellKind::Usage, environment, name: flag, window };
+    let Some((Cell::Usage(usage), _)) = reads.partition.cells.get(&key) else { panic!("{key:?} is not held") };
+    (usage.rows().count(), seen.rows().any(|row| row.bulk), seen.days().count(), seen.client_side())
+}
+
+#[test]
+fn a_sight_is_a_use_that_counts_nothing() {
+    assert_eq!(sight(None), (0, false, 1, true));
+    assert_eq!(sight(Some(Break::SightAsCount)).0, 1, "the mistake would be noticed");
 }
