@@ -127,7 +127,7 @@ const GROUP_BY: Parameter = (
     "groupBy",
     "string",
     "variation (default), version, application, sdk, with commas, or reason; the last three by whole hours. A flag that \
-     had full events only has counts by reason alone, and is found by `flag` alone",
+     its SDK keeps out of summaries has counts by reason alone",
 );
 const LIMIT: Parameter =
     ("limit", "integer", "items of one answer: default 100, at most 1000; fewer come where its 10,000 points are full");

@@ -270,11 +270,6 @@ pub(crate) async fn tallies(
     grouping: Grouping,
 ) -> Result<Vec<FlagTally>, Refusal> {
     let mut flags = flags(reader, flag).await?;
-    if let (true, Some(name), true) = (flags.is_empty(), flag, grouping.reason) {
-        // Full events alone leave no last-seen cell. Named, the flag is found even so; in the list of all it cannot be,
-        // since only last seen lists flags.
-        flags.push(FlagTally { name: name.clone(), seen: LastSeen::default(), groups: BTreeMap::new() });
-    }
     count_flags(reader, &mut flags, span, grouping).await?;
     Ok(flags)
 }

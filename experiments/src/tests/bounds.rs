@@ -46,12 +46,14 @@ async fn counts_by_reason_are_not_clipped_to_last_seen() {
     world.see(&here, &Sight::of("f", 0, "true", NOW - MINUTE, 1));
     world.reason(&here, "f", NOW - HOUR, 2, 4);
     world.reason(&here, "f", NOW, 2, 8);
+    // An SDK that keeps a flag out of its summaries: seen, and not counted.
+    world.see(&here, &Sight::of("reasons-only", 0, "true", NOW, 0));
     world.reason(&here, "reasons-only", NOW, 2, 16);
     world.flush().await;
     let counts = async |rest: &str| -> Vec<Value> {
         items(&world, rest).await.iter().map(|item| json!([item["flag"], item["count"]])).collect()
     };
-    assert_eq!(counts("evaluations?groupBy=reason").await, [json!(["f", 12])]);
+    assert_eq!(counts("evaluations?groupBy=reason").await, [json!(["f", 12]), json!(["reasons-only", 16])]);
     assert_eq!(counts("evaluations?groupBy=reason&flag=reasons-only").await, [json!(["reasons-only", 16])]);
     assert!(counts("evaluations?groupBy=reason&flag=nobody").await.is_empty());
     assert!(counts("evaluations?flag=reasons-only").await.is_empty());
