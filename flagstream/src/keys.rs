@@ -103,12 +103,26 @@ pub fn merged(configured: Vec<EnvironmentKeys>, added: Vec<EnvironmentKeys>) -> 
     all
 }
 
+/// The environments that `keys.toml` would have after [`prepare`]; nothing is written.
+///
+/// # Errors
+/// When `keys.toml` cannot be read, or a given key cannot be taken.
+pub fn prepared(data: &Path, written: &Written, given: &[String]) -> anyhow::Result<Vec<EnvironmentKeys>> {
+    Ok(rows(&plan(data, written, given)?.0))
+}
+
 /// Makes project `default`, environment `development` with keys, when nothing is configured and none are there;
 /// and admits the keys given on the command line.
 ///
 /// # Errors
-/// When `keys.toml` cannot be read or written.
+/// When `keys.toml` cannot be read or written, or a given key cannot be taken.
 pub fn prepare(data: &Path, written: &Written, given: &[String]) -> anyhow::Result<()> {
+    let (file, changed) = plan(data, written, given)?;
+    if changed { save(data, &file) } else { Ok(()) }
+}
+
+/// What `keys.toml` should say, and whether it says something else.
+fn plan(data: &Path, written: &Written, given: &[String]) -> anyhow::Result<(KeysFile, bool)> {
     let mut file = load(data)?;
     let mut changed = false;
     if written.environment.is_empty() && file.environment.is_empty() {
@@ -129,7 +143,7 @@ pub fn prepare(data: &Path, written: &Written, given: &[String]) -> anyhow::Resu
         refuse_shared(&merged(written.environment.clone(), rows(&file)), PROJECT, ENVIRONMENT, KeyKind::Server, key)?;
         changed |= file.add(PROJECT, ENVIRONMENT, KeyKind::Server, key);
     }
-    if changed { save(data, &file) } else { Ok(()) }
+    Ok((file, changed))
 }
 
 /// What to type to admit a key to the server that works in `data`: it runs from any directory.

@@ -48,17 +48,23 @@ pub fn with_causes(error: &anyhow::Error) -> String {
     said
 }
 
-/// An error about a data directory: where the system denied it, with the directory and what to do.
-pub fn denied(error: anyhow::Error, data: &Path) -> anyhow::Error {
+/// An error about a data directory: where the system denied it, or a file is in the way, with the directory and what to do.
+pub fn about_data(error: anyhow::Error, data: &Path) -> anyhow::Error {
+    let absolute = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+    let shown = absolute.display();
+    if let Some(file) = absolute.ancestors().find(|place| place.exists() && !place.is_dir()) {
+        let file = file.display();
+        return error.context(format!(
+            "the data directory {shown} cannot be made: {file} is a file; name another with --data DIR"
+        ));
+    }
     let is_denied =
         |cause: &io::Error| matches!(cause.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem);
     if !error.chain().any(|cause| cause.downcast_ref().is_some_and(is_denied)) {
         return error;
     }
-    let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
     error.context(format!(
-        "this user may not read and write the data directory {}; make it this user's own, or name another with --data DIR",
-        data.display()
+        "this user may not read and write the data directory {shown}; make it this user's own, or name another with --data DIR"
     ))
 }
 
@@ -71,7 +77,7 @@ mod tests {
         let of = |kind| {
             let what = "opening log".to_owned();
             let error = anyhow::Error::new(eventlog::Error::Io { what, source: io::Error::from(kind) });
-            with_causes(&denied(error, Path::new("/srv/flags")))
+            with_causes(&about_data(error, Path::new("/srv/flags")))
         };
         let said = of(ErrorKind::PermissionDenied);
         assert!(said.contains("/srv/flags") && said.contains("--data DIR") && said.contains("opening log"), "{said}");

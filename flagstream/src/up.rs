@@ -1,6 +1,6 @@
 //! `flagstream up`: ingest, processor, API and page in one process, on the embedded log and store.
 //!
-//! Always true here: the page's address is printed when it answers; a log or store that can promise nothing any more ends
+//! Always true here: nothing is written before keys and address are found to be good; the page's address is printed when it answers; a log or store that can promise nothing any more ends
 //! the process with exit code 1; a stop closes the door, answers what is open, flushes, and closes the log, in that order.
 
 mod admission;
@@ -25,7 +25,7 @@ use self::admission::Keys;
 use self::opening::{Disk, now_ms};
 use crate::cli::Up;
 use crate::config::{Settings, variables};
-use crate::output::denied;
+use crate::output::about_data;
 use crate::{keys, server};
 
 /// How long a stop waits for open requests.
@@ -52,19 +52,23 @@ pub fn run(command: &Up) -> anyhow::Result<()> {
 async fn up(settings: Settings, config: Option<&Path>, sdk_keys: &[String]) -> anyhow::Result<()> {
     // Before anything is opened, so that a stop while the log is checked is a stop too.
     let mut signals = Signals::new()?;
-    // The port is taken, and not yet open: one that cannot be had leaves nothing behind.
+    let about_data = |error| about_data(error, &settings.data);
+    // The port is taken, and not yet open. It and the keys come first: a refusal leaves nothing behind.
     let port = server::bind(settings.listen)?;
+    let added = keys::prepared(&settings.data, &settings.written, sdk_keys).map_err(about_data)?;
+    let may_be_open = settings.listen.ip().is_loopback();
+    admission::check(&settings.written, added, may_be_open)
+        .with_context(|| format!("cannot admit anyone on {}", settings.listen))?;
     let disk = tokio::select! {
-        disk = opening::open(&settings) => disk.map_err(|error| denied(error, &settings.data))?,
+        disk = opening::open(&settings) => disk.map_err(about_data)?,
         () = signals.next() => return Ok(()),
     };
-    keys::prepare(&settings.data, &settings.written, sdk_keys).map_err(|error| denied(error, &settings.data))?;
+    keys::prepare(&settings.data, &settings.written, sdk_keys).map_err(about_data)?;
 
     let log: Arc<dyn EventLog> = disk.log.clone();
     let clock: ingest::Clock = Arc::new(now_ms);
     let ingest = Ingest::new(log, settings.generation.clock, settings.written.limits.clone(), clock);
     let (listener, address) = server::listen(port, settings.listen)?;
-    let may_be_open = address.ip().is_loopback();
     let admitted = Keys::admit(&ingest, &settings.data, (config, &settings.written), may_be_open)
         .with_context(|| format!("cannot admit anyone on {address}"))?;
     let processor = start_processor(&settings, &disk)?;

@@ -21,6 +21,9 @@ const STICKY: u32 = 0o1000;
 pub fn create_private_durably(path: &Path) -> io::Result<()> {
     create(path, PRIVATE, &mut sync)?;
     let held = path.metadata()?;
+    if !held.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
     let is_ours = held.uid() == rustix::process::geteuid().as_raw();
     if is_ours && held.mode() & 0o077 != 0 && held.mode() & STICKY == 0 {
         std::fs::set_permissions(path, Permissions::from_mode(PRIVATE))?;
@@ -108,5 +111,10 @@ mod tests {
             create_private_durably(path).unwrap();
             assert_eq!(mode(path), after);
         }
+        let file = root.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        let refused = create_private_durably(&file).unwrap_err();
+        assert_eq!((refused.kind(), mode(&file)), (io::ErrorKind::NotADirectory, 0o644), "a file is no directory");
     }
 }

@@ -35,7 +35,7 @@ pub fn run(command: &Keys) -> anyhow::Result<()> {
         Keys::Remove(command) => remove(command, &settings),
         Keys::List(_) => list(&settings),
     };
-    done.map_err(|error| output::denied(error, &settings.data))
+    done.map_err(|error| output::about_data(error, &settings.data))
 }
 
 fn list(settings: &Settings) -> anyhow::Result<()> {

@@ -186,6 +186,15 @@ impl Sources {
     }
 }
 
+/// Whether [`Keys::admit`] could take these environments, `added` being those of `keys.toml`.
+///
+/// # Errors
+/// When a key cannot be taken, or there is none and there must be.
+pub fn check(written: &Written, added: Vec<EnvironmentKeys>, may_be_open: bool) -> anyhow::Result<()> {
+    let (admin_keys, configured) = (written.admin_keys.clone(), written.environment.clone());
+    Sources { admin_keys, configured, added }.tables(may_be_open).map(drop)
+}
+
 /// The hash of a read or admin key, which may be configured as `sha256:…`.
 fn read_hash(secret: &Secret) -> anyhow::Result<KeyHash> {
     let Some(digits) = secret.0.strip_prefix("sha256:") else { return Ok(hash_key(&secret.0)) };

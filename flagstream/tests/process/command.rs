@@ -204,6 +204,50 @@ fn a_port_that_cannot_be_had_leaves_no_data_directory_behind() {
 }
 
 #[test]
+fn keys_that_nobody_can_be_admitted_by_leave_no_data_directory_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, file) = (folder.path().join("data"), folder.path().join("flagstream.toml"));
+    let environment = |key: &str| {
+        format!("[[environment]]\nproject = \"p\"\nkey = \"{key}\"\nserver_keys = [\"sdk-of-both-4711\"]\n")
+    };
+    let one = environment("e");
+    let bad_hash = "admin_keys = [\"sha256:12\"]\n".to_owned();
+    for (config, listen, key, expected) in [
+        (one.clone() + &environment("f"), ":0", "sdk-1", "p/e and p/f have a key in common"),
+        (one.clone(), ":0", "sdk-of-both-4711", "belongs to p/e already"),
+        (one.clone(), ":0", " ", "--sdk-key is empty"),
+        (one, "0.0.0.0:0", "sdk-1", "admin_keys"),
+        (bad_hash, ":0", "sdk-1", "64 hexadecimal digits"),
+    ] {
+        std::fs::write(&file, &config).expect("write the configuration");
+        let mut up = flagstream();
+        up.args(["up", "--listen", listen, "--sdk-key", key, "--config"]).arg(&file).arg("--data").arg(&data);
+        let output = up.output().expect("run flagstream");
+        assert!(!output.status.success() && said(&output).contains(expected), "{config}: {}", said(&output));
+        assert!(!data.exists(), "{config}");
+    }
+}
+
+#[test]
+fn a_file_in_the_place_of_the_data_directory_is_named_and_left_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "mine").expect("write");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("its mode");
+    let (file_path, below) = (file.to_str().expect("a path"), file.join("data"));
+    for data in [file_path, below.to_str().expect("a path")] {
+        for arguments in [&["up", "--listen", ":0"][..], &["keys", "list"], &["keys", "add", "--environment", "e"]] {
+            let output = input(&[arguments, &["--data", data]].concat(), "sdk-1");
+            let said = said(&output);
+            assert!(!output.status.success() && said.contains("is a file") && said.contains("--data DIR"), "{said}");
+        }
+    }
+    let mode = std::fs::metadata(&file).expect("the file").permissions().mode();
+    assert_eq!((mode & 0o777, std::fs::read_to_string(&file).expect("the file").as_str()), (0o644, "mine"));
+}
+
+#[test]
 fn an_empty_flag_is_refused() {
     let output = run(&["evaluations", "--flag", ""]);
     assert!(!output.status.success() && said(&output).contains("--flag"), "{}", said(&output));
