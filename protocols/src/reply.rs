@@ -155,7 +155,7 @@ pub fn answer_miss(miss: RouteMiss, headers: &[(&str, &[u8])]) -> Reply {
             Reply::error(400, Rejection::UnknownPath.code(), message)
         }
         RouteMiss::WrongMethod { allow } => {
-            let mut reply = Reply::error(405, "wrong_method", format!("this path takes {allow}"));
+            let mut reply = Reply::error(405, "method_not_allowed", format!("this path takes {allow}"));
             reply.headers.push(("allow", Cow::Borrowed(allow)));
             reply
         }

@@ -165,7 +165,7 @@ fn every_answer_to_a_browser_can_be_read_by_its_page() {
 fn misses_have_their_answers() {
     let cases = [
         (RouteMiss::UnknownUnderPrefix, 400, "unknown_path"),
-        (RouteMiss::WrongMethod { allow: "POST, OPTIONS" }, 405, "wrong_method"),
+        (RouteMiss::WrongMethod { allow: "POST, OPTIONS" }, 405, "method_not_allowed"),
         (RouteMiss::FlagDelivery, 404, "flag_delivery"),
         (RouteMiss::Foreign, 404, "not_found"),
     ];
