@@ -16,7 +16,9 @@ pub(crate) fn document() -> Value {
                 milliseconds or RFC 3339; intervals are [from, to); a slash in a key is written %2F. Every answer tells \
                 how far it reaches: `complete` = everything that ingest had acknowledged when the request arrived is in \
                 it; `asOf` = now when complete, else the log's time up to which all is in it. Events accepted are exact; the \
-                numbers of payloads refused whole are best effort: they follow within 10 s, and a crash may lose them."
+                numbers of payloads refused whole are best effort: they follow within 10 s, and a crash may lose them. \
+                An SDK falls silent until its process restarts on any 4xx but 400, 408 and 429, so a payload over a limit is \
+                answered 400, and 413 only to SDKs that are known to go on after it (Node 9, Go, C++, Flutter)."
         },
         "security": [{ "key": [] }, { "bearer": [] }],
         "paths": paths(),
