@@ -176,6 +176,13 @@ mod tests {
     }
 
     #[test]
+    fn the_log_keeps_by_default_what_its_own_default_is() {
+        let settings = Settings::understand(Written::default()).unwrap();
+        let options = eventlog::embedded::Options::new(1, 1, std::sync::Arc::new(|| 0));
+        assert_eq!(settings.retain_bytes, options.retain_bytes);
+    }
+
+    #[test]
     fn limits_that_decide_the_parts_are_in_the_generation() {
         let mut written = Written::default();
         written.limits.events_max = 5;

@@ -27,7 +27,7 @@ pub struct Options {
     pub clock: Clock,
     /// Length of a segment file, bytes; default 32 MiB. Segments that are there keep theirs.
     pub segment_bytes: u64,
-    /// Released segments are kept while all together are no larger than this, bytes; default 1 GiB.
+    /// Released segments are kept while all together are no larger than this, bytes; default 256 MiB.
     pub retain_bytes: u64,
     /// Appends waiting to be durable, bytes; beyond it an append is answered [`Error::Busy`]. Default 64 MiB.
     pub queue_bytes_max: usize,
@@ -57,7 +57,7 @@ impl Options {
             generation,
             clock,
             segment_bytes: 32 << 20,
-            retain_bytes: 1 << 30,
+            retain_bytes: 256 << 20,
             queue_bytes_max: 64 << 20,
             read_bytes_max: 1 << 20,
             read_records_max: 4096,
