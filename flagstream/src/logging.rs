@@ -1,4 +1,6 @@
 //! Where log lines go: standard error, at `info` unless `RUST_LOG` says otherwise; JSON with `FLAGSTREAM_LOG_FORMAT=json`.
+//!
+//! Always true here: a line that nobody can read is left out, and no reason for a server to end.
 
 use std::io::IsTerminal;
 
@@ -10,6 +12,8 @@ pub fn start() {
     let colours = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let lines = lines.with_target(false).with_ansi(colours);
+    // It would tell of them on standard error too, and panic when that cannot be written.
+    let lines = lines.log_internal_errors(false);
     match std::env::var("FLAGSTREAM_LOG_FORMAT").as_deref() {
         Ok("json") => lines.json().init(),
         _ => lines.compact().init(),

@@ -25,11 +25,13 @@ use self::admission::Keys;
 use self::opening::{Disk, now_ms};
 use crate::cli::Up;
 use crate::config::{Settings, variables};
-use crate::output::about_data;
+use crate::output::{about_data, aside};
 use crate::{keys, server};
 
 /// How long a stop waits for open requests.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How long the banner waits for partitions to begin.
+const BEGIN_WITHIN: Duration = Duration::from_secs(3);
 
 /// Runs until it is told to stop.
 ///
@@ -78,13 +80,14 @@ async fn up(settings: Settings, config: Option<&Path>, sdk_keys: &[String]) -> a
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(server::serve(listener, router, limits(&settings), stopped.clone()));
     let carrying = tokio::spawn(ingest.clone().carry_numbers());
+    begun(&processor).await;
     let admit_command = keys::admit_command(config, &settings.data);
     banner::print(&settings, address, &admitted.environments(), &admit_command);
     let rereading = tokio::spawn(admission::reread(admitted, ingest.clone(), stopped.clone()));
     let telling = tokio::spawn(banner::tell_news(ingest.clone(), admit_command, stopped));
 
     let ended = wait_for_end(&mut signals, &disk, &processor).await;
-    eprintln!("stopping: answering what was accepted…");
+    aside("stopping: answering what was accepted…");
     ingest.stop().await;
     stop.send_replace(true);
     for task in [serving, carrying, rereading, telling] {
@@ -95,7 +98,7 @@ async fn up(settings: Settings, config: Option<&Path>, sdk_keys: &[String]) -> a
     ended?;
     flushed?;
     closed?;
-    eprintln!("stopped");
+    aside("stopped");
     Ok(())
 }
 
@@ -110,6 +113,18 @@ fn start_processor(settings: &Settings, disk: &Disk) -> anyhow::Result<Processor
     let log: Arc<dyn EventLog> = disk.log.clone();
     Processor::start(settings, log, subscribe, processor::Keeping::Together(Arc::clone(&disk.store)))
         .context("cannot start the processor")
+}
+
+/// Waits a little until all partitions have begun: what the log says of it then stands before the banner, whose last line
+/// waits for somebody.
+async fn begun(processor: &Processor) {
+    let health = processor.health();
+    let begun = async {
+        while health.ready().is_err() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let _ = tokio::time::timeout(BEGIN_WITHIN, begun).await;
 }
 
 fn limits(settings: &Settings) -> server::Limits {

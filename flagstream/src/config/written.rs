@@ -1,6 +1,6 @@
 //! What was written: a TOML file and environment variables, as they stand.
 //!
-//! Always true here: a field that does not exist is refused; a secret prints as its last four characters.
+//! Always true here: a field that does not exist is refused; a secret never prints whole.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -83,6 +83,9 @@ pub struct EnvironmentKeys {
     pub stale: OfEnvironment,
 }
 
+/// Of a secret no longer than this nothing but its length is shown, in characters.
+const SHORT_CHARS_MAX: usize = 8;
+
 /// A key as written. It prints masked, so that no log or `--print-config` shows it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -93,14 +96,17 @@ impl Secret {
         self.0.trim().is_empty()
     }
 
-    /// The last four characters behind dots; hashes stay as they are.
+    /// The last four characters behind dots, or of a short one its length alone; hashes stay as they are.
     #[must_use]
     pub fn masked(&self) -> String {
         if self.0.starts_with("sha256:") {
             return self.0.clone();
         }
-        let shown: String = self.0.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
-        format!("…{}", if self.0.chars().count() > 8 { shown } else { String::new() })
+        match self.0.chars().count() {
+            1 => "… (1 character)".to_owned(),
+            length @ 0..=SHORT_CHARS_MAX => format!("… ({length} characters)"),
+            length => format!("…{}", self.0.chars().skip(length - 4).collect::<String>()),
+        }
     }
 }
 
@@ -271,6 +277,19 @@ mod tests {
             assert!(!shown.contains(secret), "{shown}");
         }
         assert!(shown.contains("…6789") && shown.contains("…efgh"), "{shown}");
+    }
+
+    #[test]
+    fn a_masked_key_still_tells_which_one_it_is() {
+        for (key, shown) in [
+            ("x", "… (1 character)"),
+            ("sdk-12ab", "… (8 characters)"),
+            ("sdk-123ab", "…23ab"),
+            ("ключ-ключ", "…ключ"),
+            ("sha256:00ff", "sha256:00ff"),
+        ] {
+            assert_eq!(Secret(key.to_owned()).masked(), shown);
+        }
     }
 
     #[test]

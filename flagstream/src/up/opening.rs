@@ -16,6 +16,7 @@ use stores::Store;
 use stores::embedded::Embedded;
 
 use crate::config::Settings;
+use crate::output::aside;
 
 /// The open log and store.
 pub struct Disk {
@@ -66,7 +67,7 @@ fn log_options(settings: &Settings) -> Options {
         // A line for each tenth, and none for a log that is checked at once.
         let tenth = (done * 10).checked_div(all).unwrap_or(10);
         if all > 512 << 20 && told.swap(tenth, Ordering::Relaxed) != tenth {
-            eprintln!("checking the log: {} of {} MiB", done >> 20, all >> 20);
+            aside(&format!("checking the log: {} of {} MiB", done >> 20, all >> 20));
         }
     }));
     options

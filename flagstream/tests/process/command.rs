@@ -1,6 +1,6 @@
 //! The command line: keys, configuration, reads, and what it says when something is wrong.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Output, Stdio};
 
@@ -291,6 +291,32 @@ fn a_reader_that_has_gone_away_is_no_error() {
     let status =
         command.args(["keys", "list", "--data"]).arg(data.path()).stdout(writer).stderr(Stdio::null()).status();
     assert!(status.expect("run flagstream").success());
+}
+
+#[test]
+fn a_server_that_nobody_listens_to_works_and_stops_as_any_other() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start_unheard(data.path());
+    assert_eq!(server.bulk("4dd83bb6-73c1-4a3b-a0a4-8e8ac4a4a5f6", SUMMARY).0, 202);
+    server.settle();
+    assert!(server.stop().success());
+}
+
+#[test]
+fn the_last_line_of_the_banner_is_the_last_of_the_beginning() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let mut command = flagstream();
+    // So many that some begin late.
+    command.env("FLAGSTREAM_LOG__PARTITIONS", "64");
+    command.args(["up", "--listen", ":0", "--data"]).arg(data.path());
+    let writers = (writer.try_clone().expect("the pipe"), writer);
+    let mut child = command.stdout(writers.0).stderr(writers.1).spawn().expect("start flagstream");
+    let lines = BufReader::new(reader).lines().map(|line| line.expect("a line"));
+    let before: Vec<String> = lines.take_while(|line| !line.starts_with("waiting for the first event")).collect();
+    child.kill().expect("kill");
+    child.wait().expect("wait");
+    assert_eq!(before.iter().filter(|line| line.contains("begin to read")).count(), 64, "{before:#?}");
 }
 
 #[test]

@@ -42,7 +42,16 @@ impl Server {
     pub(crate) fn start_on(listen: &str, data: &Path, arguments: &[&str]) -> Self {
         let mut command = flagstream();
         command.args(["up", "--listen", listen, "--sdk-key", SDK_KEY, "--data"]).arg(data).args(arguments);
-        Self::start_command(command)
+        Self::start_command(command, None)
+    }
+
+    /// Starts `up` with a standard error that nobody reads any more.
+    pub(crate) fn start_unheard(data: &Path) -> Self {
+        let mut command = flagstream();
+        command.args(["up", "--listen", ":0", "--sdk-key", SDK_KEY, "--data"]).arg(data);
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        Self::start_command(command, Some(writer.into()))
     }
 
     /// Starts `up` with these environment variables.
@@ -50,12 +59,13 @@ impl Server {
         let mut command = flagstream();
         command.args(["up", "--listen", ":0", "--sdk-key", SDK_KEY, "--data"]).arg(data);
         command.envs(variables.iter().copied());
-        Self::start_command(command)
+        Self::start_command(command, None)
     }
 
-    fn start_command(mut command: Command) -> Self {
+    /// Its log goes to a file unless it goes to `errors`.
+    fn start_command(mut command: Command, errors: Option<Stdio>) -> Self {
         let log = tempfile::NamedTempFile::new().expect("a file");
-        let errors = log.reopen().expect("the file");
+        let errors = errors.unwrap_or_else(|| log.reopen().expect("the file").into());
         let mut child = command.stdout(Stdio::piped()).stderr(errors).spawn().expect("start flagstream");
         let mut lines = BufReader::new(child.stdout.take().expect("its output"));
         let url = loop {
