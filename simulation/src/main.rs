@@ -37,7 +37,7 @@ struct Arguments {
     /// The store model
     #[arg(long, value_enum, conflicts_with = "small", default_value_t = Models::Both)]
     model: Models,
-    /// Every deliberate mistake, each until it is caught or the seeds are used up: the rarest takes thousands
+    /// Every deliberate mistake, each until it is caught or the seeds are used up
     #[arg(long, conflicts_with_all = ["mutant", "small"])]
     mutants: bool,
     /// With this mistake switched on (a name from --mutants)
@@ -187,10 +187,20 @@ fn per_second(runs: u64, since: Duration) -> u64 {
     runs.saturating_mul(1000) / ms
 }
 
-/// Each mutant, until a seed notices it.
+/// Each mutant, until its script or a seed notices it.
 fn every_mutant(arguments: &Arguments) -> bool {
     let mut caught = 0;
     for mutant in mutants::ALL {
+        if let Some(plot) = mutant.script {
+            match small::run_one(plot, Some(mutant)) {
+                Err(what) => {
+                    caught += 1;
+                    println!("caught by script {:<16} {}: {}", plot.name(), mutant.name, shortened(first_line(&what)));
+                }
+                Ok(()) => println!("NOT CAUGHT by script {}: {}", plot.name(), mutant.name),
+            }
+            continue;
+        }
         let many = Many {
             from: arguments.from,
             seeds: arguments.seeds,
@@ -203,7 +213,7 @@ fn every_mutant(arguments: &Arguments) -> bool {
         match summary.failures.first() {
             Some(failure) => {
                 caught += 1;
-                let first = failure.what.lines().next().unwrap_or_default();
+                let first = first_line(&failure.what);
                 let (seed, noticed) = (failure.run.seed, failure.noticed().name());
                 println!("caught at seed {seed:<6} by {noticed:<8} {}: {}", mutant.name, shortened(first));
             }
@@ -215,6 +225,10 @@ fn every_mutant(arguments: &Arguments) -> bool {
     }
     println!("{caught}/{} caught", mutants::ALL.len());
     caught == mutants::ALL.len()
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 fn shortened(text: &str) -> String {

@@ -15,6 +15,7 @@ use schemas::generation::Generation;
 use crate::chance::Chance;
 use crate::disks::{Disks, Objects};
 use crate::log::Log;
+use crate::mutants::Mutant;
 use crate::oracle::Oracle;
 use crate::process::{Death, NotBegun, Post, Seat, Site};
 use crate::run::remember_where_it_panics;
@@ -59,12 +60,22 @@ pub fn run_all(pairs: bool) -> Small {
     let mut small = Small::default();
     let kinds =
         [(Model::Conditional, Mode::Apart), (Model::LastWriteWins, Mode::Apart), (Model::Conditional, Mode::Together)];
-    for plot in [Plot::Usage, Plot::Experiment] {
+    for plot in Plot::ALL {
         for (model, mode) in kinds {
-            small.walk(Kind { model, mode, plot }, pairs);
+            small.walk(Kind { model, mode, plot: *plot }, pairs);
         }
     }
     small
+}
+
+/// Runs a script without any crash, with a mistake in worker, store or driver switched on.
+///
+/// # Errors
+/// What was wrong, in words.
+pub fn run_one(plot: Plot, mutant: Option<&'static Mutant>) -> Result<(), String> {
+    remember_where_it_panics();
+    let kind = Kind { model: Model::Conditional, mode: Mode::Apart, plot };
+    Script::new(kind, mutant).run(&[]).map(|_| ())
 }
 
 impl Small {
@@ -101,9 +112,14 @@ impl Small {
 impl Kind {
     /// The crashes at an action that writes so many cells.
     fn crashes(self, at: usize, cells: u32) -> impl Iterator<Item = Crash> {
-        let loses = self.plot == Plot::Experiment && self.mode == Mode::Apart;
+        let loses = self.loses_disks();
         let deaths = [Death::Before, Death::After].into_iter().chain(self.cut_off(cells));
         deaths.flat_map(move |death| [false, true].map(|lost| (at, death, lost))).filter(move |crash| loses || !crash.2)
+    }
+
+    /// Whether disks are lost, and snapshots taken against that.
+    fn loses_disks(self) -> bool {
+        self.plot != Plot::Usage && self.mode == Mode::Apart
     }
 
     /// To which servers a write may come, as bits: first all.
@@ -134,7 +150,7 @@ struct Script {
     site: Site,
     generation: Generation,
     kind: Kind,
-    broken: Option<counting::Break>,
+    mutant: Option<&'static Mutant>,
     seats: Vec<Option<Seat>>,
     oracle: Oracle,
     chance: Chance,
@@ -144,7 +160,7 @@ struct Script {
 }
 
 impl Script {
-    fn new(kind: Kind, broken: Option<counting::Break>) -> Self {
+    fn new(kind: Kind, mutant: Option<&'static Mutant>) -> Self {
         let mut generation = Generation::new(1, "t", 1, counting::FOLD_VERSION);
         generation.dedupe_records = 3;
         let mut chance = Chance::new(0);
@@ -153,17 +169,16 @@ impl Script {
         kind.plot.fill(&mut log, START_MS, &mut chance);
         let mut oracle = Oracle::new(&generation, 0);
         log.all(0).iter().for_each(|logged| oracle.push(logged));
-        let stores = Stores::new(kind.model, None);
         let site = Site {
             log,
-            stores,
+            stores: Stores::new(kind.model, mutant.and_then(Mutant::store)),
             disks: Disks::default(),
             objects: Objects::default(),
             letters: Vec::new(),
-            broken: None,
+            broken: mutant.and_then(Mutant::driver),
         };
         let seats = if kind.mode == Mode::Together { vec![None] } else { vec![None, None] };
-        Self { site, generation, kind, broken, seats, oracle, chance, actions: Vec::new(), letters: BTreeSet::new() }
+        Self { site, generation, kind, mutant, seats, oracle, chance, actions: Vec::new(), letters: BTreeSet::new() }
     }
 
     /// Runs to the end; answers how many cells each action was to write.
@@ -204,7 +219,7 @@ impl Script {
             give(&mut seat, Input::Batch(batch))?;
             // A flush after every batch: the more actions, the more places to die.
             give(&mut seat, Input::Tick)?;
-            if self.kind.plot == Plot::Experiment && self.kind.mode == Mode::Apart {
+            if self.kind.loses_disks() {
                 give(&mut seat, Input::SnapshotDue)?;
             }
         } else {
@@ -218,7 +233,7 @@ impl Script {
         let mut settings = Settings::new(self.generation.clone(), 0, self.kind.mode).panicking_on(crate::panics);
         settings.last_write_wins = self.kind.model == Model::LastWriteWins;
         settings.wall_ms = Arc::default();
-        if let Some(rule) = self.broken {
+        if let Some(rule) = self.mutant.and_then(Mutant::worker) {
             settings = settings.breaking(rule);
         }
         match self.site.begin(post, settings, &mut self.chance, &mut Trace::default()) {
@@ -283,22 +298,31 @@ mod tests {
     /// A rule that is broken without any dice is noticed by some crash of a script.
     #[test]
     fn a_broken_rule_is_noticed() {
-        use counting::Break::{CheckpointBeforeCells, DedupeNotInState, IgnoreH, OldUnderNewer, StateBeforeCheckpoint};
         remember_where_it_panics();
-        let experiment = Kind { plot: Plot::Experiment, ..USAGE };
-        for (rule, kind) in [
-            (CheckpointBeforeCells, USAGE),
-            (IgnoreH, USAGE),
-            (DedupeNotInState, USAGE),
-            (StateBeforeCheckpoint, USAGE),
-            (OldUnderNewer, experiment),
+        for (name, plot) in [
+            ("checkpoint before flush", Plot::Usage),
+            ("checkpoint without an h per cell", Plot::Usage),
+            ("dedupe set not in the state", Plot::Usage),
+            ("state durable before the cells", Plot::Usage),
+            ("old contribution under a newer definition", Plot::Experiment),
         ] {
-            let run = |crashes: &[Crash]| Script::new(kind, Some(rule)).run(crashes);
+            let (kind, mutant) = (Kind { plot, ..USAGE }, Mutant::named(name));
+            assert!(mutant.is_some(), "no mutant {name:?}");
+            let run = |crashes: &[Crash]| Script::new(kind, mutant).run(crashes);
             let points = run(&[]).unwrap_or_else(|_| vec![3; 40]);
             let noticed = run(&[]).is_err()
                 || (0..points.len()).flat_map(|at| kind.crashes(at, points[at])).any(|crash| run(&[crash]).is_err());
-            assert!(noticed, "{rule:?}");
+            assert!(noticed, "{name}");
         }
+    }
+
+    /// Told apart by the number that it is for: units that saw several variations.
+    #[test]
+    fn the_script_of_an_expiry_is_noticed_by_its_number_alone() {
+        assert_eq!(run_one(Plot::Expiry, None), Ok(()));
+        let what = run_one(Plot::Expiry, Mutant::named("expiry of a subject off by one")).unwrap_err();
+        assert!(what.contains("kind: StandIn") && what.contains("multiple 0: found 1, expected nothing"), "{what}");
+        assert_eq!(run_one(Plot::Expiry, Mutant::named("lateness horizon off by one")), Ok(()));
     }
 
     #[test]

@@ -19,6 +19,8 @@ use schemas::wire::record::Definition;
 use crate::chance::Chance;
 use crate::log::Log;
 
+const DAY: i64 = 86_400_000;
+
 /// What the log of a small world tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plot {
@@ -26,9 +28,25 @@ pub enum Plot {
     Usage,
     /// An experiment, changed on the way; a unit that converts, is exposed, and converts; a record on which the fold panics.
     Experiment,
+    /// A unit is exposed to another variation at the very log time at which its subject expires, under a later end: it is
+    /// a new subject, and no one that saw several variations.
+    Expiry,
 }
 
 impl Plot {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Usage, Self::Experiment, Self::Expiry];
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Experiment => "experiment",
+            Self::Expiry => "expiry",
+        }
+    }
+
     /// Appends its records; nothing is thrown.
     pub(super) fn fill(self, log: &mut Log, start_ms: i64, chance: &mut Chance) {
         match self {
@@ -39,12 +57,20 @@ impl Plot {
                 }
             }
             Self::Experiment => {
-                let ends_ms = start_ms + 86_400_000;
+                let ends_ms = start_ms + DAY;
                 define(log, &format!("f user e 1 {start_ms} {ends_ms}"), start_ms, chance);
-                send(log, &of_a_unit("a", start_ms, true), start_ms, chance);
+                send(log, &of_a_unit("a", start_ms, true, 1), start_ms, chance);
                 define(log, &format!("f user e 2 {start_ms} {ends_ms}"), start_ms, chance);
                 send(log, &usage("b!", start_ms), start_ms, chance);
-                send(log, &of_a_unit("c", start_ms + 1_000, false), start_ms + 1_000, chance);
+                send(log, &of_a_unit("c", start_ms + 1_000, false, 1), start_ms + 1_000, chance);
+            }
+            Self::Expiry => {
+                let ends_ms = start_ms + DAY;
+                define(log, &format!("f user e 1 {start_ms} {ends_ms}"), start_ms, chance);
+                send(log, &of_a_unit("a", start_ms, true, 1), start_ms, chance);
+                define(log, &format!("f user e 1 {start_ms} {}", start_ms + 90 * DAY), start_ms, chance);
+                let expires_ms = ends_ms + i64::try_from(ClockLimits::default().lateness_ms).unwrap_or(i64::MAX);
+                send(log, &of_a_unit("b", expires_ms, true, 2), expires_ms, chance);
             }
         }
     }
@@ -91,7 +117,7 @@ fn usage(id: &str, now_ms: i64) -> Payload<'static> {
 }
 
 /// A conversion, and an exposure of the same unit before or after it.
-fn of_a_unit(id: &str, now_ms: i64, exposed_first: bool) -> Payload<'static> {
+fn of_a_unit(id: &str, now_ms: i64, exposed_first: bool, variation: u32) -> Payload<'static> {
     let exposed_ms = if exposed_first { now_ms } else { now_ms + 500 };
     let element = |time_ms| Element { kind: ElementKind::Custom, time_ms: Some(time_ms) };
     let unit = || ContextKey { kind: "user".into(), key: "ann".into() };
@@ -102,7 +128,7 @@ fn of_a_unit(id: &str, now_ms: i64, exposed_first: bool) -> Payload<'static> {
         evaluations: vec![Evaluation {
             element: 0,
             flag: "f".into(),
-            variation: Variation::Index(1),
+            variation: Variation::Index(variation),
             version: None,
             reason: Reason::Fallthrough,
             in_experiment: true,
