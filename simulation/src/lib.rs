@@ -8,6 +8,7 @@ pub mod audit;
 pub mod chance;
 pub mod disks;
 pub mod faults;
+pub mod fingerprint;
 pub mod fleet;
 pub mod log;
 pub mod mutants;

@@ -1,6 +1,7 @@
 //! The simulation's command: seeds, one seed as a trace, the mutants, the small worlds, the fleet.
 //!
-//! Always true here: it ends with 1 when a number was wrong, a mutant went unseen or a fault was too rare; whatever fails
+//! Always true here: it ends with 1 when a number was wrong, a mutant went unseen, a fault was too rare or too many
+//! seeds were left out; whatever fails
 //! is told with the command that shows it again.
 
 use std::process::ExitCode;
@@ -164,6 +165,10 @@ fn many(arguments: &Arguments, mutant: Option<&'static Mutant>) -> bool {
     for (fault, found, least) in &rare {
         println!("TOO RARE: {}: {found}, at least {least} were asked for", fault.name());
     }
+    let often = summary.too_often();
+    for (fault, found, most) in &often {
+        println!("TOO OFTEN: {}: {found}, at most {most} may be", fault.name());
+    }
     println!(
         "seeds {from} to {}: {} runs, {} wrong, {:.1} s, {} runs a second",
         from + seeds.saturating_sub(1),
@@ -172,7 +177,7 @@ fn many(arguments: &Arguments, mutant: Option<&'static Mutant>) -> bool {
         summary.took.as_secs_f64(),
         per_second(summary.runs, summary.took)
     );
-    summary.failures.is_empty() && rare.is_empty()
+    summary.failures.is_empty() && rare.is_empty() && often.is_empty()
 }
 
 fn tell_faults(summary: &Summary) {

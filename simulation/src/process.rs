@@ -11,7 +11,7 @@ use counting::fold::DeadLetter;
 use counting::worker::{Action, Assigned, Committed, Input, Settings, Source, Stop, Work, Worker, source};
 use schemas::cell::CellKey;
 use schemas::generation::Generation;
-use schemas::stored::{SavedState, StateChanges, WriteAnswer};
+use schemas::stored::{Checkpoint, SavedState, StateChanges, WriteAnswer};
 
 use crate::chance::Chance;
 use crate::disks::{Disks, Objects};
@@ -35,8 +35,8 @@ pub struct Seat {
     pub paused: bool,
     /// The generation that it folds.
     pub generation: u32,
-    /// The log has, before the checkpoint, the very record that the checkpoint was written after.
-    pub log_fits: bool,
+    /// The checkpoint that it found when it began.
+    pub checkpoint: Option<Checkpoint>,
     /// Cells that it has loaded once.
     loaded: HashSet<CellKey>,
     /// Its driver keeps dead letters when nothing else is to be done: [`DriverBreak::LettersLast`].
@@ -143,8 +143,6 @@ impl Site {
             log.from,
             log.to
         );
-        let fingerprints =
-            checkpoint.zip(before_checkpoint.as_ref()).map(|(at, last)| (at.fingerprint, last.fingerprint()));
         let worker = Worker::new(settings).map_err(|e| NotBegun::Refused(e.to_string()))?;
         let mut seat = Seat {
             worker,
@@ -152,7 +150,7 @@ impl Site {
             next: 0,
             paused: false,
             generation: number,
-            log_fits: fingerprints.is_some_and(|(written_after, found)| written_after == found),
+            checkpoint,
             loaded: HashSet::new(),
             letters_last: self.broken == Some(DriverBreak::LettersLast),
         };

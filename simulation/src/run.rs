@@ -138,7 +138,18 @@ impl Summary {
             .filter(|(_, found, least)| found < least)
             .collect()
     }
+
+    /// What took more runs out of the judgement than it may.
+    #[must_use]
+    pub fn too_often(&self) -> Vec<(Fault, u64, u64)> {
+        let most = |fault: Fault| fault.most().map(|most| MOST_BESIDES + most * self.runs / 2_000_000);
+        let found = Fault::ALL.iter().filter_map(|fault| Some((*fault, self.tally.of(*fault), most(*fault)?)));
+        found.filter(|(_, found, most)| found > most).collect()
+    }
 }
+
+/// More than a most that dice may exceed by chance, however few the seeds.
+const MOST_BESIDES: u64 = 2;
 
 /// Many runs.
 #[derive(Debug, Clone)]

@@ -207,7 +207,8 @@ impl World {
         match self.site.begin(post, settings, &mut self.chance, &mut self.trace) {
             // A record sent again, the bytes and all, took the very place in the new topic that it had in the old: nobody
             // can tell the two apart by it.
-            Ok(seat) if self.looker.remade && seat.log_fits => {
+            Ok(seat) if self.cannot_tell(post, &seat) => {
+                self.chance.tally.add(Fault::TopicUntold);
                 note!(self.trace, "node {}/{}", post.node, post.partition; "cannot tell this topic from the one before");
                 self.next_generation()
             }
@@ -219,6 +220,12 @@ impl World {
             Err(NotBegun::Refused(why)) => Err(format!("node {} refused its own generation: {why}", post.node)),
             Err(NotBegun::Stopped(stop)) => self.stopped(post, &stop),
         }
+    }
+
+    /// Whether a worker that has begun could not know that its checkpoint is of another topic.
+    fn cannot_tell(&self, post: Post, seat: &Seat) -> bool {
+        let position = seat.checkpoint.map_or(0, |checkpoint| checkpoint.position);
+        self.looker.is_like_the_old(&self.site.log, post.partition, position)
     }
 
     /// A disk is another machine's, or an older copy of itself.
@@ -241,7 +248,7 @@ impl World {
     /// here may stop one.
     fn stopped(&mut self, post: Post, stop: &Stop) -> Result<(), String> {
         self.seats[post.node][post.partition as usize] = None;
-        if self.looker.remade && matches!(stop, Stop::BeyondEnd { .. } | Stop::OtherLog { .. }) {
+        if self.looker.old.is_some() && matches!(stop, Stop::BeyondEnd { .. } | Stop::OtherLog { .. }) {
             note!(self.trace, "node {}/{}", post.node, post.partition; "stops, as it must: {stop}");
             return self.next_generation();
         }

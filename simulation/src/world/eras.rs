@@ -76,14 +76,14 @@ impl World {
             let position = |partition| view.checkpoint(generation, partition).map_or(0, |at| at.position);
             counted &= (0..self.setup.generation.partitions).all(|partition| position(partition) >= 3);
         });
-        if !counted || self.looker.remade || !self.chance.fault(Fault::TopicAgain, 500) {
+        if !counted || self.looker.old.is_some() || !self.chance.fault(Fault::TopicAgain, 500) {
             return Ok(());
         }
         note!(self.trace, "topic", "is made again under the same name");
         self.everybody_ends()?;
-        self.site.log = Log::new(&self.setup.generation, self.now_ms);
+        let old = std::mem::replace(&mut self.site.log, Log::new(&self.setup.generation, self.now_ms));
         self.looker = Looker::new(&self.setup.generation);
-        self.looker.remade = true;
+        self.looker.old = Some(old);
         self.traffic.topic_again();
         if self.chance.percent(50) {
             self.grow_beyond_what_was_counted();

@@ -12,6 +12,7 @@ use schemas::stored::{Checkpoint, StoredCell};
 
 use super::World;
 use crate::faults::{Fault, Tally};
+use crate::fingerprint::fingerprint;
 use crate::log::Log;
 use crate::oracle::{Oracle, complete};
 use crate::stores::{News, View};
@@ -29,8 +30,8 @@ pub(super) struct Looker {
     fingerprints: Vec<Vec<u32>>,
     /// Offsets of dead letters, by partition.
     pub(super) dead_letters: Vec<BTreeSet<u64>>,
-    /// The topic was made again under this generation's name.
-    pub(super) remade: bool,
+    /// The topic as it was, where it was made again under this generation's name: whoever begins must notice.
+    pub(super) old: Option<Log>,
 }
 
 impl Looker {
@@ -41,8 +42,19 @@ impl Looker {
             verified: HashMap::new(),
             fingerprints: (0..generation.partitions).map(|_| Vec::new()).collect(),
             dead_letters: (0..generation.partitions).map(|_| BTreeSet::new()).collect(),
-            remade: false,
+            old: None,
         }
+    }
+
+    /// Whether nobody can tell the topic from the old one, who looks at the record before a checkpoint at this position:
+    /// it is the same one in both, byte by byte.
+    pub(super) fn is_like_the_old(&self, log: &Log, partition: u32, position: u64) -> bool {
+        let place = position.checked_sub(1).and_then(|before| usize::try_from(before).ok());
+        let at = |log: &Log| {
+            let logged = log.all(partition).get(place?)?;
+            Some((logged.header.clone(), logged.body.clone()))
+        };
+        self.old.as_ref().is_some_and(|old| at(old).is_some() && at(old) == at(log))
     }
 
     fn read(&mut self, log: &Log, tally: &mut Tally) {
@@ -51,7 +63,7 @@ impl Looker {
             let from = usize::try_from(oracle.position()).unwrap_or(usize::MAX);
             for logged in log.all(partition).get(from..).unwrap_or_default() {
                 oracle.push(logged);
-                self.fingerprints[partition as usize].push(logged.fingerprint());
+                self.fingerprints[partition as usize].push(fingerprint(logged));
             }
             let reads = oracle.reads();
             (before.bulk..reads.bulk).for_each(|_| tally.add(Fault::BulkRead));
@@ -189,7 +201,7 @@ impl World {
     /// A reader that does not ask for consistency sees an older value, but never a wrong one.
     pub(super) fn stale_reader(&mut self) -> Result<(), String> {
         // The store still has the cells of the topic before, and nobody has noticed yet.
-        if self.looker.remade {
+        if self.looker.old.is_some() {
             return Ok(());
         }
         let partition = self.chance.below(self.looker.oracles.len());

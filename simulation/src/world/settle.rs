@@ -75,6 +75,9 @@ impl World {
     }
 
     fn at_the_end(&mut self) -> Result<(), String> {
+        if self.looker.old.is_some() {
+            return Err("the topic was made again, and every worker took it for the one before".to_owned());
+        }
         let partitions = u32::try_from(self.owners.len()).unwrap_or(0);
         let generation = self.looker.generation;
         let mut found = Vec::new();
