@@ -24,7 +24,8 @@ pub(crate) fn document() -> Value {
         "paths": paths(),
         "components": {
             "securitySchemes": {
-                "key": { "type": "apiKey", "in": "header", "name": "Authorization", "description": "the key alone" },
+                "key": { "type": "apiKey", "in": "header", "name": "Authorization", "description": "the key alone; one that was not \
+                    looked at, where every read is open, is answered with the header X-Flagstream-Key: not-needed" },
                 "bearer": { "type": "http", "scheme": "bearer" }
             },
             "schemas": schemas()

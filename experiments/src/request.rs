@@ -26,6 +26,8 @@ use crate::refusal::Refusal;
 /// Nothing from anywhere but us; `connect-src` is for the page's own refresh.
 pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
                                  connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Tells a program that the key it sent was not looked at: without read and admin keys every read is open.
+const KEY_NOT_NEEDED: (&str, &str) = ("x-flagstream-key", "not-needed");
 /// Addresses whose errors are pages, and all below [`crate::page::flag::BELOW`].
 const PAGES: [&str; 6] = ["/", "/flag", "/stale", crate::page::stale::snooze::PATH, "/login", "/logout"];
 
@@ -131,8 +133,13 @@ impl RequestIds {
 }
 
 /// What every request goes through.
-pub(crate) async fn answer(State(ids): State<Arc<RequestIds>>, request: Request, next: Next) -> Response {
+pub(crate) async fn answer(
+    State((ids, serve)): State<(Arc<RequestIds>, Arc<Serve>)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let id = ids.next();
+    let is_key_idle = request.headers().contains_key(header::AUTHORIZATION) && (serve.access)().is_open();
     let path = request.uri().path().to_owned();
     let wants_page =
         (PAGES.contains(&path.as_str()) || path.starts_with(crate::page::flag::BELOW)) && is_browser(request.headers());
@@ -148,6 +155,10 @@ pub(crate) async fn answer(State(ids): State<Arc<RequestIds>>, request: Request,
         }
     }
     finish(&mut response, &id);
+    if is_key_idle {
+        let (name, value) = KEY_NOT_NEEDED;
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
     response
 }
 

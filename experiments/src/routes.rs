@@ -65,11 +65,12 @@ const BODY_BYTES_MAX: usize = 8 * 1024;
 /// The service as a router. Merge it with ingest's where both answer on one port.
 pub fn router(serve: Serve) -> Router {
     let ids = Arc::new(request::RequestIds::new(&serve.request_prefix));
+    let serve = Arc::new(serve);
     let below = get(page::flag::below);
     routes()
         .route(page::flag::BELOW, below.clone())
         .route(&format!("{}{{*rest}}", page::flag::BELOW), below)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(ids, request::answer))
-        .with_state(Arc::new(serve))
+        .layer(middleware::from_fn_with_state((ids, Arc::clone(&serve)), request::answer))
+        .with_state(serve)
 }

@@ -11,7 +11,7 @@ mod tables;
 mod words;
 
 use std::io::IsTerminal;
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use anyhow::{Context, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -141,6 +141,7 @@ fn call(
         request = request.header("Authorization", key);
     }
     let answer = request.call().with_context(|| no_answer(reader))?;
+    tell_of_idle_key(reader, &answer);
     Ok((answer.status().as_u16(), url, answer))
 }
 
@@ -175,6 +176,19 @@ fn credential(reader: &Reader) -> anyhow::Result<Option<&str>> {
     Ok(key)
 }
 
+/// Says once that the server did not look at the key: it may be a wrong one, or the server another than was meant.
+fn tell_of_idle_key(reader: &Reader, answer: &ureq::http::Response<ureq::Body>) {
+    static TOLD: Once = Once::new();
+    if answer.headers().contains_key("x-flagstream-key") {
+        TOLD.call_once(|| {
+            crate::output::aside(&format!(
+                "note: {} asks for no key (it has no read or admin keys), so the one given was not checked",
+                reader.server
+            ));
+        });
+    }
+}
+
 /// Puts JSON; gives the answer's.
 ///
 /// # Errors
@@ -203,6 +217,7 @@ fn send(
         request = request.header("Authorization", key);
     }
     let mut answer = request.send_json(body).with_context(|| no_answer(reader))?;
+    tell_of_idle_key(reader, &answer);
     let status = answer.status().as_u16();
     let said = answer.body_mut().read_to_string().with_context(|| format!("{url} answered {status}"))?;
     let said: serde_json::Value = serde_json::from_str(&said)

@@ -159,6 +159,19 @@ async fn other_sites_can_neither_log_in_nor_out() {
     }
 }
 
+/// It is no refusal: LaunchDarkly's API clients always send a key, and a cookie outlives the server that set it.
+#[tokio::test]
+async fn where_no_key_is_needed_one_that_is_sent_is_told_so() {
+    let books = format!("{}/books", path_of(&development()));
+    let open = fill(World::empty()).await;
+    let sent = open.get_with(&books, &[("authorization", "nonsense")]).await;
+    assert_eq!((sent.status.as_u16(), sent.header("x-flagstream-key")), (200, "not-needed"));
+    assert_eq!(open.get(&books).await.header("x-flagstream-key"), "");
+    let guarded = fill(World::guarded()).await;
+    let sent = guarded.get_with(&books, &[("authorization", "admin")]).await;
+    assert_eq!((sent.status.as_u16(), sent.header("x-flagstream-key")), (200, ""));
+}
+
 #[test]
 fn no_key_at_all_is_open_and_any_key_closes() {
     assert!(Access::default().is_open());

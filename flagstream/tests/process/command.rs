@@ -320,6 +320,20 @@ fn the_last_line_of_the_banner_is_the_last_of_the_beginning() {
 }
 
 #[test]
+fn a_key_that_an_open_server_does_not_look_at_is_told_of_once() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start(data.path(), &[]);
+    let errors = |more: &[&str]| {
+        let output = run(&[&["evaluations", "--server", &server.url], more].concat());
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert_eq!(errors(&[]), "");
+    let told = errors(&["--key", "read-nonsense"]);
+    assert!(told.lines().count() == 1 && told.contains("was not checked") && !told.contains("nonsense"), "{told}");
+}
+
+#[test]
 fn a_key_of_two_environments_is_refused_and_the_server_still_starts() {
     let data = tempfile::tempdir().expect("a folder");
     add_key(data.path(), SDK_KEY, "server");
