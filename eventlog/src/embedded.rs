@@ -190,9 +190,12 @@ impl EventLog for EmbeddedLog {
         self.subscribe_to(&all)
     }
 
-    fn held(&self) -> Result<Vec<Held>, Error> {
-        self.refuse_closed()?;
-        Ok(self.source.view.read().held.clone())
+    fn read(&self, partition: u32) -> Result<Box<dyn Subscription>, Error> {
+        self.subscribe_to(&[partition])
+    }
+
+    fn held(&self) -> BoxFuture<'_, Result<Vec<Held>, Error>> {
+        ready(self.refuse_closed().map(|()| self.source.view.read().held.clone())).boxed()
     }
 
     fn release(&self, partition: u32, below: u64) {

@@ -9,6 +9,9 @@ pub enum Error {
     /// Too much waits to be durable already: nothing was kept, the same append may be tried again at once or later.
     #[error("log is busy: {0}; send more slowly")]
     Busy(String),
+    /// Whoever keeps the log does not answer, or cannot serve now: nothing was changed, the same call may succeed later.
+    #[error("log does not answer: {0}; it is asked again until it does")]
+    Away(String),
     /// Some or all of the records were kept, or may have been; those that append them again may have them twice.
     #[error("log may have kept a part of these records: {0}; send them again only where duplicates are known")]
     Unknown(String),
@@ -52,7 +55,7 @@ impl Error {
     /// Whether the same call may succeed later without anyone restarting the process, and this one changed nothing.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Full(_) | Self::Busy(_))
+        matches!(self, Self::Full(_) | Self::Busy(_) | Self::Away(_))
     }
 
     pub(crate) fn io(what: impl Into<String>, source: std::io::Error) -> Self {

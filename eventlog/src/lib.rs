@@ -68,11 +68,18 @@ pub trait EventLog: Send + Sync + std::fmt::Debug {
     /// [`Error::Poisoned`] when the log can no longer be used.
     fn subscribe(&self) -> Result<Box<dyn Subscription>, Error>;
 
-    /// What each partition holds now, by partition.
+    /// Opens a reader of one partition that shares it with nobody and takes it from nobody: whoever else reads it, this
+    /// one is [`Signal::Assigned`] it at once and for good.
     ///
     /// # Errors
-    /// [`Error::Poisoned`] when the log can no longer be used.
-    fn held(&self) -> Result<Vec<Held>, Error>;
+    /// [`Error::Setting`] for a partition that the log does not have; [`Error::Poisoned`].
+    fn read(&self, partition: u32) -> Result<Box<dyn Subscription>, Error>;
+
+    /// What each partition holds, by partition, at some time after the call: whatever was answered as appended before it
+    /// is among it.
+    ///
+    /// Errors: [`Error::Poisoned`] when the log can no longer be used; [`Error::Away`] when it does not answer now.
+    fn held(&self) -> BoxFuture<'_, Result<Vec<Held>, Error>>;
 
     /// Allows the log to drop records below `below` of this partition: durable state has passed them.
     /// Nothing above the lowest offset ever allowed is dropped.
@@ -87,6 +94,7 @@ pub trait Subscription: Send {
     /// Says from which offset on an assigned partition is to be read.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] when the log does not hold that position (`end` itself is held).
+    /// [`Error::OutOfRange`] when the log does not hold that position (`end` itself is held). A log that must ask others
+    /// for that says it at [`Subscription::next`].
     fn begin(&mut self, partition: u32, position: u64) -> Result<(), Error>;
 }

@@ -198,12 +198,8 @@ impl MemoryLog {
         self.change(|state| {
             refuse_poisoned(state)?;
             for Append { partition, header, body } in &records {
-                let (count, size) = (state.partitions.len(), header.len() + body.len());
-                if *partition as usize >= count {
-                    return Err(Error::Setting(format!(
-                        "there is no partition {partition}; the log has {count}, from 0"
-                    )));
-                }
+                refuse_unknown(state, *partition)?;
+                let size = header.len() + body.len();
                 if size > RECORD_BYTES_MAX {
                     let max = RECORD_BYTES_MAX;
                     return Err(Error::Setting(format!("a record of {size} bytes is over the log's limit of {max}")));
@@ -227,6 +223,14 @@ impl MemoryLog {
             Ok(offsets)
         })
     }
+}
+
+fn refuse_unknown(state: &State, partition: u32) -> Result<(), Error> {
+    let count = state.partitions.len();
+    if (partition as usize) < count {
+        return Ok(());
+    }
+    Err(Error::Setting(format!("there is no partition {partition}; the log has {count}, from 0")))
 }
 
 fn refuse_poisoned(state: &State) -> Result<(), Error> {
@@ -258,10 +262,22 @@ impl EventLog for MemoryLog {
         Ok(Box::new(Reader::new(self.clone(), number, self.0.wake.subscribe())))
     }
 
-    fn held(&self) -> Result<Vec<Held>, Error> {
+    fn read(&self, partition: u32) -> Result<Box<dyn Subscription>, Error> {
+        let number = self.change(|state| {
+            refuse_poisoned(state)?;
+            refuse_unknown(state, partition)?;
+            // No group knows of it: nothing is ever given to it or taken from it.
+            let news = VecDeque::from([(partition, true)]);
+            state.readers.push(Member { is_alive: false, news });
+            Ok(state.readers.len() - 1)
+        })?;
+        Ok(Box::new(Reader::new(self.clone(), number, self.0.wake.subscribe())))
+    }
+
+    fn held(&self) -> BoxFuture<'_, Result<Vec<Held>, Error>> {
         let state = self.state();
-        refuse_poisoned(&state)?;
-        Ok(state.partitions.iter().map(Partition::held).collect())
+        let held = refuse_poisoned(&state).map(|()| state.partitions.iter().map(Partition::held).collect());
+        ready(held).boxed()
     }
 
     fn release(&self, partition: u32, below: u64) {

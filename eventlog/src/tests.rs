@@ -51,7 +51,7 @@ async fn offsets_are_dense_and_in_the_order_given(log: &dyn EventLog) {
     assert_eq!(log.append(given).await.unwrap(), [0, 0, 1, 2]);
     assert_eq!(log.append(vec![record(0, "d"), record(1, "e")]).await.unwrap(), [1, 3]);
     assert_eq!(log.append(Vec::new()).await.unwrap(), [0; 0]);
-    assert_eq!(log.held().unwrap(), [Held { first: 0, end: 2 }, Held { first: 0, end: 4 }]);
+    assert_eq!(log.held().await.unwrap(), [Held { first: 0, end: 2 }, Held { first: 0, end: 4 }]);
     let read = read_until_idle(&mut log.subscribe().unwrap(), &[0, 0]).await;
     assert_eq!(of(&read, 0), [(0, "b"), (1, "d")]);
     assert_eq!(of(&read, 1), [(0, "a"), (1, "c"), (2, ""), (3, "e")]);
@@ -70,6 +70,19 @@ async fn a_reader_begins_anywhere_and_again(log: &dyn EventLog) {
     let refused = reader.begin(0, 6).unwrap_err();
     assert_eq!(refused.to_string(), "partition 0 holds offsets 0..5, offset 6 was asked for");
     assert!(matches!(reader.begin(2, 0), Err(Error::Setting(_))));
+}
+
+async fn one_who_reads_a_partition_alone_takes_it_from_nobody(log: &dyn EventLog) {
+    log.append(vec![record(0, "a"), record(1, "b")]).await.unwrap();
+    let mut shared = log.subscribe().unwrap();
+    assert_eq!(read_until_idle(&mut shared, &[0, 0]).await.len(), 2);
+    let mut alone = log.read(1).unwrap();
+    assert_eq!(of(&read_until_idle(&mut alone, &[0, 0]).await, 1), [(0, "b")]);
+    log.append(vec![record(1, "c")]).await.unwrap();
+    for reader in [&mut alone, &mut shared] {
+        assert_eq!(of(&read_until_idle(reader, &[]).await, 1), [(1, "c")]);
+    }
+    assert!(matches!(log.read(2), Err(Error::Setting(_))));
 }
 
 async fn a_reader_is_woken(log: &dyn EventLog) {
@@ -124,7 +137,7 @@ async fn bad_records_are_refused_before_anything_is_kept(log: &dyn EventLog) {
         let refused = log.append(vec![record(0, "beside it"), bad]).await.unwrap_err();
         assert!(matches!(refused, Error::Setting(_)) && !refused.is_retryable(), "{refused}");
     }
-    assert_eq!(log.held().unwrap(), [Held { first: 0, end: 0 }; 2]);
+    assert_eq!(log.held().await.unwrap(), [Held { first: 0, end: 0 }; 2]);
 }
 
 async fn large_appends_come_in_order(log: &dyn EventLog) {
@@ -147,6 +160,7 @@ async fn large_appends_come_in_order(log: &dyn EventLog) {
 async fn conforms(make: impl Fn() -> Arc<dyn EventLog>) {
     offsets_are_dense_and_in_the_order_given(&*make()).await;
     a_reader_begins_anywhere_and_again(&*make()).await;
+    one_who_reads_a_partition_alone_takes_it_from_nobody(&*make()).await;
     a_reader_is_woken(&*make()).await;
     a_dropped_next_loses_nothing(&*make()).await;
     a_dropped_append_does_not_disturb_the_others(&*make()).await;
@@ -221,7 +235,7 @@ async fn the_log_in_memory_fails_as_told() {
     log.release(0, 1);
     log.drop_released(0);
     assert!(matches!(reader.begin(0, 0), Err(Error::OutOfRange { first: 1, end: 2, .. })));
-    assert_eq!(log.held().unwrap(), [Held { first: 1, end: 2 }]);
+    assert_eq!(log.held().await.unwrap(), [Held { first: 1, end: 2 }]);
     log.poison("a test");
     assert!(matches!(next(&mut reader).await, Err(Error::Poisoned(_))));
     assert!(matches!(log.append(vec![record(0, "late")]).await, Err(Error::Poisoned(_))));

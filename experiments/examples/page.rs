@@ -66,7 +66,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         caught_up: CaughtUp::default(),
         publisher: experiments::Publisher::default(),
         dedupe_age_ms: Arc::new(|_| None),
-        metrics: Arc::new(String::new),
+        metrics: Arc::new(|| Box::pin(async { String::new() })),
         ready: Arc::new(|| Ok(())),
         address,
         data: "flagstream-data".to_owned(),

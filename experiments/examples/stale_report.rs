@@ -207,7 +207,7 @@ fn serve(store: Arc<Counted>) -> Result<Serve, Failure> {
         caught_up: CaughtUp::default(),
         publisher: experiments::Publisher::default(),
         dedupe_age_ms: Arc::new(|_| None),
-        metrics: Arc::new(String::new),
+        metrics: Arc::new(|| Box::pin(async { String::new() })),
         ready: Arc::new(|| Ok(())),
         address: "http://127.0.0.1".to_owned(),
         data: "flagstream-data".to_owned(),

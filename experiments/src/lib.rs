@@ -59,6 +59,9 @@ pub type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
 pub type AskDeadLetters =
     Arc<dyn Fn(usize, Option<Place>) -> BoxFuture<'static, Result<(Vec<DeadLetter>, usize), String>> + Send + Sync>;
 
+/// Asks for the text of `/metrics`.
+pub type AskMetrics = Arc<dyn Fn() -> BoxFuture<'static, String> + Send + Sync>;
+
 /// What the service reads from, and what the binary tells it.
 pub struct Serve {
     /// The store.
@@ -88,7 +91,7 @@ pub struct Serve {
     /// not folded here.
     pub dedupe_age_ms: Arc<dyn Fn(u32) -> Option<u64> + Send + Sync>,
     /// The text of `/metrics`.
-    pub metrics: Ask<String>,
+    pub metrics: AskMetrics,
     /// Whether the process can do its work; else why not.
     pub ready: Ask<Result<(), String>>,
     /// Where SDKs and people reach this server: `http://127.0.0.1:8080`.

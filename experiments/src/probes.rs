@@ -29,7 +29,7 @@ pub(crate) async fn readyz(State(serve): State<Arc<Serve>>) -> Result<Response, 
 /// What the binary counts about itself, in Prometheus' words.
 pub(crate) async fn metrics(State(serve): State<Arc<Serve>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], (serve.metrics)()).into_response()
+    ([(header::CONTENT_TYPE, kind)], (serve.metrics)().await).into_response()
 }
 
 /// The document of all this.

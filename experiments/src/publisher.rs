@@ -86,7 +86,7 @@ pub(crate) async fn publish(serve: &Arc<Serve>, turn: Turn, definition: Definiti
 async fn run(serve: &Serve, known: &mut Vec<u64>, definition: Definition) -> Result<u64, Refusal> {
     known.resize(serve.partitions as usize, 0);
     let give_up = Instant::now() + WITHIN;
-    let from = end_of_first(serve)?;
+    let from = end_of_first(serve).await?;
     let mut publishing = Publishing::new(definition, serve.partitions);
     loop {
         match publishing.next() {
@@ -102,7 +102,7 @@ async fn run(serve: &Serve, known: &mut Vec<u64>, definition: Definition) -> Res
                 }
             }
             Next::Look(definition) => {
-                let held = definitions_of_first(serve, from, end_of_first(serve)?).await?;
+                let held = definitions_of_first(serve, from, end_of_first(serve).await?).await?;
                 let is = |held: &&Definition| Definition { version: 0, ..(*held).clone() } == *definition;
                 let found = held.iter().rev().find(is).map(|held| held.version - 1);
                 publishing.found(found);
@@ -196,7 +196,7 @@ impl Turn {
         kind: u8,
         key: &[u8],
     ) -> Result<Option<Definition>, Refusal> {
-        let (folded, end) = (folded_of_first(serve).await?, end_of_first(serve)?);
+        let (folded, end) = (folded_of_first(serve).await?, end_of_first(serve).await?);
         // What was learned before spares reading it again; what others published since then is read.
         let read = definitions_of_first(serve, folded.max(self.0.tail_end), end).await?;
         self.0.tail.retain(|held| held.version > folded);
@@ -235,15 +235,12 @@ async fn folded_of_first(serve: &Serve) -> Result<u64, Refusal> {
     Ok(serve.store.checkpoint(serve.generation, 0).await?.map_or(0, |checkpoint| checkpoint.position))
 }
 
-fn end_of_first(serve: &Serve) -> Result<u64, Refusal> {
-    let held = serve.log.held().map_err(|error| unavailable(&format!("the log does not answer: {error}")))?;
+async fn end_of_first(serve: &Serve) -> Result<u64, Refusal> {
+    let held = serve.log.held().await.map_err(|error| unavailable(&format!("the log does not answer: {error}")))?;
     Ok(held.first().map_or(0, |held| held.end))
 }
 
 /// The definitions of partition 0 in `[from, to)`, each with its version, in rising order.
-///
-/// The log hands partitions out to its readers: where another reader of a group has partition 0, as with a log shared by
-/// several processes, this refuses, since the trait has no other way to read a partition.
 async fn definitions_of_first(serve: &Serve, from: u64, to: u64) -> Result<Vec<Definition>, Refusal> {
     if from >= to {
         return Ok(Vec::new());
@@ -254,12 +251,12 @@ async fn definitions_of_first(serve: &Serve, from: u64, to: u64) -> Result<Vec<D
             tracing::warn!(%error, from, to, "cannot read definitions back");
             Err(half_done(&format!("partition 0 cannot be read back: {error}")))
         }
-        Err(_) => Err(half_done("partition 0 was not read back in time (a log that gives it to one reader alone?)")),
+        Err(_) => Err(half_done("partition 0 was not read back in time")),
     }
 }
 
 async fn read_first(serve: &Serve, from: u64, to: u64) -> Result<Vec<Definition>, Error> {
-    let mut reader = serve.log.subscribe()?;
+    let mut reader = serve.log.read(0)?;
     let mut definitions = Vec::new();
     loop {
         match reader.next().await? {

@@ -83,7 +83,7 @@ impl CaughtUp {
 /// Where these partitions stand. The log's ends are taken first.
 pub(crate) async fn standings(serve: &Serve, partitions: Range<u32>) -> Result<Vec<Standing>, Refusal> {
     let now_ms = (serve.clock_ms)();
-    let held = serve.log.held().map_err(|error| {
+    let held = serve.log.held().await.map_err(|error| {
         tracing::warn!(%error, "log does not tell its end");
         Refusal::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the log does not answer")
     })?;

@@ -90,11 +90,11 @@ impl Keeping {
     /// saves a state, and copies it, after its checkpoint, so a state read before a checkpoint is never ahead of it; and the
     /// log's end, read last, is never below either.
     pub(crate) async fn find(self, generation: u32, partition: u32, log: Arc<dyn EventLog>) -> Result<Found, Error> {
-        let mut before = held(&*log, partition)?;
+        let mut before = held(&*log, partition).await?;
         loop {
             let (state, restored) = self.state(generation, partition, before).await?;
             let checkpoint = self.store().checkpoint(generation, partition).await?;
-            let held = held(&*log, partition)?;
+            let held = held(&*log, partition).await?;
             // What the log let go meanwhile a newer snapshot has.
             if held.first == before.first || position(state.as_ref()).unwrap_or(0) >= held.first {
                 return Ok(Found { checkpoint, state, held, restored });
@@ -179,8 +179,8 @@ fn committed(flushed: Flushed) -> Committed {
 }
 
 /// What the log holds of a partition now.
-fn held(log: &dyn EventLog, partition: u32) -> Result<Held, eventlog::Error> {
-    log.held()?.get(partition as usize).copied().ok_or_else(|| {
+async fn held(log: &dyn EventLog, partition: u32) -> Result<Held, eventlog::Error> {
+    log.held().await?.get(partition as usize).copied().ok_or_else(|| {
         eventlog::Error::Setting(format!("the log has no partition {partition}; open it with the generation's number"))
     })
 }

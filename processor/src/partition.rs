@@ -112,7 +112,7 @@ impl Partition {
                 Event::Signal(signal) => self.signal(signal)?,
             }
             self.go_on()?;
-            self.tell()?;
+            self.tell().await?;
         }
         timeout(STOP_WITHIN, self.finish()).await.unwrap_or(Err(Error::StopTooLong(self.number)))
     }
@@ -293,9 +293,9 @@ impl Partition {
             }
             let done = self.under_way.next().await;
             self.done(done)?;
-            self.tell()?;
+            self.tell().await?;
         }
-        self.tell()
+        self.tell().await
     }
 }
 

@@ -107,7 +107,7 @@ pub(super) async fn fold(world: &World) {
         end = version;
     }
     for partition in 0..PARTITIONS {
-        let position = world.log.held().unwrap()[partition as usize].end;
+        let position = world.log.held().await.unwrap()[partition as usize].end;
         let checkpoint = Checkpoint { position, definition_version: end, fingerprint: 0, log_time_ms: LOG_TIME };
         world.store.write_checkpoint(1, partition, checkpoint).await.unwrap();
     }

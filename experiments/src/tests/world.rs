@@ -232,7 +232,7 @@ impl World {
     /// Appends records to the partition, and moves its checkpoint.
     pub(super) async fn stand(&self, partition: u32, end: u64, position: u64) {
         let record = Append { partition, header: Bytes::from_static(b"h"), body: Bytes::new() };
-        let held = self.log.held().unwrap()[partition as usize];
+        let held = self.log.held().await.unwrap()[partition as usize];
         let missing = usize::try_from(end - held.end).unwrap();
         self.log.append(vec![record; missing]).await.unwrap();
         let checkpoint = Checkpoint { position, definition_version: 0, fingerprint: 0, log_time_ms: LOG_TIME };
@@ -266,7 +266,7 @@ impl World {
             caught_up: self.caught_up.clone(),
             publisher: self.publisher.clone(),
             dedupe_age_ms: Arc::new(move |_| age),
-            metrics: Arc::new(|| "# EOF\n".to_owned()),
+            metrics: Arc::new(|| Box::pin(async { "# EOF\n".to_owned() })),
             ready: Arc::new(|| Ok(())),
             address: "http://127.0.0.1:8080".to_owned(),
             data: "/var/lib/flag stream".to_owned(),

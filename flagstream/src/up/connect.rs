@@ -26,7 +26,7 @@ pub fn serve(
     address: SocketAddr,
 ) -> Serve {
     let at_door = ingest.clone();
-    let registry = metrics::registry(ingest, processor, disk.log.clone());
+    let metrics = Arc::new(metrics::registry(ingest, processor, disk.log.clone()));
     let (letters, health, ages) = (processor.dead_letters().clone(), processor.health(), processor.health());
     Serve {
         store: disk.store.clone(),
@@ -41,7 +41,10 @@ pub fn serve(
         caught_up: CaughtUp::default(),
         publisher: Publisher::default(),
         dedupe_age_ms: Arc::new(move |partition| ages.dedupe_age_ms(partition)),
-        metrics: Arc::new(move || metrics::text(&registry)),
+        metrics: Arc::new(move || {
+            let metrics = Arc::clone(&metrics);
+            Box::pin(async move { metrics.text().await })
+        }),
         ready: Arc::new(move || health.ready()),
         address: format!("http://{address}"),
         data: std::path::absolute(&settings.data).unwrap_or_else(|_| settings.data.clone()).display().to_string(),

@@ -1,10 +1,10 @@
 //! What `/metrics` tells: one registry for the process, which each service puts its own into.
 //!
 //! Always true here: how far partitions are is asked when someone looks, never kept; a partition that this process does not
-//! work on has no numbers but its log's.
+//! work on has no numbers but its log's. The log is asked first, since that may take a while and writing must not.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use eventlog::{EventLog, Held};
 use ingest::Ingest;
@@ -17,20 +17,46 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+/// The numbers of all in one process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    log: Arc<dyn EventLog>,
+    /// What the log held when it was last asked.
+    held: Arc<Mutex<Vec<Held>>>,
+}
+
 /// The registry of all in one process.
-pub fn registry(ingest: &Ingest, processor: &Processor, log: Arc<dyn EventLog>) -> Registry {
+pub fn registry(ingest: &Ingest, processor: &Processor, log: Arc<dyn EventLog>) -> Metrics {
     let mut registry = Registry::with_prefix("flagstream");
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     registry.register("build", "What is running here", Info::new(version));
     ingest.register(&mut registry);
     let health = processor.health();
-    let partitions = Partitions(Box::new(move || look(&*log, &health)));
+    let held: Arc<Mutex<Vec<Held>>> = Arc::default();
+    let (known, number) = (Arc::clone(&held), log.partitions());
+    let partitions = Partitions(Box::new(move || look(number, &lock(&known), &health)));
     registry.sub_registry_with_prefix("processor").register_collector(Box::new(partitions));
-    registry
+    Metrics { registry, log, held }
 }
 
-/// The text of `/metrics`.
-pub fn text(registry: &Registry) -> String {
+impl Metrics {
+    /// The text of `/metrics`.
+    pub async fn text(&self) -> String {
+        let held = self.log.held().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot tell the metrics of the log");
+            Vec::new()
+        });
+        *lock(&self.held) = held;
+        text(&self.registry)
+    }
+}
+
+fn lock(held: &Mutex<Vec<Held>>) -> std::sync::MutexGuard<'_, Vec<Held>> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn text(registry: &Registry) -> String {
     let mut text = String::new();
     if let Err(error) = prometheus_client::encoding::text::encode(&mut text, registry) {
         tracing::warn!(%error, "cannot write the metrics");
@@ -49,18 +75,14 @@ struct Found {
     dedupe_age_ms: Option<u64>,
 }
 
-fn look(log: &dyn EventLog, health: &Health) -> Vec<Found> {
-    let held = log.held().unwrap_or_else(|error| {
-        tracing::warn!(%error, "cannot tell the metrics of the log");
-        Vec::new()
-    });
+fn look(partitions: u32, held: &[Held], health: &Health) -> Vec<Found> {
     let found = |partition: u32| Found {
         partition,
         log: held.get(partition as usize).copied(),
         progress: health.partition(partition).and_then(|health| health.progress),
         dedupe_age_ms: health.dedupe_age_ms(partition),
     };
-    (0..log.partitions()).map(found).collect()
+    (0..partitions).map(found).collect()
 }
 
 /// Tells of all partitions.

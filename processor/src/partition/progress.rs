@@ -12,7 +12,7 @@ use crate::replay::Told;
 
 impl Partition {
     /// Tells how far it is, and releases what the log need not keep.
-    pub(super) fn tell(&mut self) -> Result<(), Error> {
+    pub(super) async fn tell(&mut self) -> Result<(), Error> {
         if !matches!(self.phase, Phase::Folding) {
             return Ok(());
         }
@@ -26,14 +26,23 @@ impl Partition {
         }
         let now = Instant::now();
         if self.replay.is_due(now) {
-            let end = self.given.log.held()?.get(self.number as usize).map_or(0, |held| held.end);
-            let (partition, folded) = (self.number, progress.folded);
-            match self.replay.look(now, folded, end) {
-                Some(Told::Behind(left)) => tracing::info!(partition, folded, end, left, "catching up with the log"),
-                Some(Told::CaughtUp) => tracing::info!(partition, folded, "caught up with the log"),
-                None => {}
-            }
+            let end = match self.given.log.held().await {
+                Ok(held) => held.get(self.number as usize).map_or(0, |held| held.end),
+                // These are words alone: whoever reads the log says that it is away.
+                Err(error) if error.is_retryable() => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            self.tell_replay(now, progress.folded, end);
         }
         Ok(())
+    }
+
+    fn tell_replay(&mut self, now: Instant, folded: u64, end: u64) {
+        let partition = self.number;
+        match self.replay.look(now, folded, end) {
+            Some(Told::Behind(left)) => tracing::info!(partition, folded, end, left, "catching up with the log"),
+            Some(Told::CaughtUp) => tracing::info!(partition, folded, "caught up with the log"),
+            None => {}
+        }
     }
 }

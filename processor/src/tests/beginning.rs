@@ -35,8 +35,13 @@ impl EventLog for Told {
         unreachable!("nobody reads here")
     }
 
-    fn held(&self) -> Result<Vec<Held>, eventlog::Error> {
-        Ok(vec![*self.0.lock().unwrap()])
+    fn read(&self, _partition: u32) -> Result<Box<dyn Subscription>, eventlog::Error> {
+        self.subscribe()
+    }
+
+    fn held(&self) -> BoxFuture<'_, Result<Vec<Held>, eventlog::Error>> {
+        let held = vec![*self.0.lock().unwrap()];
+        Box::pin(async { Ok(held) })
     }
 
     fn release(&self, _partition: u32, below: u64) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use counting::worker;
 use eventlog::embedded::EmbeddedLog;
 use eventlog::memory::MemoryLog;
-use eventlog::{EventLog, Signal};
+use eventlog::{EventLog, Held, Signal};
 use schemas::generation::Generation;
 use schemas::log::{Append, Logged};
 use stores::Store;
@@ -133,7 +133,7 @@ impl Shared {
 
 /// Whatever an embedded log holds of a partition.
 pub(crate) async fn read_all(log: &EmbeddedLog, partition: u32) -> Vec<Logged> {
-    let held = log.held().unwrap()[partition as usize];
+    let held = log.held().await.unwrap()[partition as usize];
     let mut records: Vec<Logged> = Vec::new();
     let mut reader = log.subscribe_to(&[partition]).unwrap();
     while (records.len() as u64) < held.end - held.first {
@@ -177,15 +177,21 @@ pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 /// Waits until all that is in the log is durable, or a partition says that it cannot go on.
 pub(crate) async fn settled(processor: &Processor, log: &dyn EventLog) -> Result<(), String> {
     let health = processor.health();
-    let is_settled = || {
-        let held = log.held().unwrap();
+    let is_settled = |held: Vec<Held>| {
         (0_u32..).zip(held).all(|(partition, held)| {
             let progress = health.partition(partition).and_then(|health| health.progress);
             progress.is_some_and(|progress| progress.saved == held.end && progress.durable == held.end)
         })
     };
+    let all_is_durable = async {
+        let begun = Instant::now();
+        while !is_settled(log.held().await.unwrap()) {
+            assert!(begun.elapsed() < PATIENCE, "waited in vain: all is durable");
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
     tokio::select! {
-        () = until("all is durable", is_settled) => Ok(()),
+        () = all_is_durable => Ok(()),
         why = processor.failed() => Err(why),
     }
 }

@@ -176,7 +176,7 @@ impl Machine {
     /// Looks at what the cut has left: the log goes on from what was seen, the store stands at one position.
     pub(crate) async fn look(&mut self, open: &Open, tally: &mut Tally) -> Result<(), String> {
         for partition in 0..self.generation.partitions {
-            let held = open.log.held().map_err(|error| error.to_string())?[partition as usize];
+            let held = open.log.held().await.map_err(|error| error.to_string())?[partition as usize];
             let records = read_all(&open.log, partition).await;
             let seen = &mut self.seen[partition as usize];
             seen.split_off(&held.end);
@@ -214,7 +214,7 @@ impl Machine {
 
     /// Each partition without a record gets its beginning.
     pub(crate) async fn begin_log(&mut self, open: &Open) -> Result<(), String> {
-        let held = open.log.held().map_err(|error| error.to_string())?;
+        let held = open.log.held().await.map_err(|error| error.to_string())?;
         let lacking = |record: &Append| held[record.partition as usize].end == 0;
         let records: Vec<Append> = beginnings(&self.generation).into_iter().filter(lacking).collect();
         self.append(open, records).await
@@ -355,7 +355,7 @@ impl Machine {
         self.begin_log(&open).await?;
         for partition in 0..self.generation.partitions {
             let mut driven = self.drive(&open, partition).await?;
-            let end = open.log.held().map_err(|error| error.to_string())?[partition as usize].end;
+            let end = open.log.held().await.map_err(|error| error.to_string())?[partition as usize].end;
             while !(driven.lane.is_at_rest() && driven.lane.next == end) {
                 driven.fold(&open).await?;
                 driven.flush(&open).await?;
@@ -368,7 +368,7 @@ impl Machine {
     pub(crate) async fn reckon(&self, open: &Open, tally: &mut Tally) -> Result<(), String> {
         let mut log = Vec::new();
         for partition in 0..self.generation.partitions {
-            let end = open.log.held().map_err(|error| error.to_string())?[partition as usize].end;
+            let end = open.log.held().await.map_err(|error| error.to_string())?[partition as usize].end;
             log.push(self.seen_below(partition, end)?);
         }
         // The facts of the log, which those of the store equal.
@@ -396,7 +396,7 @@ impl Driven {
     /// Takes a batch, if there is one and room for it, and does what comes of it but for a flush that has begun.
     async fn fold(&mut self, open: &Open) -> Result<(), String> {
         let partition = self.lane.partition();
-        let end = open.log.held().map_err(|error| error.to_string())?[partition as usize].end;
+        let end = open.log.held().await.map_err(|error| error.to_string())?[partition as usize].end;
         if self.lane.wants_batch() && self.lane.next < end {
             let records = batch(&mut *self.subscription).await?;
             if records.first().is_some_and(|first| first.offset > self.lane.next) {

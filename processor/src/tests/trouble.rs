@@ -271,7 +271,7 @@ async fn another_log_is_known_though_it_says_idle_first() {
     // As long as the first, with other records.
     let other = MemoryLog::new(1);
     other.append(beginnings(&shared.generation)).await.unwrap();
-    for _ in 1..shared.log.held().unwrap()[0].end {
+    for _ in 1..shared.log.held().await.unwrap()[0].end {
         other.append(vec![numbers(1)]).await.unwrap();
     }
     let idle_first = |signal, begins| match signal {

@@ -142,15 +142,15 @@ impl Pipeline {
     /// Waits until everything in the log is durable.
     pub(super) async fn settle(&self) -> Result<()> {
         let health = self.processor.health();
-        let is_settled = || -> Result<bool> {
+        let is_settled = async || -> Result<bool> {
             let progress = |partition| health.partition(partition).and_then(|health| health.progress);
             let is = |(partition, held): (u32, eventlog::Held)| {
                 progress(partition).is_some_and(|progress| progress.saved == held.end && progress.durable == held.end)
             };
-            Ok((0..).zip(self.log.held()?).all(is))
+            Ok((0..).zip(self.log.held().await?).all(is))
         };
         let until = async {
-            while !is_settled()? {
+            while !is_settled().await? {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             anyhow::Ok(())
@@ -210,7 +210,7 @@ fn serve(log: &MemoryLog, store: Arc<MemoryStore>, generation: &Generation, cloc
         caught_up: CaughtUp::default(),
         publisher: Publisher::default(),
         dedupe_age_ms: Arc::new(|_| None),
-        metrics: Arc::new(String::new),
+        metrics: Arc::new(|| Box::pin(async { String::new() })),
         ready: Arc::new(|| Ok(())),
         address: "http://127.0.0.1:8080".to_owned(),
         data: String::new(),

@@ -79,7 +79,7 @@ async fn a_failed_sync_is_told_to_all_and_nothing_unproved_is_read() {
     );
     assert!(matches!(waiting.await.unwrap(), Err(Error::Poisoned(_))));
     assert!(matches!(log.append(vec![record(0, "later")]).await, Err(Error::Poisoned(_))));
-    assert!(log.subscribe().is_err() && log.held().is_err());
+    assert!(log.subscribe().is_err() && log.held().await.is_err());
     assert!(matches!(log.close().await, Err(Error::Poisoned(_))));
 }
 
@@ -120,11 +120,11 @@ async fn only_of_an_append_that_left_nothing_it_is_said_so() {
     disk.fail(Fault::Write(1));
     let nothing_kept = log.append(many(30)).await.unwrap_err();
     assert!(nothing_kept.is_retryable(), "{nothing_kept}");
-    assert_eq!(log.held().unwrap()[0].end, 0);
+    assert_eq!(log.held().await.unwrap()[0].end, 0);
     disk.fail(Fault::Write(3));
     let partly_kept = log.append(many(30)).await.unwrap_err();
     assert!(matches!(partly_kept, Error::Unknown(_)) && !partly_kept.is_retryable(), "{partly_kept}");
-    let end = log.held().unwrap()[0].end;
+    let end = log.held().await.unwrap()[0].end;
     assert!((1..30).contains(&end), "{end}");
     assert_eq!(log.append(many(1)).await.unwrap(), [end]);
 }
@@ -204,7 +204,7 @@ async fn a_reader_outlives_the_segment_it_stands_in() {
         log.append(vec![Append { partition: 1, header: Bytes::new(), body: vec![1; 6_000].into() }]).await.unwrap();
     }
     log.append(vec![record(0, "again")]).await.unwrap();
-    assert_eq!(log.held().unwrap()[0], Held { first: 1, end: 2 }, "its segment is gone");
+    assert_eq!(log.held().await.unwrap()[0], Held { first: 1, end: 2 }, "its segment is gone");
     loop {
         match next(&mut quiet).await.unwrap() {
             Signal::Batch { records, .. } => {
