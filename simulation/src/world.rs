@@ -5,13 +5,14 @@
 
 mod eras;
 mod looking;
+mod misfortunes;
 mod settle;
 mod setup;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use counting::worker::{Action, Input, Mode, Settings, Stop, keep_from};
+use counting::worker::{Action, Input, Mode, Settings, Stop};
 use schemas::wire::record as wire;
 
 use crate::chance::Chance;
@@ -20,7 +21,7 @@ use crate::faults::Fault;
 use crate::log::Log;
 use crate::mutants::{DriverBreak, Mutant};
 use crate::note;
-use crate::process::{Death, NotBegun, Post, Seat, Site};
+use crate::process::{NotBegun, Post, Seat, Site};
 use crate::stores::Stores;
 use crate::trace::Trace;
 use crate::traffic::Traffic;
@@ -228,22 +229,6 @@ impl World {
         self.looker.is_like_the_old(&self.site.log, post.partition, position)
     }
 
-    /// A disk is another machine's, or an older copy of itself.
-    fn lose_disk(&mut self, post: Post) {
-        // Together the disk is the store: without it there is no store.
-        if self.setup.mode == Mode::Together || self.chance.is_calm() {
-            return;
-        }
-        if self.chance.percent(50) {
-            self.chance.tally.add(Fault::StateLost);
-            self.site.disks.lose(post.node, post.partition);
-            note!(self.trace, "node {}/{}", post.node, post.partition; "loses its disk");
-        } else if self.site.disks.set_back(post.node, post.partition, &mut self.chance) {
-            self.chance.tally.add(Fault::StateOld);
-            note!(self.trace, "node {}/{}", post.node, post.partition; "has an older copy of its disk");
-        }
-    }
-
     /// A worker that stops tells people; but for a topic made again, and for a second process at a store for one, nothing
     /// here may stop one.
     fn stopped(&mut self, post: Post, stop: &Stop) -> Result<(), String> {
@@ -297,63 +282,6 @@ impl World {
         match self.site.carry_out(post, seat, action, &mut self.chance, &mut self.trace) {
             Some(input) => self.give(post, input),
             None => Ok(()),
-        }
-    }
-
-    /// The process dies; of what it had under way a part may have been done.
-    fn crash(&mut self, post: Post) -> Result<(), String> {
-        if self.chance.is_calm() {
-            return Ok(());
-        }
-        let Some(mut seat) = self.seats[post.node][post.partition as usize].take() else { return Ok(()) };
-        let load_first = self.chance.percent(50);
-        if let Some(action) = seat.take(load_first) {
-            self.chance.tally.add(Fault::Crash);
-            let death = self.chance.pick(&[Death::Before, Death::Midway, Death::After]);
-            note!(self.trace, "node {}/{}", post.node, post.partition; "dies {death:?} {}", told(&action));
-            self.site.die_at(post, &mut seat, action, death, &mut self.chance);
-        }
-        Ok(())
-    }
-
-    /// The group gives a partition to another process; the old one is told, or goes on as a zombie.
-    fn move_partition(&mut self) -> Result<(), String> {
-        let partition = self.chance.below(self.owners.len());
-        let (old, new) = (self.owners[partition], self.chance.below(self.seats.len()));
-        if old == new || self.chance.is_calm() {
-            return Ok(());
-        }
-        self.owners[partition] = new;
-        if self.seats[old][partition].is_none() {
-            return Ok(());
-        }
-        if self.chance.percent(40) {
-            self.chance.tally.add(Fault::RebalanceClean);
-            note!(self.trace, "group", "partition {partition} moves from {old} to {new}; {old} is told");
-            self.give(Post { node: old, partition: partition as u32 }, Input::Revoked)?;
-            self.seats[old][partition] = None;
-        } else {
-            self.chance.tally.add(Fault::RebalanceZombie);
-            note!(self.trace, "group", "partition {partition} moves from {old} to {new}; {old} is not told");
-        }
-        Ok(())
-    }
-
-    /// The log lets go what need not be kept.
-    fn retention(&mut self) {
-        let partition = self.chance.below(self.owners.len());
-        let node = self.owners[partition];
-        let Some(seat) = &self.seats[node][partition] else { return };
-        let saved = seat.worker.progress().saved;
-        let partition = partition as u32;
-        let newest = self.site.objects.newest(seat.generation, partition, 0).map_or(0, |snapshot| snapshot.position);
-        let mut below = keep_from(self.setup.mode, saved, newest);
-        if self.site.broken == Some(DriverBreak::RetentionPastSnapshot) {
-            below = saved;
-        }
-        if below > self.site.log.range(partition).from && self.chance.fault(Fault::Retention, 500) {
-            note!(self.trace, "log", "partition {partition} lets go what is below {below}");
-            self.site.log.retain(partition, below);
         }
     }
 }

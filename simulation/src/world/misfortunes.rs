@@ -1,0 +1,86 @@
+//! What goes wrong with processes, their disks and the log, besides what the stores do.
+//!
+//! Always true here: nothing of it happens in a calm world; what happens is counted as its fault and is a line of the trace.
+
+use counting::worker::{Input, Mode, keep_from};
+
+use super::{World, told};
+use crate::faults::Fault;
+use crate::mutants::DriverBreak;
+use crate::note;
+use crate::process::{Death, Post};
+
+impl World {
+    /// A disk is another machine's, or an older copy of itself.
+    pub(super) fn lose_disk(&mut self, post: Post) {
+        // Together the disk is the store: without it there is no store.
+        if self.setup.mode == Mode::Together || self.chance.is_calm() {
+            return;
+        }
+        if self.chance.percent(50) {
+            self.chance.tally.add(Fault::StateLost);
+            self.site.disks.lose(post.node, post.partition);
+            note!(self.trace, "node {}/{}", post.node, post.partition; "loses its disk");
+        } else if self.site.disks.set_back(post.node, post.partition, &mut self.chance) {
+            self.chance.tally.add(Fault::StateOld);
+            note!(self.trace, "node {}/{}", post.node, post.partition; "has an older copy of its disk");
+        }
+    }
+
+    /// The process dies; of what it had under way a part may have been done.
+    pub(super) fn crash(&mut self, post: Post) -> Result<(), String> {
+        if self.chance.is_calm() {
+            return Ok(());
+        }
+        let Some(mut seat) = self.seats[post.node][post.partition as usize].take() else { return Ok(()) };
+        let load_first = self.chance.percent(50);
+        if let Some(action) = seat.take(load_first) {
+            self.chance.tally.add(Fault::Crash);
+            let death = self.chance.pick(&[Death::Before, Death::Midway, Death::After]);
+            note!(self.trace, "node {}/{}", post.node, post.partition; "dies {death:?} {}", told(&action));
+            self.site.die_at(post, &mut seat, action, death, &mut self.chance);
+        }
+        Ok(())
+    }
+
+    /// The group gives a partition to another process; the old one is told, or goes on as a zombie.
+    pub(super) fn move_partition(&mut self) -> Result<(), String> {
+        let partition = self.chance.below(self.owners.len());
+        let (old, new) = (self.owners[partition], self.chance.below(self.seats.len()));
+        if old == new || self.chance.is_calm() {
+            return Ok(());
+        }
+        self.owners[partition] = new;
+        if self.seats[old][partition].is_none() {
+            return Ok(());
+        }
+        if self.chance.percent(40) {
+            self.chance.tally.add(Fault::RebalanceClean);
+            note!(self.trace, "group", "partition {partition} moves from {old} to {new}; {old} is told");
+            self.give(Post { node: old, partition: partition as u32 }, Input::Revoked)?;
+            self.seats[old][partition] = None;
+        } else {
+            self.chance.tally.add(Fault::RebalanceZombie);
+            note!(self.trace, "group", "partition {partition} moves from {old} to {new}; {old} is not told");
+        }
+        Ok(())
+    }
+
+    /// The log lets go what need not be kept.
+    pub(super) fn retention(&mut self) {
+        let partition = self.chance.below(self.owners.len());
+        let node = self.owners[partition];
+        let Some(seat) = &self.seats[node][partition] else { return };
+        let saved = seat.worker.progress().saved;
+        let partition = partition as u32;
+        let newest = self.site.objects.newest(seat.generation, partition, 0).map_or(0, |snapshot| snapshot.position);
+        let mut below = keep_from(self.setup.mode, saved, newest);
+        if self.site.broken == Some(DriverBreak::RetentionPastSnapshot) {
+            below = saved;
+        }
+        if below > self.site.log.range(partition).from && self.chance.fault(Fault::Retention, 500) {
+            note!(self.trace, "log", "partition {partition} lets go what is below {below}");
+            self.site.log.retain(partition, below);
+        }
+    }
+}
