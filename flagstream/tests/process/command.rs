@@ -36,6 +36,13 @@ pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
+/// It failed, and said so in one line with these words.
+fn assert_one_line(output: &Output, words: &str) {
+    let said = said(output);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains(words), "{said}");
+}
+
 pub(crate) const SUMMARY: &str = r#"[{"kind":"summary","startDate":0,"features":{"hello":{"default":false,"contextKinds":["user"],
     "counters":[{"variation":1,"version":3,"value":true,"count":7}]}}}]"#;
 
@@ -98,8 +105,7 @@ fn two_processes_on_one_data_directory_are_told_apart() {
     let data = tempfile::tempdir().expect("a folder");
     let _server = Server::start(data.path(), &[]);
     let output = run(&["up", "--listen", "127.0.0.1:0", "--data", data.path().to_str().expect("a path")]);
-    assert!(!output.status.success());
-    assert!(said(&output).contains("another process"), "{}", said(&output));
+    assert_one_line(&output, "another process");
 }
 
 #[test]
@@ -198,7 +204,7 @@ fn a_port_that_cannot_be_had_leaves_no_data_directory_behind() {
     let data = folder.path().join("data");
     for (listen, expected) in [(taken.as_str(), "another process"), ("203.0.113.7:0", "no address of this machine")] {
         let output = run(&["up", "--listen", listen, "--data", data.to_str().expect("a path")]);
-        assert!(!output.status.success() && said(&output).contains(expected), "{}", said(&output));
+        assert_one_line(&output, expected);
         assert!(!data.exists(), "{listen}");
     }
 }
@@ -239,8 +245,7 @@ fn a_file_in_the_place_of_the_data_directory_is_named_and_left_as_it_is() {
     for data in [file_path, below.to_str().expect("a path")] {
         for arguments in [&["up", "--listen", ":0"][..], &["keys", "list"], &["keys", "add", "--environment", "e"]] {
             let output = input(&[arguments, &["--data", data]].concat(), "sdk-1");
-            let said = said(&output);
-            assert!(!output.status.success() && said.contains("is a file") && said.contains("--data DIR"), "{said}");
+            assert_one_line(&output, "is a file; name another with --data DIR");
         }
     }
     let mode = std::fs::metadata(&file).expect("the file").permissions().mode();
