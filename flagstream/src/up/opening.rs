@@ -48,7 +48,8 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Disk> {
         EmbeddedLog::open(Arc::new(directory), options)
     })
     .await
-    .context("opening the log was interrupted")??;
+    .context("opening the log was interrupted")?
+    .map_err(at_start)?;
     report(&opened);
     let file = data.join("state.redb");
     let store = tokio::task::spawn_blocking(move || Embedded::open(&file, &stores::embedded::Options::default()))
@@ -57,6 +58,16 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Disk> {
     let disk = Disk { log: Arc::new(log), store: Arc::new(store) };
     agree(settings, &disk, &opened).await?;
     Ok(disk)
+}
+
+/// A log that runs waits for room and goes on; one that is being opened does not.
+fn at_start(error: eventlog::Error) -> anyhow::Error {
+    match error {
+        eventlog::Error::Full(what) => {
+            anyhow::anyhow!("the log cannot be opened: {what}; free disk space, then start again")
+        }
+        error => error.into(),
+    }
 }
 
 fn log_options(settings: &Settings) -> Options {
@@ -96,4 +107,17 @@ async fn agree(settings: &Settings, disk: &Disk, opened: &Opened) -> anyhow::Res
         disk.log.append(records).await.context("cannot write the first records of the log")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_goes_on_by_itself_at_the_start() {
+        let said = |error| format!("{:#}", at_start(error));
+        let full = said(eventlog::Error::Full("no room for 32 bytes".to_owned()));
+        assert_eq!(full, "the log cannot be opened: no room for 32 bytes; free disk space, then start again");
+        assert!(said(eventlog::Error::Poisoned("x".to_owned())).contains("restart the process"));
+    }
 }
