@@ -104,6 +104,10 @@ switches! {
     LateOnOwnDay,
     /// The generation in the log is not compared with the process's own.
     LogRowUnchecked,
+    /// Reading begins where the log holds nothing any more.
+    OverrunUnchecked,
+    /// A state that stands above the checkpoint is believed.
+    StateAheadUnchecked,
 }
 
 #[cfg(any(test, feature = "testing"))]
@@ -122,6 +126,8 @@ impl Break {
         Self::HorizonOffByOne,
         Self::ExpiryOffByOne,
         Self::LogRowUnchecked,
+        Self::OverrunUnchecked,
+        Self::StateAheadUnchecked,
     ];
 }
 
@@ -139,11 +145,13 @@ pub enum PanicIn {
     Needs,
 }
 
-/// Which rule is broken, if any, and on which records the fold panics.
+/// Which rules are broken, if any, and on which records the fold panics.
 #[cfg(any(test, feature = "testing"))]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Breakage {
     pub(crate) which: Option<Break>,
+    /// A second one, without which the first is noticed before it does any harm.
+    pub(crate) also: Option<Break>,
     pub(crate) panics: Vec<(PanicIn, u64)>,
     pub(crate) panics_on: Option<fn(&Logged) -> bool>,
     pub(crate) wall_ms: Arc<AtomicI64>,
@@ -160,7 +168,7 @@ pub(crate) struct Breakage {}
 impl Breakage {
     /// Whether this rule is broken.
     pub(crate) fn is(&self, rule: Break) -> bool {
-        self.which == Some(rule)
+        self.which == Some(rule) || self.also == Some(rule)
     }
 
     /// Panics when a test wants it to.

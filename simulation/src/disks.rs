@@ -105,6 +105,11 @@ impl Objects {
         }
     }
 
+    /// The snapshots of a partition are gone.
+    pub fn lose(&mut self, generation: u32, partition: u32) {
+        self.snapshots.remove(&(generation, partition));
+    }
+
     /// The newest snapshot of a partition, if the log, which begins at `from`, still holds its position.
     #[must_use]
     pub fn newest(&self, generation: u32, partition: u32, from: u64) -> Option<SavedState> {

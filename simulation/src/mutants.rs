@@ -4,6 +4,7 @@
 //! dice show too seldom is shown by a script, a small world without dice.
 
 use counting::Break;
+use counting::worker::Settings;
 
 use crate::small::Plot;
 use crate::stores::StoreBreak;
@@ -60,10 +61,15 @@ pub struct Mutant {
 }
 
 impl Mutant {
-    /// The worker's broken rule, if that is it.
+    /// The worker's broken rules: two, where another would stop what the one does before it shows.
+    pub fn worker(&self) -> impl Iterator<Item = Break> {
+        self.places.iter().filter_map(|place| if let Place::Worker(rule) = place { Some(*rule) } else { None })
+    }
+
+    /// The settings of a worker that makes this mistake.
     #[must_use]
-    pub fn worker(&self) -> Option<Break> {
-        self.places.iter().find_map(|place| if let Place::Worker(rule) = place { Some(*rule) } else { None })
+    pub fn breaking(&self, settings: Settings) -> Settings {
+        self.worker().fold(settings, Settings::breaking)
     }
 
     /// The store's broken rule, if that is it.
@@ -128,10 +134,13 @@ pub const ALL: &[Mutant] = &[
     mutant("topic made again without a new generation", &[Worker(Break::NoFingerprint)]),
     mutant("checkpoint beyond the log's end believed", &[Worker(Break::BeyondEndUnchecked)]),
     mutant("state durable before the cells", &[Worker(Break::StateBeforeCheckpoint)]),
+    mutant("state durable before the cells, and believed", &[Worker(Break::StateBeforeCheckpoint), Worker(Break::StateAheadUnchecked)]),
     mutant("snapshot from memory", &[Driver(DriverBreak::SnapshotFromMemory)]),
+    mutant("snapshot from memory, and believed", &[Driver(DriverBreak::SnapshotFromMemory), Worker(Break::StateAheadUnchecked)]),
     mutant("snapshot named by the wrong offset", &[Driver(DriverBreak::SnapshotNamedAhead)]),
     mutant("begin without state N records back", &[Worker(Break::BeginWithoutState)]),
     mutant("retention past the last snapshot", &[Driver(DriverBreak::RetentionPastSnapshot)]),
+    mutant("overrun unchecked", &[Worker(Break::OverrunUnchecked)]),
     mutant("state expired by the wall clock", &[Worker(Break::ExpireByWallClock)]),
     mutant("definition from configuration", &[Worker(Break::DefinitionFromConfiguration)]),
     mutant("definition version by order of arrival", &[Worker(Break::DefinitionByArrival)]),

@@ -106,7 +106,7 @@ impl Failure {
             Noticed::Panic
         } else if says(&["never comes to rest"]) {
             Noticed::Liveness
-        } else if says(&[" stopped: ", "refused its own generation", "on other settings"]) {
+        } else if says(&[" stopped: ", "refused its own generation", "on other settings", "records are lost"]) {
             Noticed::Guard
         } else {
             Noticed::Number

@@ -233,8 +233,8 @@ impl Script {
         let mut settings = Settings::new(self.generation.clone(), 0, self.kind.mode).panicking_on(crate::panics);
         settings.last_write_wins = self.kind.model == Model::LastWriteWins;
         settings.wall_ms = Arc::default();
-        if let Some(rule) = self.mutant.and_then(Mutant::worker) {
-            settings = settings.breaking(rule);
+        if let Some(mutant) = self.mutant {
+            settings = mutant.breaking(settings);
         }
         match self.site.begin(post, settings, &mut self.chance, &mut Trace::default()) {
             Ok(seat) => self.seats[post.node] = Some(seat),

@@ -82,6 +82,7 @@ fn what_noticed_a_mistake_is_told_by_the_words() {
         ("the worker of node 1, partition 0 stopped: x", Noticed::Guard),
         ("node 1 refused its own generation: x", Noticed::Guard),
         ("node 1 began on other settings: x", Noticed::Guard),
+        ("the worker of node 1, partition 0 began where records are lost", Noticed::Guard),
         ("partition 0 never comes to rest", Noticed::Liveness),
         ("a panic at x.rs:3: partition 0 never comes to rest", Noticed::Panic),
         ("CellKey: h fell from 3 to 2", Noticed::Number),

@@ -116,6 +116,7 @@ impl World {
             28 => self.stale_reader()?,
             29 => self.strange_node()?,
             30 if self.setup.topic_again => self.topic_again()?,
+            31 if self.setup.overrun => self.overrun()?,
             _ => self.somebody_works()?,
         }
         self.look()
@@ -136,7 +137,8 @@ impl World {
         }
         self.trace.step(self.now_ms);
         self.wall.store(self.now_ms, Ordering::Relaxed);
-        if self.mutant.is_some_and(|mutant| mutant.worker() == Some(counting::Break::DefinitionFromConfiguration)) {
+        let broken = |rule| self.mutant.is_some_and(|mutant| mutant.worker().any(|broken| broken == rule));
+        if broken(counting::Break::DefinitionFromConfiguration) {
             let newest = self.traffic.newest_definitions();
             *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = newest;
         }
@@ -186,8 +188,8 @@ impl World {
         settings.configured = Arc::clone(&self.configured);
         settings.process_seed = post.node as u64 + 1;
         settings = settings.panicking_on(crate::panics);
-        match self.mutant.and_then(Mutant::worker) {
-            Some(rule) => settings.breaking(rule),
+        match self.mutant {
+            Some(mutant) => mutant.breaking(settings),
             None => settings,
         }
     }
@@ -213,6 +215,7 @@ impl World {
                 note!(self.trace, "node {}/{}", post.node, post.partition; "cannot tell this topic from the one before");
                 self.next_generation()
             }
+            Ok(_) if self.looker.lacks_records(post.partition) => Err(eras::began_in_a_gap(post)),
             Ok(seat) => {
                 self.seats[post.node][post.partition as usize] = Some(seat);
                 Ok(())
@@ -229,11 +232,15 @@ impl World {
         self.looker.is_like_the_old(&self.site.log, post.partition, position)
     }
 
-    /// A worker that stops tells people; but for a topic made again, and for a second process at a store for one, nothing
-    /// here may stop one.
+    /// A worker that stops tells people; but for a topic made again, for records that are lost, and for a second process at
+    /// a store for one, nothing here may stop one.
     fn stopped(&mut self, post: Post, stop: &Stop) -> Result<(), String> {
         self.seats[post.node][post.partition as usize] = None;
         if self.looker.old.is_some() && matches!(stop, Stop::BeyondEnd { .. } | Stop::OtherLog { .. }) {
+            note!(self.trace, "node {}/{}", post.node, post.partition; "stops, as it must: {stop}");
+            return self.next_generation();
+        }
+        if self.looker.cut.is_some_and(|(partition, from)| partition == post.partition && *stop == overrun_to(from)) {
             note!(self.trace, "node {}/{}", post.node, post.partition; "stops, as it must: {stop}");
             return self.next_generation();
         }
@@ -284,6 +291,11 @@ impl World {
             None => Ok(()),
         }
     }
+}
+
+/// How a worker stops that has nothing to begin with and finds a log that is held from this offset on.
+fn overrun_to(from: u64) -> Stop {
+    Stop::Overrun { position: 0, held_from: from, missing: from }
 }
 
 /// An action in a few words.

@@ -90,11 +90,11 @@ impl Settings {
         }
     }
 
-    /// The same, breaking a rule.
+    /// The same, breaking a rule; said twice, breaking both.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn breaking(mut self, rule: crate::Break) -> Self {
-        self.breakage.which = Some(rule);
+        self.breakage.also = self.breakage.which.replace(rule);
         self
     }
 

@@ -50,7 +50,8 @@ fn check(position: u64, assigned: &Assigned, breakage: &Breakage) -> Result<(), 
     let none = Checkpoint { position: 0, definition_version: 0, fingerprint: 0, log_time_ms: 0 };
     let checkpoint = assigned.checkpoint.unwrap_or(none);
     let log = assigned.log;
-    if position > checkpoint.position && !breakage.is(Break::StartAtLatest) {
+    let is_believed = breakage.is(Break::StartAtLatest) || breakage.is(Break::StateAheadUnchecked);
+    if position > checkpoint.position && !is_believed {
         return Err(Stop::StateAhead { state: position, checkpoint: checkpoint.position });
     }
     let any_position = breakage.is(Break::BeyondEndUnchecked);
@@ -67,7 +68,7 @@ fn check(position: u64, assigned: &Assigned, breakage: &Breakage) -> Result<(), 
             return Err(Stop::OtherLog { position: checkpoint.position, expected, found });
         }
     }
-    if position < log.from {
+    if position < log.from && !breakage.is(Break::OverrunUnchecked) {
         return Err(Stop::Overrun { position, held_from: log.from, missing: log.from - position });
     }
     Ok(())

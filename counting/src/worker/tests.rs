@@ -258,8 +258,8 @@ fn far_ahead(rule: crate::Break) -> (Worker, Vec<Action>) {
 #[test]
 fn switches_of_the_simulation_break_what_they_say() {
     use crate::Break::{
-        AddInsteadOfPut, BeyondEndUnchecked, DefinitionByArrival, LogRowUnchecked, NoFingerprint,
-        ReflushBelowCheckpointOnly, TrustUnacknowledged,
+        AddInsteadOfPut, BeyondEndUnchecked, DefinitionByArrival, LogRowUnchecked, NoFingerprint, OverrunUnchecked,
+        ReflushBelowCheckpointOnly, StateAheadUnchecked, TrustUnacknowledged,
     };
     for (rule, dirty) in [(TrustUnacknowledged, false), (ReflushBelowCheckpointOnly, true)] {
         let (mut worker, actions) = far_ahead(rule);
@@ -283,6 +283,22 @@ fn switches_of_the_simulation_break_what_they_say() {
         };
         let at_nine = |assigned| begin(assigned) == Action::Begin { position: 9 };
         assert_eq!((at_nine(&other), at_nine(&short)), (passes_other, !passes_other), "{rule:?}");
+    }
+
+    // So do these two; and both may be broken at once.
+    let cut = assigned(None, None, 3, 20);
+    let ahead = assigned(checkpoint(7, log[6].fingerprint()), saved(9), 0, 20);
+    for (rules, begins_cut, begins_ahead) in [
+        (&[][..], false, false),
+        (&[OverrunUnchecked][..], true, false),
+        (&[StateAheadUnchecked][..], false, true),
+        (&[OverrunUnchecked, StateAheadUnchecked][..], true, true),
+    ] {
+        let broken = || rules.iter().fold(settings(Mode::Apart), |settings, rule| settings.breaking(*rule));
+        let begins = |assigned: &Assigned, position| {
+            begin(&mut Worker::new(broken()).unwrap(), assigned.clone()) == Action::Begin { position }
+        };
+        assert_eq!((begins(&cut, 0), begins(&ahead, 9)), (begins_cut, begins_ahead), "{rules:?}");
     }
 
     let mut generation = small_generation();

@@ -1,4 +1,5 @@
-//! What happens to a whole topic: it is made again, its generation is followed by another, a node does not fit it.
+//! What happens to a whole topic: it is made again, its records are lost, its generation is followed by another, a node
+//! does not fit it.
 //!
 //! Always true here: nobody folds a topic made again under the same generation; a node on other settings does not start.
 
@@ -56,6 +57,9 @@ impl World {
         let begun = self.site.begin(post, settings, &mut self.chance, &mut self.trace);
         (self.site.stores, self.site.objects) = (stores, objects);
         let Ok(mut seat) = begun else { return Ok(()) };
+        if seat.next < self.site.log.range(partition).from {
+            return Err(began_in_a_gap(post));
+        }
         let first = self.site.log.read(partition, seat.next, 1);
         if first.is_empty() {
             return Ok(());
@@ -88,6 +92,28 @@ impl World {
         if self.chance.percent(50) {
             self.grow_beyond_what_was_counted();
         }
+        Ok(())
+    }
+
+    /// The log lets go records that are counted in no state any more: disks and snapshots of a partition are gone.
+    pub(super) fn overrun(&mut self) -> Result<(), String> {
+        let partition = self.chance.below(self.owners.len()) as u32;
+        let end = self.site.log.range(partition).to;
+        let below = 1 + self.chance.below(usize::try_from(end).unwrap_or(usize::MAX)) as u64;
+        if self.looker.cut.is_some() || !self.chance.fault(Fault::Overrun, 500) {
+            return Ok(());
+        }
+        self.everybody_ends()?;
+        self.site.log.retain(partition, below);
+        let from = self.site.log.range(partition).from;
+        note!(
+            self.trace,
+            "log",
+            "partition {partition} loses what is below {from}, its disks and its snapshots are gone"
+        );
+        (0..self.seats.len()).for_each(|node| self.site.disks.lose(node, partition));
+        self.site.objects.lose(self.looker.generation, partition);
+        self.looker.cut = Some((partition, from));
         Ok(())
     }
 
@@ -133,6 +159,11 @@ impl World {
         self.site.stores.everything_arrives();
         self.look()
     }
+}
+
+/// A worker began below what its partition holds.
+pub(super) fn began_in_a_gap(post: Post) -> String {
+    format!("the worker of node {}, partition {} began where records are lost", post.node, post.partition)
 }
 
 /// Another value for one of the things that a generation fixes.

@@ -32,6 +32,8 @@ pub(super) struct Looker {
     pub(super) dead_letters: Vec<BTreeSet<u64>>,
     /// The topic as it was, where it was made again under this generation's name: whoever begins must notice.
     pub(super) old: Option<Log>,
+    /// A partition whose records below an offset are lost, with every state that was made of them.
+    pub(super) cut: Option<(u32, u64)>,
 }
 
 impl Looker {
@@ -43,6 +45,7 @@ impl Looker {
             fingerprints: (0..generation.partitions).map(|_| Vec::new()).collect(),
             dead_letters: (0..generation.partitions).map(|_| BTreeSet::new()).collect(),
             old: None,
+            cut: None,
         }
     }
 
@@ -55,6 +58,11 @@ impl Looker {
             Some((logged.header.clone(), logged.body.clone()))
         };
         self.old.as_ref().is_some_and(|old| at(old).is_some() && at(old) == at(log))
+    }
+
+    /// Whether this partition cannot be folded any more.
+    pub(super) fn lacks_records(&self, partition: u32) -> bool {
+        self.cut.is_some_and(|(cut, _)| cut == partition)
     }
 
     fn read(&mut self, log: &Log, tally: &mut Tally) {

@@ -20,13 +20,14 @@ impl World {
         note!(self.trace, "world", "the faults are over");
         self.traffic.settle(&mut self.site.log, self.now_ms, &mut self.chance, &mut self.trace);
         self.look()?;
-        for partition in 0..self.owners.len() {
-            for node in 0..self.seats.len() {
-                if let Some(seat) = &mut self.seats[node][partition] {
-                    seat.paused = false;
-                }
+        self.seats.iter_mut().flatten().flatten().for_each(|seat| seat.paused = false);
+        loop {
+            let generation = self.looker.generation;
+            (0..self.owners.len()).try_for_each(|partition| self.settle_partition(partition))?;
+            // Where a partition could not go on, all of them began anew.
+            if generation == self.looker.generation {
+                break;
             }
-            self.settle_partition(partition)?;
         }
         // What was still under way changes nothing any more, on whichever server it arrives.
         self.site.stores.everything_arrives();

@@ -27,6 +27,8 @@ pub struct Setup {
     pub all_flags: bool,
     /// Whether the topic may be made again under the same name.
     pub topic_again: bool,
+    /// Whether records may be lost that no state has.
+    pub overrun: bool,
     /// Turns with faults.
     pub turns: usize,
     /// When it begins, Unix milliseconds: near midnight.
@@ -64,14 +66,16 @@ impl Setup {
         chance.be_coarse(grain_ms);
         let topic_again = chance.percent(4);
         let together = model == Model::Conditional && chance.percent(25);
+        let overrun = !together && !topic_again && aside.percent(3);
         Self {
             generation,
             model,
             nodes: if together { chance.pick(&[1, 2]) } else { 3 },
             mode: if together { Mode::Together } else { Mode::Apart },
-            audited: large_window && !topic_again,
+            audited: large_window && !topic_again && !overrun,
             all_flags,
             topic_again,
+            overrun,
             turns: 150 + chance.below(400),
             start_ms: chance.coarse(19_000 * DAY - 2 * 3_600_000),
             cells_max: 1 + chance.below(12),
