@@ -4,12 +4,14 @@
 //! records, in order of offset, each with its checksum proved at that read; offsets of a partition are dense from 0.
 //! Position is data: a reader is told where to begin and keeps no position of its own in the log.
 //!
-//! [`memory`] is for tests; [`embedded`] is segment files of our own on top of [`files`], a small layer that a test can
+//! [`memory`] is for tests; `kafka` is for many processes; [`embedded`] is segment files of our own on top of [`files`], a small layer that a test can
 //! replace by a disk which forgets. `docs/decisions/embedded-log.md` has the format and the reasons.
 
 pub mod embedded;
 mod error;
 pub mod files;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod memory;
 #[cfg(test)]
 mod tests;
