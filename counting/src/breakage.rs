@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 #[cfg(any(test, feature = "testing"))]
 use std::sync::{Arc, Mutex, atomic::AtomicI64};
 
+use schemas::cell::CellKind;
 use schemas::log::Logged;
 #[cfg(any(test, feature = "testing"))]
 use schemas::wire::record::Definition;
@@ -80,7 +81,7 @@ switches! {
     ReflushBelowCheckpointOnly,
     /// Where the last write wins, whatever was loaded is taken for durable.
     TrustUnacknowledged,
-    /// A flush writes what came since the last one, for a store that adds.
+    /// Of books and custom events a flush writes what came since the last one, for a store that adds.
     AddInsteadOfPut,
     /// The first rows of a cell are those that a hash of this process puts first.
     OtherByHash,
@@ -157,6 +158,13 @@ pub(crate) struct Breakage {
     pub(crate) wall_ms: Arc<AtomicI64>,
     pub(crate) configured: Arc<Mutex<Vec<Definition>>>,
     pub(crate) process_seed: u64,
+}
+
+impl Breakage {
+    /// Whether cells of this kind are written as differences.
+    pub(crate) fn adds(&self, kind: CellKind) -> bool {
+        matches!(kind, CellKind::Books | CellKind::Events) && self.is(Break::AddInsteadOfPut)
+    }
 }
 
 /// No rule is broken in this build.

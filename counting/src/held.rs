@@ -220,7 +220,7 @@ impl Cells {
             held.dirty = false;
             held.flushing = true;
             writes.push(CellWrite { key: held.key.clone(), cell });
-            if breakage.is(Break::AddInsteadOfPut) {
+            if breakage.adds(held.key.kind) {
                 held.cell = Cell::empty(held.key.kind);
             }
         }

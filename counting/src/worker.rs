@@ -229,7 +229,7 @@ impl Worker {
         let trusted = !self.settings.last_write_wins || self.rules.breakage.is(Break::TrustUnacknowledged);
         let dirty_from = if trusted { u64::MAX } else { self.durable };
         for (key, stored) in keys.into_iter().zip(cells) {
-            let stored = stored.filter(|_| !self.rules.breakage.is(Break::AddInsteadOfPut));
+            let stored = stored.filter(|_| !self.rules.breakage.adds(key.kind));
             let inserted = self.cells.insert(key.clone(), stored, dirty_from);
             inserted.map_err(|why| Stop::Cell { key: Box::new(key), why })?;
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use simulation::faults::Fault;
+use simulation::hunt::{Found, Place, hunt};
 use simulation::mutants::{self, Mutant};
 use simulation::run::{Failure, Many, Run, Summary};
 use simulation::small;
@@ -38,7 +39,7 @@ struct Arguments {
     /// The store model
     #[arg(long, value_enum, conflicts_with = "small", default_value_t = Models::Both)]
     model: Models,
-    /// Every deliberate mistake, each until it is caught or the seeds are used up
+    /// Every deliberate mistake, each until the check that is there for it notices it or the seeds are used up
     #[arg(long, conflicts_with_all = ["mutant", "small"])]
     mutants: bool,
     /// With this mistake switched on (a name from --mutants)
@@ -145,7 +146,7 @@ fn many(arguments: &Arguments, mutant: Option<&'static Mutant>) -> bool {
     let (from, seeds) = (arguments.from, arguments.seeds);
     let models = arguments.model.list();
     let runs = seeds * models.len() as u64;
-    let many = Many { from, seeds, models, mutant, failures_max: 10, threads: threads(arguments) };
+    let many = Many { from, seeds, models, mutant, failures_max: 10, noticed_by: None, threads: threads(arguments) };
     let told = AtomicU64::new(0);
     let summary = many.run(&|made, since: Duration, failures: &[Failure]| {
         for failure in failures {
@@ -192,38 +193,22 @@ fn per_second(runs: u64, since: Duration) -> u64 {
     runs.saturating_mul(1000) / ms
 }
 
-/// Each mutant, until its script or a seed notices it.
+/// Each mutant, until the check that is there for it notices it.
 fn every_mutant(arguments: &Arguments) -> bool {
+    let many = Many {
+        from: arguments.from,
+        seeds: arguments.seeds,
+        models: arguments.model.list(),
+        mutant: None,
+        failures_max: 1,
+        noticed_by: None,
+        threads: threads(arguments),
+    };
     let mut caught = 0;
     for mutant in mutants::ALL {
-        if let Some(plot) = mutant.script {
-            match small::run_one(plot, Some(mutant)) {
-                Err(what) => {
-                    caught += 1;
-                    println!("caught by script {:<16} {}: {}", plot.name(), mutant.name, shortened(first_line(&what)));
-                }
-                Ok(()) => println!("NOT CAUGHT by script {}: {}", plot.name(), mutant.name),
-            }
-            continue;
-        }
-        let many = Many {
-            from: arguments.from,
-            seeds: arguments.seeds,
-            models: arguments.model.list(),
-            mutant: Some(mutant),
-            failures_max: 1,
-            threads: threads(arguments),
-        };
-        let summary = many.run(&|_, _, _| {});
-        match summary.failures.first() {
-            Some(failure) => {
-                caught += 1;
-                let first = first_line(&failure.what);
-                let (seed, noticed) = (failure.run.seed, failure.noticed().name());
-                println!("caught at seed {seed:<6} by {noticed:<8} {}: {}", mutant.name, shortened(first));
-            }
-            None => println!("NOT CAUGHT in {} runs: {}", summary.runs, mutant.name),
-        }
+        let found = hunt(mutant, &many);
+        caught += usize::from(found.caught.is_some());
+        println!("{}", told(mutant, &found));
     }
     if caught < mutants::ALL.len() && arguments.seeds < SEEDS {
         println!("only {} seeds were tried; with {SEEDS} each must be caught", arguments.seeds);
@@ -232,12 +217,32 @@ fn every_mutant(arguments: &Arguments) -> bool {
     caught == mutants::ALL.len()
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+/// A line of a hunt: where, by what, after how many that others noticed; or that it was not caught.
+fn told(mutant: &Mutant, found: &Found) -> String {
+    let expects = mutant.expects.name();
+    let others: Vec<String> = found.others.iter().map(|(by, times)| format!("{times} by {}", by.name())).collect();
+    match (&found.caught, &found.other) {
+        (Some((place, what)), _) => {
+            let place = match place {
+                Place::Seed(seed) => format!("seed {seed}"),
+                Place::Script(plot) => format!("script {}", plot.name()),
+            };
+            let others = if others.is_empty() { String::new() } else { format!(" (and {})", others.join(", ")) };
+            format!("caught at {place:<13} by {expects:<11} {}{others}: {}", mutant.name, shortened(what))
+        }
+        (None, Some(other)) => format!(
+            "NOT CAUGHT by {expects} in {} runs, but {}: {}: {}",
+            found.runs,
+            others.join(", "),
+            mutant.name,
+            shortened(other)
+        ),
+        (None, None) => format!("NOT CAUGHT in {} runs: {}", found.runs, mutant.name),
+    }
 }
 
 fn shortened(text: &str) -> String {
-    text.chars().take(140).collect()
+    text.lines().next().unwrap_or_default().chars().take(140).collect()
 }
 
 fn every_small_world() -> bool {

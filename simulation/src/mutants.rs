@@ -6,6 +6,7 @@
 use counting::Break;
 use counting::worker::Settings;
 
+use crate::noticed::Noticed;
 use crate::small::Plot;
 use crate::stores::StoreBreak;
 use crate::traffic::IngestBreak;
@@ -56,6 +57,8 @@ pub struct Mutant {
     pub name: &'static str,
     /// Where it is.
     pub places: &'static [Place],
+    /// What must notice it: the check that is there for it.
+    pub expects: Noticed,
     /// The script that shows it for certain, where the dice seldom do.
     pub script: Option<Plot>,
 }
@@ -97,78 +100,79 @@ impl Mutant {
     }
 }
 
+use Noticed::{Audit, Checkpoint, Definitions, Guard, Home, Judged, Letter, Number, Order, Published};
 use Place::{Driver, Ingest, Store, Worker};
 
-const fn mutant(name: &'static str, places: &'static [Place]) -> Mutant {
-    Mutant { name, places, script: None }
+const fn mutant(expects: Noticed, name: &'static str, places: &'static [Place]) -> Mutant {
+    Mutant { name, places, expects, script: None }
 }
 
 /// One that the dice show once in tens of thousands of seeds.
-const fn scripted(script: Plot, name: &'static str, places: &'static [Place]) -> Mutant {
-    Mutant { name, places, script: Some(script) }
+const fn scripted(script: Plot, expects: Noticed, name: &'static str, places: &'static [Place]) -> Mutant {
+    Mutant { name, places, expects, script: Some(script) }
 }
 
 /// All of them.
 #[rustfmt::skip]
 pub const ALL: &[Mutant] = &[
-    mutant("checkpoint before flush", &[Worker(Break::CheckpointBeforeCells)]),
-    mutant("checkpoint without an h per cell", &[Worker(Break::IgnoreH)]),
-    mutant("checkpoint without its condition", &[Store(StoreBreak::CheckpointUnconditional)]),
-    mutant("adopt a value without its h", &[Worker(Break::AdoptWithoutH)]),
-    mutant("unconditional put", &[Store(StoreBreak::Unconditional)]),
-    mutant("ADD instead of put", &[Worker(Break::AddInsteadOfPut), Store(StoreBreak::Add)]),
-    mutant("eventually consistent restore", &[Store(StoreBreak::EventuallyConsistentRestore)]),
-    mutant("unacknowledged write trusted", &[Worker(Break::TrustUnacknowledged)]),
-    mutant("re-flush only before the checkpoint passes h", &[Worker(Break::ReflushBelowCheckpointOnly)]),
-    mutant("dedupe set not in the state", &[Worker(Break::DedupeNotInState)]),
-    mutant("dedupe against the last counted copy", &[Worker(Break::DedupeAgainstCounted)]),
-    mutant("dedupe set evicted under memory pressure", &[Worker(Break::DedupeEvicted)]),
-    mutant("dedupe without the part number", &[Worker(Break::DedupeWithoutPart)]),
-    mutant("dedupe without the environment", &[Worker(Break::IdWithoutEnvironment)]),
-    mutant("dedupe without the kind of id", &[Worker(Break::IdWithoutKind)]),
-    mutant("flush in mid-record", &[Worker(Break::FlushMidRecord)]),
-    mutant("start at latest", &[Worker(Break::StartAtLatest)]),
-    mutant("re-send to another partition", &[Ingest(IngestBreak::ResendToAnotherPartition)]),
-    mutant("split after lateness", &[Ingest(IngestBreak::SplitAfterLateness)]),
-    mutant("usage and subject part as two records", &[Ingest(IngestBreak::HomeAndSubjectsApart)]),
-    mutant("topic made again without a new generation", &[Worker(Break::NoFingerprint)]),
-    mutant("checkpoint beyond the log's end believed", &[Worker(Break::BeyondEndUnchecked)]),
-    mutant("state durable before the cells", &[Worker(Break::StateBeforeCheckpoint)]),
-    mutant("state durable before the cells, and believed", &[Worker(Break::StateBeforeCheckpoint), Worker(Break::StateAheadUnchecked)]),
-    mutant("snapshot from memory", &[Driver(DriverBreak::SnapshotFromMemory)]),
-    mutant("snapshot from memory, and believed", &[Driver(DriverBreak::SnapshotFromMemory), Worker(Break::StateAheadUnchecked)]),
-    mutant("snapshot named by the wrong offset", &[Driver(DriverBreak::SnapshotNamedAhead)]),
-    mutant("begin without state N records back", &[Worker(Break::BeginWithoutState)]),
-    mutant("retention past the last snapshot", &[Driver(DriverBreak::RetentionPastSnapshot)]),
-    mutant("overrun unchecked", &[Worker(Break::OverrunUnchecked)]),
-    mutant("state expired by the wall clock", &[Worker(Break::ExpireByWallClock)]),
-    mutant("definition from configuration", &[Worker(Break::DefinitionFromConfiguration)]),
-    mutant("definition version by order of arrival", &[Worker(Break::DefinitionByArrival)]),
-    mutant("old contribution under a newer definition", &[Worker(Break::OldUnderNewer)]),
-    mutant("only t0 kept", &[Worker(Break::OnlyEarliestKept)]),
-    mutant("no lateness horizon in the fold", &[Worker(Break::NoHorizon)]),
-    mutant("lateness horizon off by one", &[Worker(Break::HorizonOffByOne)]),
-    scripted(Plot::Expiry, "expiry of a subject off by one", &[Worker(Break::ExpiryOffByOne)]),
-    mutant("late difference on its own day only", &[Worker(Break::LateOnOwnDay)]),
-    mutant("other row by hash order", &[Worker(Break::OtherByHash)]),
-    mutant("everything judged late", &[Ingest(IngestBreak::JudgeAllLate)]),
-    mutant("nothing judged late", &[Ingest(IngestBreak::NeverLate)]),
-    mutant("home chosen by payload", &[Ingest(IngestBreak::HomePerPayload)]),
-    mutant("accepted too high in later parts", &[Ingest(IngestBreak::AcceptedTooHigh)]),
-    mutant("versions published in falling order", &[Ingest(IngestBreak::PublishFallingOrder)]),
-    mutant("published again without looking", &[Ingest(IngestBreak::PublishAgainWithoutLooking)]),
-    mutant("exposure acts for every kind everywhere", &[Ingest(IngestBreak::ActsForEveryKind)]),
-    mutant("flag limit outside the state", &[Worker(Break::NamesNotInState)]),
-    mutant("bulk read counted as use", &[Worker(Break::BulkAsUse)]),
-    mutant("sight counted", &[Worker(Break::SightAsCount)]),
-    mutant("client-side flags outside the state", &[Worker(Break::ClientSideNotInState)]),
-    mutant("log time outside the state", &[Worker(Break::LogTimeNotInState)]),
-    mutant("state saved as it is when its turn comes", &[Worker(Break::StateAsItIs)]),
-    mutant("begin at the checkpoint, not the state", &[Worker(Break::BeginAtCheckpoint)]),
-    mutant("poison forgotten", &[Worker(Break::PoisonForgotten)]),
-    mutant("generation row in the store unchecked", &[Driver(DriverBreak::RowUnchecked)]),
-    mutant("generation record in the log unchecked", &[Worker(Break::LogRowUnchecked)]),
-    mutant("dead letter after the flush", &[Driver(DriverBreak::LettersLast)]),
+    mutant(Number, "checkpoint before flush", &[Worker(Break::CheckpointBeforeCells)]),
+    mutant(Number, "checkpoint without an h per cell", &[Worker(Break::IgnoreH)]),
+    mutant(Order, "checkpoint without its condition", &[Store(StoreBreak::CheckpointUnconditional)]),
+    mutant(Number, "adopt a value without its h", &[Worker(Break::AdoptWithoutH)]),
+    mutant(Order, "unconditional put", &[Store(StoreBreak::Unconditional)]),
+    mutant(Number, "ADD instead of put", &[Worker(Break::AddInsteadOfPut), Store(StoreBreak::Add)]),
+    mutant(Number, "eventually consistent restore", &[Store(StoreBreak::EventuallyConsistentRestore)]),
+    mutant(Number, "unacknowledged write trusted", &[Worker(Break::TrustUnacknowledged)]),
+    mutant(Number, "re-flush only before the checkpoint passes h", &[Worker(Break::ReflushBelowCheckpointOnly)]),
+    mutant(Number, "dedupe set not in the state", &[Worker(Break::DedupeNotInState)]),
+    mutant(Number, "dedupe against the last counted copy", &[Worker(Break::DedupeAgainstCounted)]),
+    mutant(Number, "dedupe set evicted under memory pressure", &[Worker(Break::DedupeEvicted)]),
+    mutant(Number, "dedupe without the part number", &[Worker(Break::DedupeWithoutPart)]),
+    mutant(Number, "dedupe without the environment", &[Worker(Break::IdWithoutEnvironment)]),
+    mutant(Number, "dedupe without the kind of id", &[Worker(Break::IdWithoutKind)]),
+    mutant(Number, "flush in mid-record", &[Worker(Break::FlushMidRecord)]),
+    mutant(Number, "start at latest", &[Worker(Break::StartAtLatest)]),
+    mutant(Audit, "re-send to another partition", &[Ingest(IngestBreak::ResendToAnotherPartition)]),
+    mutant(Audit, "split after lateness", &[Ingest(IngestBreak::SplitAfterLateness)]),
+    mutant(Audit, "usage and subject part as two records", &[Ingest(IngestBreak::HomeAndSubjectsApart)]),
+    mutant(Number, "topic made again without a new generation", &[Worker(Break::NoFingerprint)]),
+    mutant(Number, "checkpoint beyond the log's end believed", &[Worker(Break::BeyondEndUnchecked)]),
+    mutant(Guard, "state durable before the cells", &[Worker(Break::StateBeforeCheckpoint)]),
+    mutant(Number, "state durable before the cells, and believed", &[Worker(Break::StateBeforeCheckpoint), Worker(Break::StateAheadUnchecked)]),
+    mutant(Guard, "snapshot from memory", &[Driver(DriverBreak::SnapshotFromMemory)]),
+    mutant(Number, "snapshot from memory, and believed", &[Driver(DriverBreak::SnapshotFromMemory), Worker(Break::StateAheadUnchecked)]),
+    mutant(Number, "snapshot named by the wrong offset", &[Driver(DriverBreak::SnapshotNamedAhead)]),
+    mutant(Number, "begin without state N records back", &[Worker(Break::BeginWithoutState)]),
+    mutant(Guard, "retention past the last snapshot", &[Driver(DriverBreak::RetentionPastSnapshot)]),
+    mutant(Guard, "overrun unchecked", &[Worker(Break::OverrunUnchecked)]),
+    mutant(Number, "state expired by the wall clock", &[Worker(Break::ExpireByWallClock)]),
+    mutant(Number, "definition from configuration", &[Worker(Break::DefinitionFromConfiguration)]),
+    mutant(Number, "definition version by order of arrival", &[Worker(Break::DefinitionByArrival)]),
+    mutant(Number, "old contribution under a newer definition", &[Worker(Break::OldUnderNewer)]),
+    mutant(Number, "only t0 kept", &[Worker(Break::OnlyEarliestKept)]),
+    mutant(Number, "no lateness horizon in the fold", &[Worker(Break::NoHorizon)]),
+    mutant(Number, "lateness horizon off by one", &[Worker(Break::HorizonOffByOne)]),
+    scripted(Plot::Expiry, Number, "expiry of a subject off by one", &[Worker(Break::ExpiryOffByOne)]),
+    mutant(Number, "late difference on its own day only", &[Worker(Break::LateOnOwnDay)]),
+    mutant(Number, "other row by hash order", &[Worker(Break::OtherByHash)]),
+    mutant(Judged, "everything judged late", &[Ingest(IngestBreak::JudgeAllLate)]),
+    mutant(Judged, "nothing judged late", &[Ingest(IngestBreak::NeverLate)]),
+    mutant(Home, "home chosen by payload", &[Ingest(IngestBreak::HomePerPayload)]),
+    mutant(Audit, "accepted too high in later parts", &[Ingest(IngestBreak::AcceptedTooHigh)]),
+    mutant(Definitions, "versions published in falling order", &[Ingest(IngestBreak::PublishFallingOrder)]),
+    mutant(Published, "published again without looking", &[Ingest(IngestBreak::PublishAgainWithoutLooking)]),
+    mutant(Audit, "exposure acts for every kind everywhere", &[Ingest(IngestBreak::ActsForEveryKind)]),
+    mutant(Number, "flag limit outside the state", &[Worker(Break::NamesNotInState)]),
+    mutant(Number, "bulk read counted as use", &[Worker(Break::BulkAsUse)]),
+    mutant(Number, "sight counted", &[Worker(Break::SightAsCount)]),
+    mutant(Number, "client-side flags outside the state", &[Worker(Break::ClientSideNotInState)]),
+    mutant(Checkpoint, "log time outside the state", &[Worker(Break::LogTimeNotInState)]),
+    mutant(Guard, "state saved as it is when its turn comes", &[Worker(Break::StateAsItIs)]),
+    mutant(Number, "begin at the checkpoint, not the state", &[Worker(Break::BeginAtCheckpoint)]),
+    mutant(Number, "poison forgotten", &[Worker(Break::PoisonForgotten)]),
+    mutant(Number, "generation row in the store unchecked", &[Driver(DriverBreak::RowUnchecked)]),
+    mutant(Guard, "generation record in the log unchecked", &[Worker(Break::LogRowUnchecked)]),
+    mutant(Letter, "dead letter after the flush", &[Driver(DriverBreak::LettersLast)]),
 ];
 
 #[cfg(test)]
@@ -187,5 +191,17 @@ mod tests {
         let switches = switches.chain(DriverBreak::ALL.iter().map(|rule| Driver(*rule)));
         let without: Vec<Place> = switches.filter(|place| !places.contains(place)).collect();
         assert!(without.is_empty(), "no mutant throws {without:?}");
+    }
+
+    /// The table of the page is this list, with what must notice each.
+    #[test]
+    fn the_page_lists_every_mutant() {
+        let page = include_str!("../../docs/exactness.md");
+        for mutant in ALL {
+            let row = format!("| {} | {} |", mutant.name, mutant.expects.name());
+            assert!(page.contains(&row), "docs/exactness.md has no row {row:?}");
+        }
+        let told = format!("{} of them", ALL.len());
+        assert!(page.contains(&told), "docs/exactness.md does not say {told:?}");
     }
 }

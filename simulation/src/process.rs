@@ -35,6 +35,8 @@ pub struct Seat {
     pub paused: bool,
     /// The generation that it folds.
     pub generation: u32,
+    /// It was told other settings than the generation's.
+    pub strange: bool,
     /// The checkpoint that it found when it began.
     pub checkpoint: Option<Checkpoint>,
     /// Cells that it has loaded once.
@@ -150,6 +152,7 @@ impl Site {
             next: 0,
             paused: false,
             generation: number,
+            strange: false,
             checkpoint,
             loaded: HashSet::new(),
             letters_last: self.broken == Some(DriverBreak::LettersLast),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::chance::Chance;
 use crate::faults::{Fault, Tally};
 use crate::mutants::Mutant;
+use crate::noticed::Noticed;
 use crate::stores::Model;
 use crate::trace::Trace;
 use crate::world::{Setup, World};
@@ -71,46 +72,11 @@ pub struct Failure {
     pub what: String,
 }
 
-/// What kind of thing noticed a mistake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Noticed {
-    /// A number, a position or a dead letter was not the oracle's.
-    Number,
-    /// A worker stopped or refused to begin where it need not, or did not where it must.
-    Guard,
-    /// The workers never came to rest.
-    Liveness,
-    /// Something panicked.
-    Panic,
-}
-
-impl Noticed {
-    /// In a word.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Number => "number",
-            Self::Guard => "guard",
-            Self::Liveness => "liveness",
-            Self::Panic => "panic",
-        }
-    }
-}
-
 impl Failure {
     /// What noticed it, by what was said of it.
     #[must_use]
     pub fn noticed(&self) -> Noticed {
-        let says = |words: &[&str]| words.iter().any(|word| self.what.contains(word));
-        if self.what.starts_with(PANIC) {
-            Noticed::Panic
-        } else if says(&["never comes to rest"]) {
-            Noticed::Liveness
-        } else if says(&[" stopped: ", "refused its own generation", "on other settings", "records are lost"]) {
-            Noticed::Guard
-        } else {
-            Noticed::Number
-        }
+        Noticed::by(&self.what)
     }
 }
 
@@ -162,8 +128,10 @@ pub struct Many {
     pub models: Vec<Model>,
     /// The mistake, if any.
     pub mutant: Option<&'static Mutant>,
-    /// Failures after which it ends.
+    /// Failures after which it ends …
     pub failures_max: usize,
+    /// … of those that this noticed, where only they are asked for.
+    pub noticed_by: Option<Noticed>,
     /// Threads.
     pub threads: usize,
 }
@@ -191,7 +159,7 @@ impl Many {
                         all.runs += part.runs;
                         all.tally.merge(&part.tally);
                         all.failures.extend(part.failures);
-                        if all.failures.len() >= self.failures_max {
+                        if all.failures.iter().filter(|failure| self.asks_for(failure)).count() >= self.failures_max {
                             enough.store(true, Ordering::Relaxed);
                         }
                     }
@@ -202,6 +170,10 @@ impl Many {
         summary.failures.sort_by_key(|failure| failure.run.seed);
         summary.took = began.elapsed();
         summary
+    }
+
+    fn asks_for(&self, failure: &Failure) -> bool {
+        self.noticed_by.is_none_or(|noticed| noticed == failure.noticed())
     }
 
     fn chunk(&self, from: u64, to: u64, enough: &AtomicBool) -> Summary {
@@ -226,7 +198,7 @@ impl Many {
 const CHUNK: u64 = 32;
 
 /// How a panic is told.
-const PANIC: &str = "a panic";
+pub(crate) const PANIC: &str = "a panic";
 
 thread_local! {
     /// Where this thread panicked last.

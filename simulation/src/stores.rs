@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use counting::cells::Cell;
 use counting::worker::Committed;
-use schemas::cell::CellKey;
+use schemas::cell::{CellKey, CellKind};
 use schemas::stored::{CellWrite, Checkpoint, Flush, StoredCell, WriteAnswer};
 use stores::protocol;
 
@@ -305,7 +305,7 @@ impl Stores {
     fn put_cell(&mut self, number: usize, servers: u8, sent: Sent<StoredCell>) -> Option<StoredCell> {
         let rule = match self.broken {
             Some(StoreBreak::Unconditional) => Rule::Put,
-            Some(StoreBreak::Add) => Rule::Combine(add),
+            Some(StoreBreak::Add) if is_added(self.cells.key(number)) => Rule::Combine(add),
             _ => Rule::Protocol,
         };
         let put = self.cells.put(number, servers, &sent, &rule);
@@ -325,6 +325,11 @@ impl Stores {
         }
         put.refused
     }
+}
+
+/// Whether a store that adds would be asked to add here: where nothing but sums is kept.
+fn is_added(key: &CellKey) -> bool {
+    matches!(key.kind, CellKind::Books | CellKind::Events)
 }
 
 /// What a store would hold that adds: the two cells as readers add them up, under the higher h.

@@ -2,7 +2,8 @@
 //! seeds that once found something.
 
 use crate::faults::{Fault, Tally};
-use crate::run::{Failure, Many, Noticed, Run, Summary};
+use crate::noticed::Noticed;
+use crate::run::{Failure, Many, Run, Summary};
 use crate::stores::Model;
 use crate::trace::Trace;
 
@@ -28,7 +29,7 @@ fn many_runs_find_what_one_run_finds_on_any_number_of_threads() {
     let mutant = crate::mutants::Mutant::named("unconditional put");
     let failed = |threads| {
         let models = Model::ALL.to_vec();
-        let many = Many { from: 0, seeds: 40, models, mutant, failures_max: usize::MAX, threads };
+        let many = Many { from: 0, seeds: 40, models, mutant, failures_max: usize::MAX, noticed_by: None, threads };
         let summary = many.run(&|_, _, _| {});
         assert_eq!(summary.runs, 80);
         summary.failures.iter().map(|failure| (failure.run.seed, failure.what.clone())).collect::<Vec<_>>()
@@ -73,22 +74,6 @@ fn a_panic_is_told_with_its_place() {
     assert_eq!(run.run(Trace::default()).result, Ok(()));
     let (line, told) = (line!(), crate::run::watched::<()>(|| panic!("odd: {}", 3)));
     assert_eq!(told, Err(format!("a panic at {}:{line}: odd: 3", file!())));
-}
-
-#[test]
-fn what_noticed_a_mistake_is_told_by_the_words() {
-    let run = Run { seed: 0, model: Model::Conditional, mutant: None };
-    for (what, noticed) in [
-        ("the worker of node 1, partition 0 stopped: x", Noticed::Guard),
-        ("node 1 refused its own generation: x", Noticed::Guard),
-        ("node 1 began on other settings: x", Noticed::Guard),
-        ("the worker of node 1, partition 0 began where records are lost", Noticed::Guard),
-        ("partition 0 never comes to rest", Noticed::Liveness),
-        ("a panic at x.rs:3: partition 0 never comes to rest", Noticed::Panic),
-        ("CellKey: h fell from 3 to 2", Noticed::Number),
-    ] {
-        assert_eq!(Failure { run, what: what.to_owned() }.noticed(), noticed, "{what}");
-    }
 }
 
 /// Each with what it was that went wrong, and words of its trace without which the seed is no more the run that it was.
@@ -155,6 +140,21 @@ fn a_bulk_read_that_is_taken_for_use_is_noticed() {
         println!("{name}: {}", failure.run.command());
         assert_eq!(failure.noticed(), Noticed::Number, "{name}: {}", failure.what);
     }
+}
+
+/// A store that adds counts what is written twice twice: the number is too high, not merely another.
+#[test]
+fn adding_at_the_store_counts_too_much() {
+    let mutant = crate::mutants::Mutant::named("ADD instead of put");
+    let too_high = |line: &str| {
+        let (_, numbers) = line.split_once(": found ")?;
+        let (found, expected) = numbers.split_once(", expected ")?;
+        Some(found.parse::<i128>().ok()? > expected.parse::<i128>().ok()?)
+    };
+    let run = |seed| Run { seed, model: Model::Conditional, mutant }.run(Trace::default()).result.err();
+    let found = (0..100).filter_map(run).find(|what| what.lines().any(|line| too_high(line) == Some(true)));
+    let found = found.unwrap_or_else(|| panic!("no number is too high in 100 seeds"));
+    assert!(found.contains("kind: Books") || found.contains("kind: Events"), "{found}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::chance::Chance;
 use crate::disks::{Disks, Objects};
 use crate::faults::Fault;
 use crate::log::Log;
-use crate::mutants::{DriverBreak, Mutant};
+use crate::mutants::Mutant;
 use crate::note;
 use crate::process::{NotBegun, Post, Seat, Site};
 use crate::stores::Stores;
@@ -46,6 +46,8 @@ pub struct World {
     /// Which process the group has given each partition to.
     owners: Vec<usize>,
     looker: Looker,
+    /// What is said at the end of a node that was told other settings and folds all the same.
+    strange: Option<String>,
     wall: Arc<AtomicI64>,
     configured: Arc<Mutex<Vec<wire::Definition>>>,
 }
@@ -78,6 +80,7 @@ impl World {
             looker: Looker::new(generation),
             seats: (0..nodes).map(|_| (0..partitions).map(|_| None).collect()).collect(),
             owners: (0..partitions).map(|_| chance.below(nodes)).collect(),
+            strange: None,
             wall: Arc::new(AtomicI64::new(now_ms)),
             configured: Arc::default(),
             setup,
@@ -194,19 +197,11 @@ impl World {
         }
     }
 
-    fn unchecked(&self) -> bool {
-        self.site.broken == Some(DriverBreak::RowUnchecked)
-    }
-
     fn begin(&mut self, post: Post) -> Result<(), String> {
         if self.chance.permille(80) && self.site.disks.load(post.node, post.partition).is_some() {
             self.lose_disk(post);
         }
         let settings = self.settings(post);
-        self.begin_with(post, settings)
-    }
-
-    fn begin_with(&mut self, post: Post, settings: Settings) -> Result<(), String> {
         match self.site.begin(post, settings, &mut self.chance, &mut self.trace) {
             // A record sent again, the bytes and all, took the very place in the new topic that it had in the old: nobody
             // can tell the two apart by it.
@@ -235,7 +230,12 @@ impl World {
     /// A worker that stops tells people; but for a topic made again, for records that are lost, and for a second process at
     /// a store for one, nothing here may stop one.
     fn stopped(&mut self, post: Post, stop: &Stop) -> Result<(), String> {
-        self.seats[post.node][post.partition as usize] = None;
+        let stopped = self.seats[post.node][post.partition as usize].take();
+        if stopped.is_some_and(|seat| seat.strange) {
+            note!(self.trace, "node {}/{}", post.node, post.partition; "stops, as it must: {stop}");
+            self.strange = None;
+            return Ok(());
+        }
         if self.looker.old.is_some() && matches!(stop, Stop::BeyondEnd { .. } | Stop::OtherLog { .. }) {
             note!(self.trace, "node {}/{}", post.node, post.partition; "stops, as it must: {stop}");
             return self.next_generation();

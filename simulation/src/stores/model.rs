@@ -61,7 +61,7 @@ pub enum StoreBreak {
     Unconditional,
     /// The same for checkpoints.
     CheckpointUnconditional,
-    /// A cell is added to what is there; h is the higher of the two.
+    /// A cell of books or of a custom event is added to what is there; h is the higher of the two.
     Add,
     /// Cells and checkpoints are loaded with eventual consistency.
     EventuallyConsistentRestore,

@@ -39,13 +39,16 @@ impl World {
         if self.setup.mode == Mode::Apart && self.chance.percent(40) {
             return self.strange_node_at_an_empty_store(post.partition, settings);
         }
-        if self.unchecked() {
-            return self.begin_with(post, settings);
-        }
         match self.site.begin(post, settings, &mut self.chance, &mut self.trace) {
-            Err(crate::process::NotBegun::Refused(_)) => Ok(()),
-            other => Err(format!("node {} began on other settings: {other:?}", post.node)),
+            Ok(mut seat) => {
+                // Whoever let it begin is told by the numbers, or at the latest by this.
+                seat.strange = true;
+                self.strange = Some(format!("node {} began on other settings, and nobody minded", post.node));
+                self.seats[post.node][post.partition as usize] = Some(seat);
+            }
+            Err(why) => note!(self.trace, "node {}/{}", post.node, post.partition; "does not begin: {why:?}"),
         }
+        Ok(())
     }
 
     /// It was told another store as well, an empty one, where no row says that it is wrong: the log's own record does.

@@ -103,12 +103,16 @@ impl World {
         if let Some((key, _)) = cells.iter().find(|(key, _)| self.is_foreign(key)) {
             return Err(format!("{key:?} is in the store and in no fold"));
         }
-        homes(&cells)?;
         for partition in 0..self.owners.len() {
             complete(&self.looker.oracles, partition, u64::MAX, u64::MAX)?;
         }
         self.traffic.check_publications(&self.site.log)?;
-        if self.setup.audited { self.traffic.audit().check(&cells) } else { Ok(()) }
+        if self.setup.audited {
+            self.traffic.audit().check(&cells)?;
+        }
+        // After the audit, which tells what comes of two homes.
+        homes(&cells)?;
+        self.strange.take().map_or(Ok(()), Err)
     }
 
     fn is_foreign(&self, key: &CellKey) -> bool {
