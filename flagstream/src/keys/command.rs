@@ -57,8 +57,6 @@ fn add(add: &KeysAdd, settings: &Settings) -> anyhow::Result<()> {
     let key = read_key(&format!("flagstream keys add --environment {}", add.environment))?;
     let key = key.as_str();
     let is_new = !settings.data.exists();
-    create_private_durably(&settings.data)
-        .with_context(|| format!("cannot make the data directory {}", settings.data.display()))?;
     let mut file = load(&settings.data)?;
     let all = merged(settings.written.environment.clone(), rows(&file));
     refuse_shared(&all, &add.project, &add.environment, add.kind, key)?;
@@ -68,6 +66,8 @@ fn add(add: &KeysAdd, settings: &Settings) -> anyhow::Result<()> {
     if !file.add(&add.project, &add.environment, add.kind, key) {
         return output::line(&format!("{place}: key {} is there already.", mask(key)));
     }
+    create_private_durably(&settings.data)
+        .with_context(|| format!("cannot make the data directory {}", settings.data.display()))?;
     save(&settings.data, &file)?;
     let new = if is_new_environment { ", a new environment" } else { "" };
     output::line(&format!("{place}: key {} admitted to {project}/{environment}{new}.", mask(key)))?;

@@ -115,6 +115,19 @@ fn an_environment_that_is_new_and_a_directory_that_is_not_there_are_named() {
 }
 
 #[test]
+fn a_key_that_is_refused_leaves_no_data_directory_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, file) = (folder.path().join("data"), folder.path().join("flagstream.toml"));
+    let environment = "[[environment]]\nproject = \"p\"\nkey = \"e\"\nserver_keys = [\"sdk-of-e-4711\"]\n";
+    std::fs::write(&file, environment).expect("write the configuration");
+    let (data_path, config) = (data.to_str().expect("a path"), file.to_str().expect("a path"));
+    let arguments = ["keys", "add", "--environment", "other", "--data", data_path, "--config", config];
+    let output = input(&arguments, "sdk-of-e-4711");
+    assert!(!output.status.success() && said(&output).contains("belongs to p/e already"), "{}", said(&output));
+    assert!(!data.exists());
+}
+
+#[test]
 fn an_ending_may_begin_with_a_hyphen() {
     let data = tempfile::tempdir().expect("a folder");
     add_key(data.path(), "sdk-leaving-key", "server");
