@@ -113,7 +113,7 @@ impl Access {
 pub(crate) fn credential(headers: &HeaderMap) -> Option<String> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     match (given.next(), given.next()) {
-        (None, _) => cookie(headers),
+        (None, _) => cookie(headers, COOKIE),
         (Some(_), Some(_)) => None,
         (Some(value), None) => {
             let value = value.to_str().ok()?.trim();
@@ -126,11 +126,17 @@ pub(crate) fn credential(headers: &HeaderMap) -> Option<String> {
     }
 }
 
-fn cookie(headers: &HeaderMap) -> Option<String> {
+/// The text in a cookie of ours.
+pub(crate) fn cookie(headers: &HeaderMap, ours: &str) -> Option<String> {
     let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut ours = pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let (_, value) = ours.find(|(name, _)| *name == COOKIE)?;
+    let mut pairs = pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let (_, value) = pairs.find(|(name, _)| *name == ours)?;
     String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok()
+}
+
+/// A text as the value of a cookie of ours.
+pub(crate) fn cookie_value(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(text)
 }
 
 /// The `Set-Cookie` that keeps a key in the browser until it is closed; `None` takes it away again.
@@ -138,7 +144,7 @@ pub(crate) fn set_cookie(key: Option<&str>, secure: bool) -> String {
     let secure = if secure { "; Secure" } else { "" };
     match key {
         Some(key) => {
-            let value = URL_SAFE_NO_PAD.encode(key);
+            let value = cookie_value(key);
             format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict{secure}")
         }
         None => format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{secure}"),

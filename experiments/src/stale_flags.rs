@@ -57,7 +57,7 @@ pub(crate) async fn stale_flags(
 ) -> Result<Response, Refusal> {
     let environments = environments(&caller, &project)?;
     let question = Question::read(&caller, &project)?;
-    let as_of_ms = question.behind.as_ref().map(|token| token.0);
+    let as_of_ms = question.behind.as_ref().map(|token| token.as_of_ms);
     let mut read = fleet::read(&serve, &project, environments, caller.now_ms, as_of_ms).await?;
     read.decide_by(&question.critical);
     let head = Head {
@@ -74,7 +74,7 @@ pub(crate) async fn stale_flags(
     })?;
     verdicts.retain(|verdict| question.filter.wants(verdict));
     let total_count = verdicts.len();
-    let (page, next) = question.sort.page(verdicts, question.behind.as_ref(), question.limit);
+    let (page, next) = question.sort.page(verdicts, question.behind.as_ref(), question.limit, caller.now_ms);
     let entries: Vec<Entry> =
         page.iter().map(|verdict| Entry::of(verdict, question.filter.environment.as_deref())).collect();
     let next = next.map(|token| paging::next(caller.uri.path(), &question.repeated, &token));

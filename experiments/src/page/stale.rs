@@ -20,13 +20,14 @@ mod words;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::html;
 
 use self::evidence::Drawer;
 use self::list::Table;
 use self::question::Question;
+use self::snooze::Taken;
 use crate::page::{Here, Place, Script, text, whole};
 use crate::refusal::Refusal;
 use crate::request::Caller;
@@ -57,7 +58,11 @@ impl Report {
     }
 }
 
-pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Result<Response, Refusal> {
+pub(crate) async fn show(
+    State(serve): State<Arc<Serve>>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let question = Question::read(&caller)?;
     let report = Report::of(&serve, &caller, &question.project).await?;
     let mut status = StatusCode::OK;
@@ -65,7 +70,9 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
         None => None,
         Some(key) => {
             let said = metadata::of_flag(&serve, &question.project, key).await?.unwrap_or_default();
-            let drawer = Drawer { serve: &serve, caller: &caller, question: &question, report: &report, said: &said };
+            let taken = Taken::read(&headers, &question.project, key);
+            let drawer =
+                Drawer { serve: &serve, caller: &caller, question: &question, report: &report, said: &said, taken };
             let found = report.flag(key);
             status = if found.is_some() { status } else { StatusCode::NOT_FOUND };
             Some(match found {

@@ -85,16 +85,16 @@ fn now_alone(asked: Option<&Asked>, now_ms: i64) -> Result<(), Refusal> {
 
 fn token(given: &mut Parameters, now_ms: i64) -> Result<Option<Token>, Refusal> {
     let token: Option<Token> = paging::token(given)?;
-    match &token {
-        Some(Token(as_of_ms, ..)) if !(now_ms.saturating_sub(HOUR_MS)..=now_ms).contains(as_of_ms) => {
-            Err(Refusal::parameter(
-                "continuationToken",
-                &as_of_ms.to_string(),
-                "one of a list that was begun within the last hour; begin the list again without it",
-            ))
-        }
-        _ => Ok(token),
+    let Some(Token { begun_ms, as_of_ms, .. }) = &token else { return Ok(None) };
+    let lately = now_ms.saturating_sub(HOUR_MS)..=now_ms;
+    if lately.contains(begun_ms) && as_of_ms <= begun_ms {
+        return Ok(token);
     }
+    Err(Refusal::parameter(
+        "continuationToken",
+        &begun_ms.to_string(),
+        "one of a list that was begun within the last hour; begin the list again without it",
+    ))
 }
 
 fn list(text: Option<String>) -> Vec<String> {

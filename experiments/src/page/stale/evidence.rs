@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::filters::percent;
 use super::list::{forward, pill};
 use super::question::Question;
+use super::snooze::Taken;
 use super::{Report, inputs, snooze, ticket, words};
 use crate::Serve;
 use crate::metadata::Said;
@@ -21,6 +22,7 @@ pub(super) struct Drawer<'a> {
     pub(super) question: &'a Question,
     pub(super) report: &'a Report,
     pub(super) said: &'a Said,
+    pub(super) taken: Option<Taken>,
 }
 
 impl Drawer<'_> {
@@ -38,7 +40,7 @@ impl Drawer<'_> {
                 div { dt { "Age" } dd { (words::days(verdict.age_ms)) span.of { " days" } } }
             }
             div.actions {
-                (snooze::forms(self.caller, self.question, verdict))
+                (snooze::forms(self.caller, self.question, verdict, self.taken.as_ref()))
                 section.copy aria-label="Ticket" {
                     button #copy-ticket.quiet type="button" data-copies="ticket" { "Copy as ticket" }
                     a.small href="#ticket" { "see its text" }
@@ -71,7 +73,7 @@ impl Drawer<'_> {
     }
 
     fn drawer(&self, key: &str, body: &Markup) -> Markup {
-        let close = self.question.href(|other| (other.flag, other.told) = (None, None));
+        let close = self.question.href(|other| other.flag = None);
         html! {
             aside #evidence.drawer tabindex="-1" aria-labelledby="evidence-title" data-flag=(text::exact(key)) {
                 div.drawer-head {

@@ -13,7 +13,7 @@ use crate::stale_flags::filter::{self, Filter};
 
 pub(super) const LIMIT_USUAL: usize = 100;
 const LIMIT_MAX: usize = 500;
-const KNOWN: [&str; 8] = ["project", "sort", "order", "page", "limit", "flag", "asOf", "told"];
+const KNOWN: [&str; 7] = ["project", "sort", "order", "page", "limit", "flag", "asOf"];
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -27,8 +27,6 @@ pub(crate) struct Question {
     pub(super) limit: usize,
     /// The flag whose evidence is shown.
     pub(super) flag: Option<String>,
-    /// A snooze was changed just now: its end in Unix milliseconds, 0 = it was ended.
-    pub(super) told: Option<i64>,
 }
 
 impl Question {
@@ -42,7 +40,6 @@ impl Question {
             page: 1,
             limit: LIMIT_USUAL,
             flag: None,
-            told: None,
         }
     }
 
@@ -58,7 +55,6 @@ impl Question {
         }
         let sort = given.choice("sort", Column::Advice, &Column::ALL)?;
         now_alone(&mut given, caller.now_ms)?;
-        let told = given.text("told").map(|text| text.parse::<i64>());
         let question = Self {
             project,
             filter,
@@ -67,7 +63,6 @@ impl Question {
             page: given.number("page", 1, usize::MAX)?,
             limit: given.number("limit", LIMIT_USUAL, LIMIT_MAX)?,
             flag: given.text("flag"),
-            told: told.and_then(Result::ok),
         };
         given.end(&[&KNOWN[..], &filter::KNOWN].concat())?;
         Ok(question)
@@ -95,7 +90,6 @@ impl Question {
             pairs.push(("limit", self.limit.to_string()));
         }
         pairs.extend(self.flag.clone().map(|flag| ("flag", flag)));
-        pairs.extend(self.told.map(|told| ("told", told.to_string())));
         format!("{path}?{}", query(&pairs))
     }
 

@@ -1,6 +1,7 @@
 //! Snoozing a flag from its evidence, and waking it: the form, and what takes it.
 //!
-//! Always true here: only an admin's form changes anything, and only one that was sent from our own page.
+//! Always true here: only an admin's form changes anything, and only one that was sent from our own page; what was taken is
+//! told by a cookie, for a link could claim anything.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +9,13 @@ use std::time::Duration;
 use axum::Form;
 use axum::extract::State;
 use axum::extract::rejection::FormRejection;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::question::Question;
+use crate::access::{cookie, cookie_value};
 use crate::interval::DAY_MS;
 use crate::metadata::answers::{change_snooze, may_end_snooze};
 use crate::page::own_form::own_form;
@@ -31,6 +33,9 @@ const LONGEST_DAYS: i64 = 365;
 /// How long the answer waits for the change to be in force, in looks.
 const LOOKS: u32 = 15;
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// Cookie of what was taken, and how long it is told.
+const TAKEN: &str = "flagstream_taken";
+const TAKEN_SECONDS: u32 = 60;
 
 #[derive(Deserialize)]
 pub(crate) struct Snooze {
@@ -40,15 +45,38 @@ pub(crate) struct Snooze {
     end: Option<String>,
 }
 
+/// A snooze that was changed just now.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Taken {
+    project: String,
+    flag: String,
+    /// Unix milliseconds; `None` = it was woken.
+    until_ms: Option<i64>,
+}
+
+impl Taken {
+    /// What was taken of this flag within the last minute.
+    pub(super) fn read(headers: &HeaderMap, project: &str, flag: &str) -> Option<Self> {
+        let taken: Self = serde_json::from_str(&cookie(headers, TAKEN)?).ok()?;
+        (taken.project == project && taken.flag == flag).then_some(taken)
+    }
+
+    /// The `Set-Cookie` that tells the next page.
+    fn told(&self) -> String {
+        let value = cookie_value(&serde_json::json!(self).to_string());
+        format!("{TAKEN}={value}; Path=/stale; Max-Age={TAKEN_SECONDS}; HttpOnly; SameSite=Strict")
+    }
+}
+
 /// The forms for the flag whose evidence is shown.
-pub(super) fn forms(caller: &Caller, question: &Question, verdict: &Verdict) -> Markup {
+pub(super) fn forms(caller: &Caller, question: &Question, verdict: &Verdict, taken: Option<&Taken>) -> Markup {
     let conditions = &verdict.conditions;
     let day = |days: i64| text::day(caller.now_ms + days * DAY_MS);
     let action = question.address(PATH);
     let asleep = conditions.snoozed_until_ms.filter(|_| conditions.snoozed);
     html! {
         section.snooze aria-label="Snooze" {
-            (told(question, verdict))
+            @if let Some(taken) = taken { (told(taken, verdict)) }
             @if caller.admin().is_err() {
                 p.muted.small { "To snooze it, log in with an admin key; a read key changes nothing." }
             } @else {
@@ -71,13 +99,11 @@ pub(super) fn forms(caller: &Caller, question: &Question, verdict: &Verdict) -> 
 }
 
 /// What became of a form that was sent just now.
-fn told(question: &Question, verdict: &Verdict) -> Markup {
-    let Some(told) = question.told else { return html! {} };
-    let wanted = (told > 0).then_some(told);
-    let in_force = verdict.conditions.snoozed_until_ms == wanted;
+fn told(taken: &Taken, verdict: &Verdict) -> Markup {
+    let in_force = verdict.conditions.snoozed_until_ms == taken.until_ms;
     html! {
         p.told role="status" {
-            @match (in_force, wanted) {
+            @match (in_force, taken.until_ms) {
                 (true, Some(until_ms)) => { "Snoozed until " (text::day(until_ms)) "." },
                 (true, None) => "It is awake again.",
                 (false, _) => "Taken. It is in force as soon as it is read back from the log: load this page again in a moment.",
@@ -104,8 +130,9 @@ pub(crate) async fn take(
     let until = until(&form, caller.now_ms)?;
     let said = change_snooze(&serve, &caller, &question.project, &flag, until).await?;
     in_force(&serve, &question.project, &flag, said.version).await;
-    let back = question.href(|other| other.told = Some(until.unwrap_or(0)));
-    Ok(Redirect::to(&(back + "#evidence")).into_response())
+    let back = question.href(|_| ()) + "#evidence";
+    let taken = Taken { project: question.project, flag, until_ms: until };
+    Ok(([(header::SET_COOKIE, taken.told())], Redirect::to(&back)).into_response())
 }
 
 /// Waits until what was said is folded, for a moment. It is said already: a store that does not answer now changes nothing.

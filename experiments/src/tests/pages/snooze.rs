@@ -49,17 +49,40 @@ async fn a_flag_is_snoozed_and_woken() {
         assert_eq!(partition, [("launched".to_owned(), 1, json!({ "snoozedUntil": UNTIL_MS }))]);
     }
     let address = back.trim_end_matches("#evidence");
-    assert!(world.page(address).await.body.contains("Taken. It is in force as soon as"));
+    let told = [("cookie", cookie(&taken))];
+    assert!(world.page_with(address, &told).await.body.contains("Taken. It is in force as soon as"));
     fold(&world).await;
-    let asleep = world.page(address).await.body;
+    let asleep = world.page_with(address, &told).await.body;
     assert!(asleep.contains("Snoozed until 2026-01-29.") && asleep.contains("data-stale=\"false\""), "{asleep}");
     let wake = between(&asleep, "<form id=\"wake\"", "</form>");
     let woken = send(&world, &unescaped(between(wake, "action=\"", "\"")), "end=now", &[]).await;
     assert_eq!(woken.status, 303, "{}", woken.body);
     fold(&world).await;
-    let awake = world.page(woken.header("location").trim_end_matches("#evidence")).await.body;
+    let (told, address) = ([("cookie", cookie(&woken))], woken.header("location").trim_end_matches("#evidence"));
+    let awake = world.page_with(address, &told).await.body;
     assert!(awake.contains("It is awake again.") && awake.contains("data-stale=\"true\""), "{awake}");
     assert!(!awake.contains("id=\"wake\""));
+}
+
+/// What a browser sends back.
+fn cookie(reply: &Reply) -> &str {
+    let set = reply.header("set-cookie");
+    assert!(set.ends_with("; Path=/stale; Max-Age=60; HttpOnly; SameSite=Strict"), "{set}");
+    set.split_once(';').unwrap().0
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_link_makes_the_page_say_that_something_was_taken() {
+    let world = world(false).await;
+    let link = world.page("/stale?flag=launched&told=0").await;
+    assert!(link.status == 400 && !link.body.contains("awake again"), "{}", link.body);
+    let taken = send(&world, ADDRESS, UNTIL, &[]).await;
+    let told = |flag: &str| format!("/stale?flag={flag}");
+    let other = world.page_with(&told("other"), &[("cookie", cookie(&taken))]).await.body;
+    assert!(!other.contains("class=\"told\""), "{other}");
+    let same = world.page_with(&told("launched"), &[("cookie", cookie(&taken))]).await.body;
+    assert!(same.contains("class=\"told\""), "{same}");
+    assert!(!world.page(&told("launched")).await.body.contains("class=\"told\""));
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
 //! Which flags are asked for, in which order, page by page, and by whom.
 
-use serde_json::Value;
+use std::sync::atomic::Ordering;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 
 use super::fleet::{PATH, empty, fill, full, guard};
-use crate::tests::world::{DAY, NOW, World};
+use crate::tests::world::{DAY, HOUR, LOG_TIME, NOW, PARTITIONS, World};
 
 async fn keys(world: &World, query: &str) -> Vec<String> {
     let reply = world.get(&format!("{PATH}?{query}")).await;
@@ -73,6 +77,41 @@ async fn pages_put_together_are_the_list() {
         }
         assert_eq!(pages, whole, "{query}");
     }
+}
+
+/// A pipeline that is hours behind judges at the log's time; the next page is one of a list begun just now all the same.
+#[tokio::test]
+async fn pages_go_on_while_the_pipeline_lags() {
+    let world = full().await;
+    let whole = keys(&world, "sort=key").await;
+    for partition in 0..PARTITIONS {
+        world.stand(partition, 20, 10).await;
+    }
+    let began_ms = LOG_TIME + 3 * HOUR;
+    world.clock.store(began_ms, Ordering::Relaxed);
+    let first = world.get(&format!("{PATH}?sort=key&limit=5")).await.json();
+    assert_eq!((&first["asOf"], &first["complete"]), (&json!(LOG_TIME), &json!(false)));
+    let next = first["_links"]["next"]["href"].as_str().unwrap();
+    world.clock.store(began_ms + HOUR, Ordering::Relaxed);
+    let second = world.get(next).await;
+    assert_eq!(second.status, 200, "{}", second.body);
+    assert_eq!([keys_of(&first), keys_of(&second.json())].concat(), whole);
+    world.clock.store(began_ms + HOUR + 1, Ordering::Relaxed);
+    let late = world.get(next).await;
+    assert!(late.status == 400 && late.body.contains("within the last hour"), "{}", late.body);
+}
+
+#[tokio::test]
+async fn a_token_of_ones_own_asks_for_no_time_to_come() {
+    let world = full().await;
+    let with = async |begun_ms: i64, as_of_ms: i64| {
+        let token = json!({ "b": begun_ms, "a": as_of_ms, "p": [i64::MIN, ""] }).to_string();
+        world.get(&format!("{PATH}?continuationToken={}", URL_SAFE_NO_PAD.encode(token))).await.status.as_u16()
+    };
+    assert_eq!(with(NOW, NOW).await, 200);
+    assert_eq!(with(NOW, NOW + 1).await, 400, "judged after it was begun");
+    assert_eq!(with(NOW + 1, NOW).await, 400, "begun after now");
+    assert_eq!(with(NOW - HOUR - 1, NOW - HOUR - 1).await, 400);
 }
 
 #[tokio::test]
