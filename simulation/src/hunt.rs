@@ -31,6 +31,33 @@ pub struct Found {
     pub runs: u64,
 }
 
+impl Found {
+    /// A line of a hunt: where, by what, after how many that others noticed; or that it was not caught.
+    #[must_use]
+    pub fn told(&self, mutant: &Mutant) -> String {
+        let expects = mutant.expects.name();
+        let others: Vec<String> = self.others.iter().map(|(by, times)| format!("{times} by {}", by.name())).collect();
+        match (&self.caught, &self.other) {
+            (Some((place, what)), _) => {
+                let place = match place {
+                    Place::Seed(seed) => format!("seed {seed}"),
+                    Place::Script(plot) => format!("script {}", plot.name()),
+                };
+                let others = if others.is_empty() { String::new() } else { format!(" (and {})", others.join(", ")) };
+                format!("caught at {place:<13} by {expects:<11} {}{others}: {}", mutant.name, shortened(what))
+            }
+            (None, Some(other)) => format!(
+                "NOT CAUGHT by {expects} in {} runs, but {}: {}: {}",
+                self.runs,
+                others.join(", "),
+                mutant.name,
+                shortened(other)
+            ),
+            (None, None) => format!("NOT CAUGHT in {} runs: {}", self.runs, mutant.name),
+        }
+    }
+}
+
 /// Hunts a mutant through at most the seeds of `many`.
 #[must_use]
 pub fn hunt(mutant: &'static Mutant, many: &Many) -> Found {
@@ -62,6 +89,10 @@ fn seeds(mutant: &'static Mutant, many: &Many) -> (u64, Vec<(Place, String)>) {
     let summary = many.run(&|_, _, _| {});
     let said = summary.failures.into_iter().map(|failure| (Place::Seed(failure.run.seed), failure.what));
     (summary.runs, said.collect())
+}
+
+fn shortened(text: &str) -> String {
+    text.lines().next().unwrap_or_default().chars().take(140).collect()
 }
 
 #[cfg(test)]

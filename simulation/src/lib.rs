@@ -4,6 +4,9 @@
 //! rule, judge of times and store protocol, never a copy of them; what it is held against shares nothing with it but the
 //! reading of records.
 
+#[macro_use]
+mod switches;
+
 pub mod audit;
 pub mod chance;
 pub mod disks;

@@ -11,30 +11,20 @@ use crate::small::Plot;
 use crate::stores::StoreBreak;
 use crate::traffic::IngestBreak;
 
-/// What the driver of the workers, which stands for the processor, does wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DriverBreak {
-    /// A snapshot is made from what the worker has in memory.
-    SnapshotFromMemory,
-    /// A snapshot of what is saved is named by what is folded.
-    SnapshotNamedAhead,
-    /// The log lets go what is saved, whether a snapshot has it or not.
-    RetentionPastSnapshot,
-    /// The generation's row in the store is not compared with the process's own.
-    RowUnchecked,
-    /// A dead letter waits until nothing else is to be done.
-    LettersLast,
-}
-
-impl DriverBreak {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[
-        Self::SnapshotFromMemory,
-        Self::SnapshotNamedAhead,
-        Self::RetentionPastSnapshot,
-        Self::RowUnchecked,
-        Self::LettersLast,
-    ];
+switches! {
+    /// What the driver of the workers, which stands for the processor, does wrong.
+    DriverBreak {
+        /// A snapshot is made from what the worker has in memory.
+        SnapshotFromMemory,
+        /// A snapshot of what is saved is named by what is folded.
+        SnapshotNamedAhead,
+        /// The log lets go what is saved, whether a snapshot has it or not.
+        RetentionPastSnapshot,
+        /// The generation's row in the store is not compared with the process's own.
+        RowUnchecked,
+        /// A dead letter waits until nothing else is to be done.
+        LettersLast,
+    }
 }
 
 /// Where the mistake is.

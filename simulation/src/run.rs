@@ -94,15 +94,18 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Faults that happened less often than they must in so many runs.
+    /// How often a fault must have happened in so many runs; `None` = they are too few to tell.
+    #[must_use]
+    pub fn least(&self, fault: Fault) -> Option<u64> {
+        let least = fault.least() * self.runs / 2_000;
+        (self.runs >= JUDGED_RUNS_MIN && least >= JUDGED_LEAST_MIN).then_some(least)
+    }
+
+    /// Faults that happened less often than they must in so many runs, and how often they must.
     #[must_use]
     pub fn too_rare(&self) -> Vec<(Fault, u64, u64)> {
-        let least = |fault: Fault| fault.least() * self.runs / 2_000;
-        Fault::ALL
-            .iter()
-            .map(|fault| (*fault, self.tally.of(*fault), least(*fault)))
-            .filter(|(_, found, least)| found < least)
-            .collect()
+        let judged = Fault::ALL.iter().filter_map(|fault| Some((*fault, self.tally.of(*fault), self.least(*fault)?)));
+        judged.filter(|(_, found, least)| found < least).collect()
     }
 
     /// What took more runs out of the judgement than it may.
@@ -113,6 +116,11 @@ impl Summary {
         found.filter(|(_, found, most)| found > most).collect()
     }
 }
+
+/// Fewer runs than this differ too much from each other for a fault to be called rare …
+const JUDGED_RUNS_MIN: u64 = 400;
+/// … and so do fewer times than this, which dice may miss.
+const JUDGED_LEAST_MIN: u64 = 20;
 
 /// More than a most that dice may exceed by chance, however few the seeds.
 const MOST_BESIDES: u64 = 2;

@@ -49,6 +49,12 @@ fn fewer_faults_than_were_asked_for_are_told() {
     let few = Summary { runs: 20_000, tally: tally.clone(), ..Summary::default() };
     let asked_for = Fault::ALL.iter().filter(|fault| fault.least() > 0).count();
     assert_eq!(few.too_rare().len(), asked_for);
+    let rare = |runs| Summary { runs, ..Summary::default() }.too_rare().len();
+    assert_eq!(
+        (rare(399), rare(400) > 20, rare(400) < asked_for),
+        (0, true, true),
+        "the frequent ones are judged first"
+    );
     for fault in Fault::ALL {
         (0..10 * fault.least()).for_each(|_| tally.add(*fault));
     }

@@ -4,8 +4,16 @@
 
 use std::fmt::Arguments;
 
-/// What the columns of a line are.
-pub const COLUMNS: &str = "step    time           who         what";
+/// What the columns of a line are, and what stands in them.
+pub const COLUMNS: &str = "\
+step: a turn of the world, in which one of those below does one small thing; what happens in it has its number.
+time: seconds since the world began, by its own clock.
+who:  client, who sends payloads          node iN, ingest node N             producer, what appends records
+      node N/P, process N at partition P  publisher, of definitions          group, who gives partitions
+      log, topic, people, clock, world: what befalls them
+what: h stands after an @, the position of a checkpoint or state after its name; cells are told by their kinds.
+
+step    time           who         what";
 
 /// The lines of one seed.
 #[derive(Debug, Clone, Default)]

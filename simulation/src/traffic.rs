@@ -38,45 +38,30 @@ const REQUESTS_MAX: usize = 4;
 /// Index of the environment that is audited.
 const AUDIT: usize = 2;
 
-/// What an ingest node or a publisher does wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IngestBreak {
-    /// The records of a retry go to the partitions beside those of the first attempt.
-    ResendToAnotherPartition,
-    /// What this node judges late is gone before the payload is cut into parts.
-    SplitAfterLateness,
-    /// What of a payload counts at home and what acts there become two records of one id and part.
-    HomeAndSubjectsApart,
-    /// Each record brings every key of a context, wherever that acts.
-    ActsForEveryKind,
-    /// Everything older than its receipt is late.
-    JudgeAllLate,
-    /// Nothing is late.
-    NeverLate,
-    /// Each payload has a home partition of its own.
-    HomePerPayload,
-    /// A home part behind the first says that one more element begins in it.
-    AcceptedTooHigh,
-    /// A definition reaches the other partitions before the earlier ones that they lack.
-    PublishFallingOrder,
-    /// Whoever does not know whether partition 0 has a definition appends it again.
-    PublishAgainWithoutLooking,
-}
-
-impl IngestBreak {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::ResendToAnotherPartition,
-        Self::SplitAfterLateness,
-        Self::HomeAndSubjectsApart,
-        Self::ActsForEveryKind,
-        Self::JudgeAllLate,
-        Self::NeverLate,
-        Self::HomePerPayload,
-        Self::AcceptedTooHigh,
-        Self::PublishFallingOrder,
-        Self::PublishAgainWithoutLooking,
-    ];
+switches! {
+    /// What an ingest node or a publisher does wrong.
+    IngestBreak {
+        /// The records of a retry go to the partitions beside those of the first attempt.
+        ResendToAnotherPartition,
+        /// What this node judges late is gone before the payload is cut into parts.
+        SplitAfterLateness,
+        /// What of a payload counts at home and what acts there become two records of one id and part.
+        HomeAndSubjectsApart,
+        /// Each record brings every key of a context, wherever that acts.
+        ActsForEveryKind,
+        /// Everything older than its receipt is late.
+        JudgeAllLate,
+        /// Nothing is late.
+        NeverLate,
+        /// Each payload has a home partition of its own.
+        HomePerPayload,
+        /// A home part behind the first says that one more element begins in it.
+        AcceptedTooHigh,
+        /// A definition reaches the other partitions before the earlier ones that they lack.
+        PublishFallingOrder,
+        /// Whoever does not know whether partition 0 has a definition appends it again.
+        PublishAgainWithoutLooking,
+    }
 }
 
 /// SDK clients, ingest nodes and publishers of one world.

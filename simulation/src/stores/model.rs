@@ -54,21 +54,16 @@ impl Model {
     }
 }
 
-/// A rule of the store protocol that can be broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreBreak {
-    /// A cell is put whatever is there; where the last write wins, the time of arrival says which is the last.
-    Unconditional,
-    /// The same for checkpoints.
-    CheckpointUnconditional,
-    /// A cell of books or of a custom event is added to what is there; h is the higher of the two.
-    Add,
-    /// Cells and checkpoints are loaded with eventual consistency.
-    EventuallyConsistentRestore,
-}
-
-impl StoreBreak {
-    /// All of them.
-    pub const ALL: &'static [Self] =
-        &[Self::Unconditional, Self::CheckpointUnconditional, Self::Add, Self::EventuallyConsistentRestore];
+switches! {
+    /// A rule of the store protocol that can be broken.
+    StoreBreak {
+        /// A cell is put whatever is there; where the last write wins, the time of arrival says which is the last.
+        Unconditional,
+        /// The same for checkpoints.
+        CheckpointUnconditional,
+        /// A cell of books or of a custom event is added to what is there; h is the higher of the two.
+        Add,
+        /// Cells and checkpoints are loaded with eventual consistency.
+        EventuallyConsistentRestore,
+    }
 }

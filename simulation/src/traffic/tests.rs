@@ -294,7 +294,7 @@ fn a_step_that_panics_is_counted_when_the_log_has_its_record() {
 
 #[test]
 fn every_mistake_of_a_node_is_noticed() {
-    for broken in IngestBreak::ALL {
+    for &broken in IngestBreak::ALL {
         let noticed = (0..200).filter(|seed| {
             let ran = run(*seed, false, Some(broken));
             all_right(&ran).is_err()
