@@ -1,20 +1,25 @@
 //! What the applications of the fleet send in an hour, as the vendor's SDKs write it.
 //!
 //! Always true here: an application sends a summary every hour (it asks for a flag of its own each time), so whoever is not
-//! heard was not heard; a browser's read of all flags is a payload of its own.
+//! heard was not heard; a browser's read of all flags is a payload of its own; a flag that is kept out of summaries is in
+//! none, an evaluation of it is a full event.
 
 use std::fmt::Write as _;
 
 use schemas::event::Credential;
 
 use super::flags::Flag;
-use super::places::{APPS, App, DAY_MS, HOUR_MS, IOS, WEB, day_ms};
+use super::places::{APPS, App, DAY_MS, HOUR_MS, IOS, KIOSK, WEB, day_ms};
 use super::stories::{Serve, Use, When};
 use crate::chance::Chance;
 
 const HOURS_A_DAY: u32 = 24;
 /// A browser reads all flags in every so many hours.
 const BULK_HOURS: u32 = 4;
+/// Flags that the small application has beside the story's.
+const KIOSK_FLAGS: u32 = 5;
+/// A flag that is kept out of summaries is asked for so seldom: times in an hour and variation.
+const FULL_EVENTS_MAX: u64 = 3;
 
 /// A request's body and whose it is.
 #[derive(Debug)]
@@ -33,9 +38,11 @@ pub(super) struct Asking<'f> {
     sees_all: bool,
 }
 
-/// A summary being written.
+/// A summary being written, and the full events beside it.
+#[derive(Default)]
 struct Summary {
     features: String,
+    events: String,
 }
 
 impl<'f> Asking<'f> {
@@ -54,7 +61,8 @@ impl<'f> Asking<'f> {
         let day = hour / HOURS_A_DAY;
         let mut all = Vec::new();
         for (number, app) in APPS.iter().enumerate() {
-            let summary = self.asked(number, hour, chance);
+            let summary =
+                if number == KIOSK { Some(self.loaded(hour, chance)) } else { self.asked(number, hour, chance) };
             let bulk = (number == WEB && hour % BULK_HOURS == 1).then(|| self.all_flags(hour, chance));
             if app.is_heard(day) || self.sees_all {
                 let sent = |summary: Summary| Sent { app, version: app.version(hour), body: summary.body(hour) };
@@ -67,24 +75,44 @@ impl<'f> Asking<'f> {
     /// What an application asked for one by one.
     fn asked(&self, number: usize, hour: u32, chance: &mut Chance) -> Option<Summary> {
         let (app, day) = (&APPS[number], hour / HOURS_A_DAY);
-        let mut summary = Summary { features: String::new() };
+        let mut summary = Summary::default();
         if app.release_hours > 0 {
             summary.flag(&own_flag(app), 1, &[(Some(0), 40), (Some(1), 2)], false);
         }
         for (flag, asked) in &self.by_app[number] {
             if asked.days.contains(&day) && is_due(&asked.when, hour, chance) {
                 let counters = served(flag, asked.serve, day, chance);
-                summary.flag(&flag.key, flag.version(day), &counters, matches!(asked.serve, Serve::Error));
+                if flag.draft.full_events_only {
+                    summary.full_events(flag, hour, &counters);
+                } else {
+                    summary.flag(&flag.key, flag.version(day), &counters, matches!(asked.serve, Serve::Error));
+                }
             }
         }
         (!summary.features.is_empty()).then_some(summary)
+    }
+
+    /// The small application: whenever it is loaded, it asks for each of its flags, once.
+    fn loaded(&self, hour: u32, chance: &mut Chance) -> Summary {
+        let (day, loads) = (hour / HOURS_A_DAY, 1 + chance.below(20) as u64);
+        let mut summary = Summary::default();
+        for number in 0..KIOSK_FLAGS {
+            summary.flag(&format!("{}-{number}", own_flag(&APPS[KIOSK])), 1, &[(Some(1), loads)], false);
+        }
+        for (flag, _) in self.by_app[KIOSK].iter().filter(|(_, asked)| asked.days.contains(&day)) {
+            let ones = chance.below(1 + loads as usize) as u64;
+            let counters = [(Some(0), loads - ones), (Some(1), ones)];
+            let counted: Vec<_> = counters.into_iter().filter(|(_, count)| *count > 0).collect();
+            summary.flag(&flag.key, flag.version(day), &counted, false);
+        }
+        summary
     }
 
     /// A page asked for all flags that browsers and apps may have, `times` over.
     fn all_flags(&self, hour: u32, chance: &mut Chance) -> Summary {
         let day = hour / HOURS_A_DAY;
         let times = 1 + chance.below(5) as u64;
-        let mut summary = Summary { features: String::new() };
+        let mut summary = Summary::default();
         for app in [WEB, IOS] {
             summary.flag(&own_flag(&APPS[app]), 1, &[(Some(1), times)], false);
         }
@@ -144,10 +172,27 @@ impl Summary {
         self.features.push_str("]}");
     }
 
+    /// A full event for each time.
+    fn full_events(&mut self, flag: &Flag, hour: u32, counters: &[(Option<u32>, u64)]) {
+        let version = flag.version(hour / HOURS_A_DAY);
+        for (variation, count) in counters {
+            let Some(variation) = variation else { continue };
+            for time in 1..=(*count).min(FULL_EVENTS_MAX) {
+                let created = hour_ms(hour) + 60_000 * time as i64;
+                let (key, value) = (&flag.key, *variation == 1);
+                let _ = write!(
+                    self.events,
+                    r#",{{"kind":"feature","creationDate":{created},"key":"{key}","version":{version},"variation":{variation},"value":{value},"default":false,"context":{{"kind":"user","key":"u-{time}"}}}}"#
+                );
+            }
+        }
+    }
+
     fn body(&self, hour: u32) -> String {
         let start = hour_ms(hour);
         let (from, to) = (start + 60_000, start + 50 * 60_000);
-        format!(r#"[{{"kind":"summary","startDate":{from},"endDate":{to},"features":{{{}}}}}]"#, self.features)
+        let Self { features, events } = self;
+        format!(r#"[{{"kind":"summary","startDate":{from},"endDate":{to},"features":{{{features}}}}}{events}]"#)
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Arguments {
     /// Decides stories and reports
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seeds, from that one on
+    /// How many seeds, from that one on; the tables are of all of them together
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// How many flags; at least one of each kind
@@ -62,14 +62,23 @@ impl Arguments {
         ask_on.sort_unstable();
         ask_on.dedup();
         ensure!(ask_on.last() == Some(&DAYS), "--ask-on {ask_on:?}: the last day is {DAYS}");
-        let mut right = true;
+        let mut scores = Vec::new();
         for seed in self.seed..self.seed + self.seeds {
-            right &= self.one(seed, ask_on.clone())?;
+            scores.push((seed, self.one(seed, ask_on.clone())?));
+        }
+        let right = scores.iter().all(|(_, score)| score.is_as_expected());
+        if !self.json {
+            print!("{}", shown::seeds(&scores));
+            let sum = scores.into_iter().map(|(_, score)| score).reduce(|mut sum, score| {
+                sum.merge(score);
+                sum
+            });
+            sum.iter().for_each(|sum| print!("{}", shown::table(sum)));
         }
         Ok(right)
     }
 
-    fn one(&self, seed: u64, ask_on: Vec<u32>) -> Result<bool> {
+    fn one(&self, seed: u64, ask_on: Vec<u32>) -> Result<Score> {
         let (begun, told) = (Instant::now(), Cell::new(0));
         let fleet = Fleet { seed, flags: self.flags, ask_on, mistakes: self.mistake.clone() };
         let outcome = fleet.run(&|day| {
@@ -80,13 +89,12 @@ impl Arguments {
         })?;
         let score = Score::of(&outcome);
         if self.json {
-            println!("{}", shown::json(seed, &outcome, &score));
-        } else {
-            print!("seed {seed}: {}", shown::table(&outcome, &score));
+            println!("{}", shown::json(seed, &score));
         }
+        eprint!("{}", shown::surprises(&score));
         let verdict =
             if score.is_as_expected() { "every flag is told as its kind should be" } else { "NOT AS EXPECTED" };
         eprintln!("seed {seed}: {verdict}; {:.1} s", begun.elapsed().as_secs_f64());
-        Ok(score.is_as_expected())
+        Ok(score)
     }
 }

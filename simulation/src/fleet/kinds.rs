@@ -1,7 +1,8 @@
 //! The kinds of flags, a row each: what is true of such a flag, and what the report should say of it on the last day.
 //!
-//! Always true here: the truth of a kind follows from its story alone, never from the rule. What the rule
-//! says otherwise stands in `rule`, beside what would be right in `right`, and is counted as wrong.
+//! Always true here: the truth of a kind follows from its story, never from what the rule says; the wait before a flag counts
+//! as removable is the rule's own 30 days. What is known to be said otherwise stands in `missed`, beside what would be right
+//! in `right`, and is counted as wrong.
 
 use super::stories::{self, Draft};
 use crate::chance::Chance;
@@ -50,6 +51,40 @@ pub struct Told {
     pub forward: Option<u64>,
 }
 
+/// What a kind is known to be told that is not right.
+#[derive(Debug)]
+pub struct Missed {
+    /// This is said.
+    pub told: Told,
+    /// Where it comes from.
+    pub by: By,
+    /// In a sentence.
+    pub why: &'static str,
+}
+
+/// Where a misjudgement comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The rule's own text.
+    Rule,
+    /// A limit of ours that the rule does not know.
+    Limit,
+    /// SDKs report nothing that could tell.
+    Silence,
+}
+
+impl By {
+    /// For people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rule => "the rule's own text",
+            Self::Limit => "a limit of ours",
+            Self::Silence => "nothing is reported",
+        }
+    }
+}
+
 /// A kind.
 #[derive(Debug)]
 pub struct Kind {
@@ -63,8 +98,8 @@ pub struct Kind {
     pub truth: Truth,
     /// What would be right to say.
     pub right: Told,
-    /// What the rule says instead, by its own text, and why.
-    pub rule: Option<(Told, &'static str)>,
+    /// What is known to be said instead.
+    pub missed: Option<Missed>,
     /// Draws a flag.
     pub(super) story: fn(&mut Chance) -> Draft,
 }
@@ -73,7 +108,7 @@ impl Kind {
     /// What the report is known to say.
     #[must_use]
     pub fn expected(&self) -> &Told {
-        self.rule.as_ref().map_or(&self.right, |(told, _)| told)
+        self.missed.as_ref().map_or(&self.right, |missed| &missed.told)
     }
 }
 
@@ -107,18 +142,19 @@ const UNKNOWN: Told = Told { status: &["unknown"], blockers: &["LOW_COVERAGE"], 
 const OLD: &[&str] = &["OLD_APP_VERSIONS_ONLY"];
 
 const fn kind(name: &'static str, weight: usize, truth: Truth, right: Told, story: fn(&mut Chance) -> Draft) -> Kind {
-    Kind { name, weight, project: "shop", truth, right, rule: None, story }
+    Kind { name, weight, project: "shop", truth, right, missed: None, story }
 }
 
-/// A kind of which the rule says something else than what is right.
-const fn missed(kind: Kind, told: Told, why: &'static str) -> Kind {
-    Kind { rule: Some((told, why)), ..kind }
+/// A kind of which something else is said than what is right.
+const fn missed(kind: Kind, told: Told, by: By, why: &'static str) -> Kind {
+    Kind { missed: Some(Missed { told, by, why }), ..kind }
 }
 
 const fn of(project: &'static str, kind: Kind) -> Kind {
     Kind { project, ..kind }
 }
 
+use By::{Limit, Rule, Silence};
 use Truth::{Kept, Removable, Unknowable};
 
 /// All kinds.
@@ -142,15 +178,15 @@ pub static KINDS: &[Kind] = &[
     missed(
         kind("only errors", 3, Removable, Told { reasons: &["ERRORS_ONLY"], stale: true, ..ALIVE }, stories::errors),
         Told { reasons: &["ERRORS_ONLY"], ..ALIVE },
-        "errors alone are a supporting reason: the code still asks, and may wait for a flag that comes back"),
+        Rule, "errors alone are a supporting reason: the code still asks, and may wait for a flag that comes back"),
     missed(
         kind("released, service deployed twice a day", 2, Removable, RELEASED, stories::deployed_often),
         Told { reasons: &["PAST_LIFETIME"], ..ALIVE },
-        "200 rows of last seen are full after some months of versions; what comes later has no variation"),
+        Limit, "200 rows of last seen are full after some months of versions; what comes later has no variation"),
     missed(
         kind("released, asked for before the SDK is ready", 2, Removable, RELEASED, stories::released_unready),
         Told { status: &["launched"], reasons: &["PAST_LIFETIME"], ..ALIVE },
-        "a caller's default within 30 days keeps a flag from being settled, and a service gives one at each start"),
+        Rule, "a caller's default within 30 days keeps a flag from being settled, and a service gives one at each start"),
 
     kind("in use, both variations", 10, Kept, ALIVE, stories::in_use),
     kind("toggled now and then", 4, Kept, Told { status: &["active", "launched"], ..ALIVE }, stories::toggled),
@@ -174,37 +210,50 @@ pub static KINDS: &[Kind] = &[
     kind("once a year, marked as kept", 2, Kept, Told { held: &["permanent"], ..QUIET_KEPT }, stories::yearly_kept),
     missed(
         kind("once a year", 2, Kept, QUIET_KEPT, stories::yearly), QUIET,
-        "a season is not a rhythm of weeks or months; mark it (temporary: false) or snooze it"),
+        Rule, "a season is not a rhythm of weeks or months; mark it (temporary: false) or snooze it"),
     missed(
         kind("once a quarter", 2, Kept, Told { status: &["inactive"], may: OLD, ..SETTLED_KEPT }, stories::quarterly),
         Told { status: &["inactive"], may: OLD, ..SETTLED },
-        "the same"),
+        Rule, "the same"),
     missed(
         kind("monthly job, another day in each region", 2, Kept,
             Told { status: &["launched", "inactive"], blockers: &["PERIODIC"], may: OLD, ..SETTLED_KEPT },
             stories::monthly_by_region),
         Told { status: &["launched", "inactive"], may: OLD, ..SETTLED },
-        "the days of all critical environments are taken together, and have two gaps a month"),
+        Rule, "the days of all critical environments are taken together, and have two gaps a month"),
     missed(
         kind("kill switch, nothing told of it", 2, Kept, SETTLED_KEPT, stories::kill_switch_untold), 
         Told { forward: Some(0), ..SETTLED },
-        "looks like a flag that was released; mark it (type: kill-switch, temporary: false)"),
+        Rule, "looks like a flag that was released; mark it (type: kill-switch, temporary: false)"),
     missed(
         kind("still in development", 2, Kept, QUIET_KEPT, stories::in_development), QUIET,
-        "asked for in staging alone, for longer than 30 days; only critical environments decide"),
+        Rule, "asked for in staging alone, for longer than 30 days; only critical environments decide"),
     missed(
         kind("read once beside all flags", 2, Kept, ALIVE, stories::beside_bulk),
         Told { reasons: &["BULK_READ_ONLY"], ..QUIET },
-        "one read in the flush that has all flags makes 2 of it and 1 of the others: within the rule of a bulk read"),
+        Rule, "one read in the flush that has all flags makes 2 of it and 1 of the others: within the rule of a bulk read"),
+
+    of("kiosk", missed(
+        kind("small app, each flag once a load", 2, Kept, ALIVE, stories::small_app),
+        Told { reasons: &["BULK_READ_ONLY"], ..QUIET },
+        Rule, "an application that asks for each of its flags as often as for the others looks like a read of all of them")),
 
     missed(
         kind("live, read by allFlagsState alone", 2, Unknowable, Told { status: &["unknown"], ..ALIVE },
             stories::unreported),
         Told { reasons: &["NEVER_EVALUATED"], ..QUIET },
-        "a server SDK reports nothing of allFlagsState, and nobody can hear that something was not said"),
+        Silence, "a server SDK reports nothing of allFlagsState, and nobody can hear that something was not said"),
     of("bank", kind("environment blind: in use", 5, Unknowable, UNKNOWN, stories::bank_in_use)),
     of("bank", kind("environment blind: released", 5, Unknowable,
         Told { reasons: RELEASED.reasons, ..UNKNOWN }, stories::bank_released)),
     of("post", kind("blind two months ago: in use", 2, Kept, ALIVE, stories::bank_in_use)),
     of("post", kind("blind two months ago: released", 2, Removable, RELEASED, stories::bank_released)),
+    of("mill", kind("environment silent for good: in use", 3, Unknowable,
+        Told { reasons: QUIET.reasons, ..UNKNOWN }, stories::bank_in_use)),
+    of("mill", kind("environment silent for good: released", 3, Unknowable,
+        Told { reasons: &["NO_EVALUATIONS", "PAST_LIFETIME"], ..UNKNOWN }, stories::bank_released)),
+
+    kind("only full events: in use", 3, Kept, ALIVE, stories::full_events_in_use),
+    kind("only full events: released", 3, Removable, RELEASED, stories::full_events_released),
+    kind("only full events: not asked for any more", 3, Removable, QUIET, stories::full_events_abandoned),
 ];

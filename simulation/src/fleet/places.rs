@@ -15,6 +15,9 @@ pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
 /// Waited for after a release before anybody calls the flag removable.
 pub(super) const WAIT_DAYS: u32 = 30;
 
+/// The day from which an environment reports nothing any more.
+pub(super) const SILENT_FROM: u32 = 70;
+
 /// Midnight at the beginning of a day of the run, Unix milliseconds.
 pub(super) fn day_ms(day: u32) -> i64 {
     i64::from(FIRST_DAY + day) * DAY_MS
@@ -36,6 +39,8 @@ pub(super) const PROJECTS: &[Project] = &[
     },
     Project { name: "bank", environments: &["production", "staging"], critical: &["production"] },
     Project { name: "post", environments: &["production", "staging"], critical: &["production"] },
+    Project { name: "mill", environments: &["production", "staging"], critical: &["production"] },
+    Project { name: "kiosk", environments: &["production"], critical: &["production"] },
 ];
 
 /// Nothing that was sent in these days arrived.
@@ -50,6 +55,8 @@ pub(super) const BLIND: &[Blind] = &[
     Blind { project: "shop", environment: "staging", days: 100..103 },
     Blind { project: "bank", environment: "production", days: 100..103 },
     Blind { project: "post", environment: "production", days: 60..63 },
+    // Somebody broke its key, and nobody has noticed yet.
+    Blind { project: "mill", environment: "production", days: SILENT_FROM..DAYS },
 ];
 
 /// An application in an environment.
@@ -96,6 +103,9 @@ pub(super) const APPS: &[App] = &[
     app(("bank", "staging"), "teller", WEEK),
     app(("post", "production"), "teller", WEEK),
     app(("post", "staging"), "teller", WEEK),
+    app(("mill", "production"), "teller", WEEK),
+    app(("mill", "staging"), "teller", WEEK),
+    App { name: "kiosk", ..web(("kiosk", "production")) },
 ];
 
 pub(super) const WEB: usize = 0;
@@ -106,6 +116,7 @@ pub(super) const WORKER: usize = 4;
 pub(super) const GATEWAY: usize = 5;
 pub(super) const CHECKOUT_EU: usize = 6;
 pub(super) const CHECKOUT_STAGING: usize = 7;
+pub(super) const KIOSK: usize = 15;
 
 impl App {
     /// Its version in an hour of the run.

@@ -5,7 +5,6 @@
 
 use super::Outcome;
 use super::answer::{Answers, Said};
-use super::flags::Flag;
 use super::kinds::{KINDS, Kind, Told, Truth};
 
 /// How often a word was said and how often it was right.
@@ -24,6 +23,13 @@ impl Share {
         self.right += usize::from(said && so);
         self.said += usize::from(said);
         self.so += usize::from(so);
+    }
+
+    /// Adds.
+    pub fn merge(&mut self, other: Self) {
+        self.right += other.right;
+        self.said += other.said;
+        self.so += other.so;
     }
 
     /// Of what was said, how much was so; per mille, `None` = nothing was said.
@@ -50,10 +56,6 @@ pub struct Day {
     pub stale: Share,
     /// The word "unknown".
     pub unknown: Share,
-    /// The word "stale", of the kinds that the rule does not misjudge by its own text.
-    pub stale_of_others: Share,
-    /// Of those kinds, the ones of which some are misjudged on this day, and how many.
-    pub misjudged: Vec<(&'static Kind, usize)>,
 }
 
 /// A kind on the last day.
@@ -63,11 +65,11 @@ pub struct Row {
     pub kind: &'static Kind,
     /// Flags of it.
     pub flags: usize,
-    /// Called stale.
-    pub stale: usize,
-    /// Called unknown.
-    pub unknown: usize,
-    /// Of which all is right: status, reasons, blockers, advice.
+    /// The word "stale".
+    pub stale: Share,
+    /// The word "unknown".
+    pub unknown: Share,
+    /// Of which all is right: status, reasons, blockers, what holds them, advice, forward value.
     pub right: usize,
     /// Of which something else is said than this kind of flag is known to be told; each with what was said.
     pub surprises: Vec<(String, Said)>,
@@ -75,33 +77,75 @@ pub struct Row {
 
 /// A flag that is not told as it should be.
 #[derive(Debug)]
-pub struct Miss<'o> {
+pub struct Miss {
+    /// The day.
+    pub day: u32,
     /// The flag.
-    pub flag: &'o Flag,
+    pub key: String,
     /// What is true.
     pub truth: Truth,
     /// What was said.
-    pub said: &'o Said,
+    pub said: Said,
+    /// Its kind.
+    pub kind: &'static Kind,
 }
 
-/// All numbers.
+/// All numbers, of one fleet or of several.
 #[derive(Debug)]
-pub struct Score<'o> {
+pub struct Score {
+    /// Flags on the last day.
+    pub flags: usize,
+    /// Payloads that ingest took.
+    pub payloads: u64,
     /// Each day that was asked for.
     pub days: Vec<Day>,
     /// Each kind, on the last day.
     pub rows: Vec<Row>,
-    /// Every flag misjudged on the last day, in order of kind.
-    pub misses: Vec<Miss<'o>>,
+    /// Every flag misjudged on a day, in order of days.
+    pub misses: Vec<Miss>,
 }
 
-impl<'o> Score<'o> {
+impl Score {
     /// Counts.
     #[must_use]
-    pub fn of(outcome: &'o Outcome) -> Self {
+    pub fn of(outcome: &Outcome) -> Self {
         let days = outcome.answers.iter().map(|answers| of_day(outcome, answers));
-        let (rows, misses) = KINDS.iter().map(|kind| of_kind(outcome, kind)).unzip::<_, _, Vec<_>, Vec<_>>();
-        Self { days: days.collect(), rows, misses: misses.into_iter().flatten().collect() }
+        let (days, misses) = days.unzip::<_, _, Vec<_>, Vec<_>>();
+        Self {
+            flags: outcome.flags.len(),
+            payloads: outcome.payloads,
+            days,
+            rows: KINDS.iter().map(|kind| of_kind(outcome, kind)).collect(),
+            misses: misses.into_iter().flatten().collect(),
+        }
+    }
+
+    /// Adds another fleet's numbers, of which the report was asked for on the same days.
+    pub fn merge(&mut self, other: Self) {
+        self.flags += other.flags;
+        self.payloads += other.payloads;
+        for (day, other) in self.days.iter_mut().zip(other.days) {
+            day.flags += other.flags;
+            day.stale.merge(other.stale);
+            day.unknown.merge(other.unknown);
+        }
+        for (row, other) in self.rows.iter_mut().zip(other.rows) {
+            row.flags += other.flags;
+            row.stale.merge(other.stale);
+            row.unknown.merge(other.unknown);
+            row.right += other.right;
+            row.surprises.extend(other.surprises);
+        }
+        self.misses.extend(other.misses);
+    }
+
+    /// Kinds of which some are misjudged on a day though nothing is known against them on the last, and how many.
+    #[must_use]
+    pub fn misjudged_beside_the_known(&self, day: u32) -> Vec<(&'static Kind, usize)> {
+        let is_of = |miss: &&Miss, kind: &Kind| miss.day == day && std::ptr::eq(miss.kind, kind);
+        let open = KINDS.iter().filter(|kind| kind.missed.is_none());
+        let counted = open.map(|kind| (kind, self.misses.iter().filter(|miss| is_of(miss, kind)).count()));
+        counted.filter(|(_, times)| *times > 0).collect()
     }
 
     /// Whether every flag is told as its kind is known to be.
@@ -111,8 +155,9 @@ impl<'o> Score<'o> {
     }
 }
 
-fn of_day(outcome: &Outcome, answers: &Answers) -> Day {
+fn of_day(outcome: &Outcome, answers: &Answers) -> (Day, Vec<Miss>) {
     let mut day = Day { day: answers.day, ..Day::default() };
+    let mut misses = Vec::new();
     for flag in &outcome.flags {
         let Some(truth) = flag.truth(answers.day) else { continue };
         let said = answers.of(&flag.key);
@@ -120,23 +165,18 @@ fn of_day(outcome: &Outcome, answers: &Answers) -> Day {
         day.flags += 1;
         day.stale.add(stale, truth == Truth::Removable);
         day.unknown.add(unknown, truth == Truth::Unknowable);
-        if flag.kind.rule.is_none() {
-            day.stale_of_others.add(stale, truth == Truth::Removable);
-            if stale != (truth == Truth::Removable) || unknown != (truth == Truth::Unknowable) {
-                match day.misjudged.iter_mut().find(|(kind, _)| std::ptr::eq(*kind, flag.kind)) {
-                    Some((_, times)) => *times += 1,
-                    None => day.misjudged.push((flag.kind, 1)),
-                }
-            }
+        if stale != (truth == Truth::Removable) || unknown != (truth == Truth::Unknowable) {
+            let said = said.cloned().unwrap_or_else(nothing);
+            misses.push(Miss { day: answers.day, key: flag.key.clone(), truth, said, kind: flag.kind });
         }
     }
-    day
+    (day, misses)
 }
 
-fn of_kind<'o>(outcome: &'o Outcome, kind: &'static Kind) -> (Row, Vec<Miss<'o>>) {
-    let mut row = Row { kind, flags: 0, stale: 0, unknown: 0, right: 0, surprises: Vec::new() };
-    let mut misses = Vec::new();
-    let Some(last) = outcome.answers.last() else { return (row, misses) };
+fn of_kind(outcome: &Outcome, kind: &'static Kind) -> Row {
+    let (stale, unknown) = (Share::default(), Share::default());
+    let mut row = Row { kind, flags: 0, stale, unknown, right: 0, surprises: Vec::new() };
+    let Some(last) = outcome.answers.last() else { return row };
     for flag in outcome.flags.iter().filter(|flag| std::ptr::eq(flag.kind, kind)) {
         let Some(truth) = flag.truth(last.day) else { continue };
         row.flags += 1;
@@ -144,17 +184,14 @@ fn of_kind<'o>(outcome: &'o Outcome, kind: &'static Kind) -> (Row, Vec<Miss<'o>>
             row.surprises.push((flag.key.clone(), nothing()));
             continue;
         };
-        row.stale += usize::from(said.stale);
-        row.unknown += usize::from(said.unknown);
+        row.stale.add(said.stale, truth == Truth::Removable);
+        row.unknown.add(said.unknown, truth == Truth::Unknowable);
         row.right += usize::from(fits(said, &kind.right));
         if !fits(said, kind.expected()) {
             row.surprises.push((flag.key.clone(), said.clone()));
         }
-        if said.stale != (truth == Truth::Removable) || said.unknown != (truth == Truth::Unknowable) {
-            misses.push(Miss { flag, truth, said });
-        }
     }
-    (row, misses)
+    row
 }
 
 /// A flag that the report does not have.

@@ -4,42 +4,27 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::Outcome;
 use super::answer::Said;
-use super::score::{Row, Score};
+use super::kinds::Kind;
+use super::score::{Score, Share};
 
-/// For people.
-pub(super) fn table(outcome: &Outcome, score: &Score<'_>) -> String {
-    let mut text = String::new();
-    let _ = writeln!(text, "{} flags, {} payloads\n", outcome.flags.len(), outcome.payloads);
+/// For people: the numbers of all fleets together.
+pub(super) fn table(score: &Score) -> String {
+    let mut text = format!("{} flags, {} payloads\n\n", score.flags, score.payloads);
     days(&mut text, score);
-    let _ = writeln!(
-        text,
-        "\n| {:<44} | {:<10} | {:>5} | {:>5} | {:>7} | {:>5} | what it is told by |",
-        "kind, on the last day", "truth", "flags", "stale", "unknown", "right"
-    );
-    let _ = writeln!(text, "|{:-<46}|{:-<12}|------:|------:|--------:|------:|---|", "", "");
-    for row in &score.rows {
-        let Row { kind, flags, stale, unknown, right, .. } = row;
-        let _ = writeln!(
-            text,
-            "| {:<44} | {:<10} | {flags:>5} | {stale:>5} | {unknown:>7} | {right:>5} | {} |",
-            kind.name,
-            kind.truth.name(),
-            told_by(row)
-        );
+    kinds(&mut text, score);
+    text.push_str("\nMisjudged, as is known of them:\n");
+    for kind in score.rows.iter().map(|row| row.kind) {
+        if let Some(missed) = &kind.missed {
+            let _ = writeln!(text, "- {} ({}): {}", kind.name, missed.by.name(), missed.why);
+        }
     }
-    let misses = score.rows.iter().filter_map(|row| row.kind.rule.as_ref().map(|(_, why)| (row, why)));
-    text.push_str("\nMisjudged by the rule's own text:\n");
-    for (row, why) in misses {
-        let keys: Vec<&str> = score
-            .misses
-            .iter()
-            .filter(|miss| std::ptr::eq(miss.flag.kind, row.kind))
-            .map(|miss| miss.flag.key.as_str())
-            .collect();
-        let _ = writeln!(text, "- {}: {why} ({})", row.kind.name, keys.join(", "));
-    }
+    text
+}
+
+/// A line for each flag that is told otherwise than its kind is known to be.
+pub(super) fn surprises(score: &Score) -> String {
+    let mut text = String::new();
     for row in &score.rows {
         for (key, said) in &row.surprises {
             let _ = writeln!(text, "NOT AS EXPECTED: {key} ({}): {}", row.kind.name, sentence(said));
@@ -48,39 +33,80 @@ pub(super) fn table(outcome: &Outcome, score: &Score<'_>) -> String {
     text
 }
 
-fn days(text: &mut String, score: &Score<'_>) {
-    text.push_str(
-        "| day | flags | removable | called stale | precision | recall | of kinds the rule can tell | unknowable | called unknown | precision | recall |\n\
-         |----:|------:|----------:|-------------:|----------:|-------:|---------------------------:|-----------:|---------------:|----------:|-------:|\n",
-    );
-    for day in &score.days {
-        let (stale, others, unknown) = (day.stale, day.stale_of_others, day.unknown);
-        let both = format!("{}, {}", percent(others.precision()), percent(others.recall()));
-        let _ = writeln!(
-            text,
-            "| {:>3} | {:>5} | {:>9} | {:>12} | {:>9} | {:>6} | {both:>26} | {:>10} | {:>14} | {:>9} | {:>6} |",
-            day.day,
-            day.flags,
-            stale.so,
-            stale.said,
-            percent(stale.precision()),
-            percent(stale.recall()),
-            unknown.so,
-            unknown.said,
-            percent(unknown.precision()),
-            percent(unknown.recall())
-        );
-    }
-    for day in score.days.iter().filter(|day| !day.misjudged.is_empty()) {
-        let kinds = day.misjudged.iter().map(|(kind, times)| format!("{} ({times})", kind.name));
-        let _ = write!(
-            text,
-            "\nDay {}, misjudged of kinds the rule can tell: {}.",
-            day.day,
-            kinds.collect::<Vec<_>>().join(", ")
-        );
+/// The last day of each seed.
+pub(super) fn seeds(scores: &[(u64, Score)]) -> String {
+    let mut text = format!("| seed, on the last day | flags | {WORDS} |\n|----:|------:|{RULE}|\n");
+    for (seed, score) in scores {
+        if let Some(day) = score.days.last() {
+            let _ = writeln!(text, "| {seed:>3} | {:>5} | {} |", day.flags, words(day.stale, day.unknown));
+        }
     }
     text.push('\n');
+    text
+}
+
+/// Columns of the two words.
+const WORDS: &str = "removable | called stale | precision | recall | unknowable | called unknown | precision | recall";
+const RULE: &str =
+    "----------:|-------------:|----------:|--------:|-----------:|---------------:|----------:|--------:";
+
+fn words(stale: Share, unknown: Share) -> String {
+    format!(
+        "{:>9} | {:>12} | {:>9} | {:>7} | {:>10} | {:>14} | {:>9} | {:>7}",
+        stale.so,
+        stale.said,
+        percent(stale.precision()),
+        percent(stale.recall()),
+        unknown.so,
+        unknown.said,
+        percent(unknown.precision()),
+        percent(unknown.recall())
+    )
+}
+
+fn days(text: &mut String, score: &Score) {
+    let _ = writeln!(text, "| day | flags | {WORDS} |\n|----:|------:|{RULE}|");
+    for day in &score.days {
+        let _ = writeln!(text, "| {:>3} | {:>5} | {} |", day.day, day.flags, words(day.stale, day.unknown));
+    }
+    for day in score.days.iter().map(|day| day.day) {
+        let misjudged = score.misjudged_beside_the_known(day);
+        let kinds: Vec<_> = misjudged.iter().map(|(kind, times)| format!("{} ({times})", kind.name)).collect();
+        if !kinds.is_empty() {
+            let kinds = kinds.join(", ");
+            let _ = write!(text, "\nDay {day}, misjudged beside the kinds that are on the last day: {kinds}.");
+        }
+    }
+    text.push('\n');
+}
+
+fn kinds(text: &mut String, score: &Score) {
+    let _ = writeln!(
+        text,
+        "\n| kind, on the last day | truth | flags | stale | precision | recall | unknown | precision | recall | all right | what it is told by |\n\
+         |---|---|------:|------:|----------:|--------:|--------:|----------:|--------:|----------:|---|"
+    );
+    let (mut stale, mut unknown, mut right) = (Share::default(), Share::default(), 0);
+    for row in &score.rows {
+        stale.merge(row.stale);
+        unknown.merge(row.unknown);
+        right += row.right;
+        let counts = counts(row.flags, row.stale, row.unknown, row.right);
+        let _ = writeln!(text, "| {} | {} | {counts} | {} |", row.kind.name, row.kind.truth.name(), told_by(row.kind));
+    }
+    let _ = writeln!(text, "| **all** | | {} | |", counts(score.flags, stale, unknown, right));
+}
+
+fn counts(flags: usize, stale: Share, unknown: Share, right: usize) -> String {
+    let (precision, recall) = (percent(stale.precision()), percent(stale.recall()));
+    let right = percent((right * 1000).checked_div(flags));
+    format!(
+        "{flags} | {} | {precision} | {recall} | {} | {} | {} | {right}",
+        stale.said,
+        unknown.said,
+        percent(unknown.precision()),
+        percent(unknown.recall())
+    )
 }
 
 fn percent(permille: Option<usize>) -> String {
@@ -88,8 +114,8 @@ fn percent(permille: Option<usize>) -> String {
 }
 
 /// Reasons, blockers and conditions that the report gives for flags of the kind.
-fn told_by(row: &Row) -> String {
-    let told = row.kind.expected();
+pub(super) fn told_by(kind: &Kind) -> String {
+    let told = kind.expected();
     let words: Vec<&str> = told.reasons.iter().chain(told.blockers).chain(told.held).copied().collect();
     if words.is_empty() { "in use".to_owned() } else { words.join(" ") }
 }
@@ -109,27 +135,26 @@ fn sentence(said: &Said) -> String {
 }
 
 /// For programs.
-pub(super) fn json(seed: u64, outcome: &Outcome, score: &Score<'_>) -> Value {
-    let share = |share: super::score::Share| {
+pub(super) fn json(seed: u64, score: &Score) -> Value {
+    let share = |share: Share| {
         json!({ "right": share.right, "said": share.said, "true": share.so,
             "precisionPermille": share.precision(), "recallPermille": share.recall() })
     };
-    let days = score.days.iter().map(|day| {
-        let misjudged: serde_json::Map<_, _> =
-            day.misjudged.iter().map(|(kind, times)| (kind.name.to_owned(), json!(times))).collect();
-        json!({ "day": day.day, "flags": day.flags, "stale": share(day.stale), "unknown": share(day.unknown),
-                "staleOfKindsTheRuleCanTell": share(day.stale_of_others), "misjudgedOfThose": misjudged })
-    });
+    let days = score.days.iter().map(
+        |day| json!({ "day": day.day, "flags": day.flags, "stale": share(day.stale), "unknown": share(day.unknown) }),
+    );
     let kinds = score.rows.iter().map(|row| {
         let surprises = row.surprises.iter().map(|(key, said)| json!({ "key": key, "said": sentence(said) }));
-        json!({ "kind": row.kind.name, "truth": row.kind.truth.name(), "flags": row.flags, "stale": row.stale,
-            "unknown": row.unknown, "right": row.right, "misjudgedBecause": row.kind.rule.as_ref().map(|(_, why)| why),
+        json!({ "kind": row.kind.name, "truth": row.kind.truth.name(), "flags": row.flags,
+            "stale": share(row.stale), "unknown": share(row.unknown), "right": row.right,
+            "misjudgedBy": row.kind.missed.as_ref().map(|missed| missed.by.name()),
+            "misjudgedBecause": row.kind.missed.as_ref().map(|missed| missed.why),
             "notAsExpected": surprises.collect::<Vec<_>>() })
     });
     let misses = score.misses.iter().map(|miss| {
-        json!({ "key": miss.flag.key, "kind": miss.flag.kind.name, "truth": miss.truth.name(), "stale": miss.said.stale,
+        json!({ "day": miss.day, "key": miss.key, "kind": miss.kind.name, "truth": miss.truth.name(), "stale": miss.said.stale,
             "status": miss.said.status, "reasons": miss.said.reasons, "blockers": miss.said.blockers })
     });
-    json!({ "seed": seed, "flags": outcome.flags.len(), "payloads": outcome.payloads, "asExpected": score.is_as_expected(),
+    json!({ "seed": seed, "flags": score.flags, "payloads": score.payloads, "asExpected": score.is_as_expected(),
         "days": days.collect::<Vec<_>>(), "kinds": kinds.collect::<Vec<_>>(), "misjudged": misses.collect::<Vec<_>>() })
 }

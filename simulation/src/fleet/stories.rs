@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde_json::{Value, json};
 
 use super::places::{
-    CHECKOUT, CHECKOUT_EU, CHECKOUT_STAGING, DAYS, GATEWAY, IOS, IOS_OLD, WAIT_DAYS, WEB, WORKER, day_ms,
+    CHECKOUT, CHECKOUT_EU, CHECKOUT_STAGING, DAYS, GATEWAY, IOS, IOS_OLD, KIOSK, WAIT_DAYS, WEB, WORKER, day_ms,
 };
 use crate::chance::Chance;
 
@@ -56,6 +56,8 @@ pub(super) struct Draft {
     pub(super) told: Option<Value>,
     /// Whoever reads all flags in a browser or an app gets it; the number is how often it is counted beside them.
     pub(super) in_bulk: Option<u64>,
+    /// Its SDKs keep it out of summaries and send a full event for each evaluation.
+    pub(super) full_events_only: bool,
     /// Days on which its version changes.
     pub(super) changes: Vec<u32>,
     pub(super) uses: Vec<Use>,
@@ -72,7 +74,15 @@ fn between(chance: &mut Chance, from: u32, to: u32) -> u32 {
 }
 
 fn draft(created: u32) -> Draft {
-    Draft { created, told: None, in_bulk: None, changes: Vec::new(), uses: Vec::new(), removable_from: 0 }
+    Draft {
+        created,
+        told: None,
+        in_bulk: None,
+        full_events_only: false,
+        changes: Vec::new(),
+        uses: Vec::new(),
+        removable_from: 0,
+    }
 }
 
 impl Draft {
@@ -306,6 +316,28 @@ pub(super) fn in_development(chance: &mut Chance) -> Draft {
 
 pub(super) fn beside_bulk(chance: &mut Chance) -> Draft {
     Draft { in_bulk: Some(2), ..draft(between(chance, 0, 20)) }
+}
+
+/// The same story, told by full events.
+fn by_full_events(draft: Draft) -> Draft {
+    Draft { full_events_only: true, ..draft }
+}
+
+pub(super) fn full_events_in_use(chance: &mut Chance) -> Draft {
+    by_full_events(in_use(chance))
+}
+
+pub(super) fn full_events_released(chance: &mut Chance) -> Draft {
+    by_full_events(released(chance))
+}
+
+pub(super) fn full_events_abandoned(chance: &mut Chance) -> Draft {
+    by_full_events(abandoned(chance))
+}
+
+/// An application with few flags asks for each of them once, whenever it is loaded.
+pub(super) fn small_app(chance: &mut Chance) -> Draft {
+    draft(between(chance, 0, 60)).asked(KIOSK, When::Often(1000), Serve::Both)
 }
 
 pub(super) fn unreported(chance: &mut Chance) -> Draft {
