@@ -169,8 +169,8 @@ const REVIVED: Parameter = ("revived", "boolean", "list only flags that came ali
 const FORMAT: Parameter = (
     "format",
     "string",
-    "json (default), csv or markdown; the last two have all flags unless `limit` is given, and their next page in the header \
-     `Link`",
+    "json (default), csv or markdown; the last two have all flags unless `limit` is given, their next page in the header \
+     `Link`, `complete` in `X-Flagstream-Complete`, and in `X-Flagstream-Found` the advices and reasons of stale flags",
 );
 const DAY: Parameter = ("day", "string", "a UTC day as YYYY-MM-DD; default today");
 const TZ: Parameter = ("tz", "string", "IANA time zone for breaks between days; default UTC");

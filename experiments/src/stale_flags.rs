@@ -20,10 +20,11 @@ mod question;
 pub(crate) mod rule;
 pub(crate) mod shown;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemas::id::Environment;
 use serde::Serialize;
@@ -37,6 +38,10 @@ use crate::paging::{self, List};
 use crate::refusal::Refusal;
 use crate::request::{Caller, Segments, json};
 use crate::stale::judge;
+
+/// Whether everything answered 2xx is in the verdicts, and what is [`found`] among them, of forms that are no JSON.
+const COMPLETE: HeaderName = HeaderName::from_static("x-flagstream-complete");
+const FOUND: HeaderName = HeaderName::from_static("x-flagstream-found");
 
 #[derive(Serialize)]
 struct Head {
@@ -80,8 +85,12 @@ pub(crate) async fn stale_flags(
     let next = next.map(|token| paging::next(caller.uri.path(), &question.repeated, &token));
     match question.format {
         Format::Json => json(&List::new(read.progress, head, entries, total_count, next)),
-        Format::Csv => Ok(document("text/csv; charset=utf-8; header=present", csv::write(&entries), next)),
-        Format::Markdown => Ok(document("text/markdown; charset=utf-8", markdown::write(&entries), next)),
+        Format::Csv => {
+            Ok(document(&read, &entries, "text/csv; charset=utf-8; header=present", csv::write(&entries), next))
+        }
+        Format::Markdown => {
+            Ok(document(&read, &entries, "text/markdown; charset=utf-8", markdown::write(&entries), next))
+        }
     }
 }
 
@@ -123,9 +132,22 @@ pub(crate) fn notes(read: &Read) -> Vec<String> {
     silent.chain(beyond).chain(hidden).chain(lagging).collect()
 }
 
-/// An answer that is no JSON; its next page, where one was asked for, stands in a header.
-fn document(kind: &'static str, text: String, next: Option<String>) -> Response {
-    let mut response = ([(header::CONTENT_TYPE, kind)], text).into_response();
+/// `stale`, and the advices and reasons of stale flags: what `flagstream stale --fail-on` looks for.
+fn found(entries: &[Entry]) -> String {
+    let mut words = BTreeSet::new();
+    for entry in entries.iter().filter(|entry| entry.stale) {
+        words.insert("stale");
+        words.extend(entry.advice);
+        words.extend(entry.reasons.iter().map(|reason| reason.code));
+    }
+    words.into_iter().collect::<Vec<_>>().join(",")
+}
+
+/// An answer that is no JSON; what a program asks first, and the next page where one was asked for, stand in headers.
+fn document(read: &Read, entries: &[Entry], kind: &'static str, text: String, next: Option<String>) -> Response {
+    let complete = if read.progress.complete { "true" } else { "false" };
+    let told = [(header::CONTENT_TYPE, kind), (COMPLETE, complete)];
+    let mut response = (told, [(FOUND, found(entries))], text).into_response();
     let link = next.and_then(|href| HeaderValue::from_str(&format!("<{href}>; rel=\"next\"")).ok());
     if let Some(link) = link {
         response.headers_mut().insert(header::LINK, link);

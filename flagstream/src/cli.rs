@@ -277,7 +277,8 @@ pub struct Books {
     flagstream stale --backtest --as-of 2026-01-31T00:00:00Z --json\n\n\
     A back-test judges past days with today's settings and with what was seen until then, and looks which flags called stale\n\
     came alive again. Try settings in a copy of the configuration ([stale] stale_days = 45) and compare the rates.\n\n\
-    Exit codes: 0 done; 1 the server could not be asked, or refused; 2 a wrong command line; 3 --fail-on matched.")]
+    Exit codes: 0 done; 1 the server could not be asked, or refused; 2 a wrong command line; 3 --fail-on matched;\n\
+    4 --fail-on cannot tell, for the numbers lag.")]
 pub struct Stale {
     /// The server.
     #[command(flatten)]
@@ -289,13 +290,14 @@ pub struct Stale {
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub environment: Option<String>,
     /// Environments that decide, commas between [default: those configured as critical, else all that the key may read].
-    #[arg(long, value_name = "ENVIRONMENTS")]
+    #[arg(long, value_name = "ENVIRONMENTS", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub critical: Option<String>,
     /// Show flags that are not stale too (the other forms always have them).
     #[arg(long)]
     pub all: bool,
-    /// Exit with 3 when a stale flag has this advice or reason, or with `stale` when there is any (commas between, or repeated).
-    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    /// Exit with 3 when a stale flag has this advice or reason, or with `stale` when there is any (commas between, or
+    /// repeated); waits up to 10 s for numbers that have all that was answered 2xx, and exits with 4 when they lag.
+    #[arg(long, value_name = "WORD", value_delimiter = ',', value_parser = crate::read::fail_word)]
     pub fail_on: Vec<String>,
     /// Print CSV for spreadsheets instead of a table.
     #[arg(long, conflicts_with_all = ["json", "markdown"])]

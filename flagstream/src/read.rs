@@ -15,9 +15,10 @@ use std::sync::{Once, OnceLock};
 
 use anyhow::{Context, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ureq::http::HeaderMap;
 
 use self::answer::{Answer, Json};
-pub use self::stale::stale;
+pub use self::stale::{fail_word, stale};
 use crate::cli::{Books, Environment, Evaluations, Reader, Window};
 
 /// A page of an answer is at most this long.
@@ -113,15 +114,17 @@ fn window_query(window: &Window) -> Vec<(&'static str, String)> {
     from.chain(window.to.iter().map(|to| ("to", to.clone()))).collect()
 }
 
-/// Follows `_links.next` until the list is whole.
+/// Follows `_links.next` until the list is whole. How far it reaches is what its first page says.
 fn list(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<Answer> {
     let mut query = query.to_vec();
     query.push(("limit", "1000".to_owned()));
     let mut answer = ask(reader, path, &query)?;
     let mut items = answer.take_items()?;
-    while let Some(next) = answer.next() {
-        answer = ask(reader, &next, &[])?;
-        items.extend(answer.take_items()?);
+    let mut next = answer.take_next();
+    while let Some(path) = next {
+        let mut page = ask(reader, &path, &[])?;
+        items.extend(page.take_items()?);
+        next = page.take_next();
     }
     answer.put_items(&items)?;
     Ok(answer)
@@ -255,22 +258,21 @@ fn no_answer(reader: &Reader) -> String {
 }
 
 fn ask(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<Answer> {
-    let (status, url, said) = said(reader, path, query)?;
-    let body = body(status, &url, &said)?;
+    let (status, url, mut answer) = call(reader, path, query)?;
+    let body = body(status, &url, &text(status, &url, &mut answer)?)?;
     if status >= 400 { Err(refused(status, &body)) } else { Ok(body) }
 }
 
-/// An answer that is no JSON unless it is a refusal.
-fn ask_text(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<String> {
-    let (status, url, said) = said(reader, path, query)?;
-    if status >= 400 { Err(refused(status, &body(status, &url, &said)?)) } else { Ok(said) }
+/// An answer that is no JSON unless it is a refusal, with its headers.
+fn ask_text(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<(HeaderMap, String)> {
+    let (status, url, mut answer) = call(reader, path, query)?;
+    let said = text(status, &url, &mut answer)?;
+    if status >= 400 { Err(refused(status, &body(status, &url, &said)?)) } else { Ok((answer.headers().clone(), said)) }
 }
 
-fn said(reader: &Reader, path: &str, query: &[(&str, String)]) -> anyhow::Result<(u16, String, String)> {
-    let (status, url, mut answer) = call(reader, path, query)?;
+fn text(status: u16, url: &str, answer: &mut ureq::http::Response<ureq::Body>) -> anyhow::Result<String> {
     let said = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
-    let said = said.with_context(|| format!("{url} answered {status}, and then not to the end"))?;
-    Ok((status, url, said))
+    said.with_context(|| format!("{url} answered {status}, and then not to the end"))
 }
 
 fn body(status: u16, url: &str, said: &str) -> anyhow::Result<Answer> {

@@ -27,9 +27,11 @@ impl Answer {
         serde_json::from_str(self.0.get(field)?.get()).ok()
     }
 
-    /// The path of the next page.
-    pub(super) fn next(&self) -> Option<String> {
-        let links: Value = serde_json::from_str(self.0.get("_links")?.get()).ok()?;
+    /// The path of the next page, once: what is put together has none.
+    pub(super) fn take_next(&mut self) -> Option<String> {
+        let none = RawValue::from_string("{}".to_owned()).ok()?;
+        let links = std::mem::replace(self.0.get_mut("_links")?, none);
+        let links: Value = serde_json::from_str(links.get()).ok()?;
         Some(links.pointer("/next/href")?.as_str()?.to_owned())
     }
 
@@ -205,12 +207,12 @@ mod tests {
     #[test]
     fn pages_are_put_together_as_they_were_written() {
         let mut answer = Answer::read(PAGE).unwrap();
-        assert_eq!(answer.next().as_deref(), Some("/more"));
+        assert_eq!(answer.take_next().as_deref(), Some("/more"));
         let mut last = Answer::read(r#"{"items":[{"metricSum":1e2}],"_links":{}}"#).unwrap();
         let mut items = answer.take_items().unwrap();
         items.extend(last.take_items().unwrap());
         last.put_items(&items).unwrap();
-        assert_eq!(last.next(), None);
+        assert_eq!(last.take_next(), None);
         let printed = last.print().unwrap();
         assert!(printed.contains("63999999999999.999936") && printed.contains(r#"{"metricSum":1e2}"#), "{printed}");
         assert_eq!(last.json().unwrap()["items"].items().len(), 2);

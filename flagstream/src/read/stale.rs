@@ -1,24 +1,35 @@
 //! `flagstream stale`: which flags are dead, as a table, and an exit code for pipelines.
 //!
 //! Always true here: the table has the stale flags, and says how many others there are (`--all` shows them); the other forms
-//! and `--fail-on` look at every flag. The verdicts are the server's own.
+//! and `--fail-on` look at every flag. The verdicts are the server's own; the exit code is of the answer that was printed, and
+//! of a complete one.
 
 mod backtest;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use comfy_table::{ColumnConstraint, ContentArrangement, Width};
 use experiments::stale::{Advice, ReasonCode};
 
-use super::answer::{Answer, Json};
+use super::answer::Json;
 use super::tables::foot;
 use super::words::{right, shown, table, text, time};
 use super::{ask_text, list, on_terminal, segment};
 use crate::cli::Stale;
+use crate::output::aside;
 
 /// What the process ends with when `--fail-on` matches: neither success, nor an error (1), nor a wrong command line (2).
 const MATCHED: u8 = 3;
+/// What it ends with when `--fail-on` cannot tell, for the numbers lag the log.
+const INCOMPLETE: u8 = 4;
+/// Longest wait for complete numbers; between two looks at them.
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The word of `--fail-on` for any stale flag.
+const STALE: &str = "stale";
 /// Characters of a forward value in a table.
 const VALUE_CHARS_MAX: usize = 40;
 /// Characters of a key that are not broken over lines, where the terminal is wide enough: keys are there to be copied.
@@ -27,67 +38,99 @@ const KEY_CHARS_WHOLE: u16 = 40;
 /// `flagstream stale`
 ///
 /// # Errors
-/// What the server said, that it could not be reached, or a word of `--fail-on` that nothing could match.
+/// What the server said, or that it could not be reached.
 pub fn stale(command: &Stale) -> anyhow::Result<ExitCode> {
     if command.backtest {
         return backtest::backtest(command);
     }
-    let words = words(&command.fail_on)?;
+    let told = settled(command)?;
+    crate::output::line(told.printed.trim_end_matches(['\r', '\n']))?;
+    if command.fail_on.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !told.complete {
+        aside(&format!(
+            "flagstream: the numbers still lag the log after {} s, so --fail-on cannot tell: a flag may have been asked for \
+             since; see `flagstream pipeline`, and ask again when the lag is 0",
+            SETTLED_WITHIN.as_secs()
+        ));
+        return Ok(ExitCode::from(INCOMPLETE));
+    }
+    let matched = command.fail_on.iter().any(|word| told.found.contains(word));
+    Ok(if matched { ExitCode::from(MATCHED) } else { ExitCode::SUCCESS })
+}
+
+/// One answer: what it prints, and what the exit code is made of.
+struct Told {
+    printed: String,
+    complete: bool,
+    /// `stale`, and the advices and reasons of stale flags.
+    found: BTreeSet<String>,
+}
+
+/// An answer; where `--fail-on` looks at it, one that is complete if there is one in time.
+fn settled(command: &Stale) -> anyhow::Result<Told> {
+    let give_up = Instant::now() + SETTLED_WITHIN;
+    let mut said = false;
+    loop {
+        let told = ask(command)?;
+        if told.complete || command.fail_on.is_empty() || Instant::now() >= give_up {
+            return Ok(told);
+        }
+        if !std::mem::replace(&mut said, true) {
+            aside(&format!("note: the numbers lag the log; waiting up to {} s", SETTLED_WITHIN.as_secs()));
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn ask(command: &Stale) -> anyhow::Result<Told> {
     let path = format!("/v1/projects/{}/stale-flags", segment(&command.project));
     let mut query: Vec<(&'static str, String)> = Vec::new();
     query.extend(command.environment.iter().map(|name| ("environment", name.clone())));
     query.extend(command.critical.iter().map(|names| ("critical", names.clone())));
-    if command.reader.json {
-        let answer = list(&command.reader, &path, &query)?;
-        crate::output::line(&answer.print().context("cannot print the answer")?)?;
-        return code(&answer, &words);
-    }
     if command.csv || command.markdown {
-        let format = if command.csv { "csv" } else { "markdown" };
-        let written = ask_text(&command.reader, &path, &[&query[..], &[("format", format.to_owned())]].concat())?;
-        crate::output::line(written.trim_end_matches(['\r', '\n']))?;
-        return if words.is_empty() {
-            Ok(ExitCode::SUCCESS)
-        } else {
-            code(&list(&command.reader, &path, &query)?, &words)
-        };
+        query.push(("format", if command.csv { "csv" } else { "markdown" }.to_owned()));
+        let (headers, printed) = ask_text(&command.reader, &path, &query)?;
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let found = header("x-flagstream-found").split(',').map(str::to_owned).collect();
+        return Ok(Told { printed, complete: header("x-flagstream-complete") == "true", found });
     }
     let answer = list(&command.reader, &path, &query)?;
-    let code = code(&answer, &words)?;
-    let answer = answer.json().context("cannot print the answer")?;
-    crate::output::line(&report(&on_terminal(answer), command.all))?;
-    Ok(code)
+    let json = answer.json().context("cannot read the answer")?;
+    let (complete, found) = (json["complete"].is_true(), found(&json));
+    let printed = if command.reader.json {
+        answer.print().context("cannot print the answer")?
+    } else {
+        report(&on_terminal(json), command.all)
+    };
+    Ok(Told { printed, complete, found })
 }
 
-/// The words of `--fail-on`; one that is none would never fail, and nobody would know.
-fn words(given: &[String]) -> anyhow::Result<Vec<String>> {
+/// A word of `--fail-on` as the rule spells it; one that is none would never fail, and nobody would know.
+///
+/// # Errors
+/// The words that there are.
+pub fn fail_word(given: &str) -> Result<String, String> {
     let advice = Advice::ALL.map(Advice::as_str);
     let reasons = ReasonCode::ALL.map(ReasonCode::as_str);
-    let known: Vec<&str> = ["stale"].into_iter().chain(advice).chain(reasons).collect();
-    let mut words = Vec::new();
-    for word in given {
-        match known.iter().find(|known| known.eq_ignore_ascii_case(word)) {
-            Some(known) => words.push((*known).to_owned()),
-            None => bail!("--fail-on {}: allowed: {}", shown(word), known.join(", ")),
-        }
+    let known: Vec<&str> = [STALE].into_iter().chain(advice).chain(reasons).collect();
+    let word = known.iter().find(|known| known.eq_ignore_ascii_case(given));
+    word.map(|word| (*word).to_owned()).ok_or_else(|| format!("allowed: {}", known.join(", ")))
+}
+
+/// A reason of a flag that is meant to stay, or that something blocks, is nothing to fail on.
+fn found(answer: &Json) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for item in answer["items"].items().iter().filter(|item| item["stale"].is_true()) {
+        let codes = item["reasons"].items().iter().map(|reason| &reason["code"]);
+        let words = codes.chain([&item["advice"]]).filter_map(|code| match code {
+            Json::Text(code) => Some(code.clone()),
+            _ => None,
+        });
+        found.extend(words.chain([STALE.to_owned()]));
     }
-    Ok(words)
-}
-
-fn code(answer: &Answer, words: &[String]) -> anyhow::Result<ExitCode> {
-    let answer = answer.json().context("cannot read the answer")?;
-    let matched = answer["items"].items().iter().any(|item| words.iter().any(|word| matches(item, word)));
-    Ok(if matched { ExitCode::from(MATCHED) } else { ExitCode::SUCCESS })
-}
-
-fn matches(item: &Json, word: &str) -> bool {
-    let says = |value: &Json| *value == Json::Text(word.to_owned());
-    let is_stale = item["stale"].is_true();
-    // A reason of a flag that is meant to stay, or that something blocks, is nothing to fail on.
-    is_stale
-        && (word == "stale"
-            || says(&item["advice"])
-            || item["reasons"].items().iter().any(|reason| says(&reason["code"])))
+    found
 }
 
 /// The table, or why there is none, and what to know beside it.
@@ -105,10 +148,15 @@ fn report(answer: &Json, all: bool) -> String {
         let flags = if others == 1 { "flag is" } else { "flags are" };
         parts.push(format!("{others} other {flags} not stale; --all shows them, and what speaks for and against"));
     }
-    parts.extend(answer["notes"].items().iter().map(|note| format!("note: {}", text(note))));
+    parts.extend(answer["notes"].items().iter().map(note));
     parts.extend(rule(&answer["rule"]));
     parts.push(foot(answer));
     parts.join("\n")
+}
+
+/// A note of the server's, with its parameter as this command has it.
+fn note(note: &Json) -> String {
+    format!("note: {}", text(note).replace("`critical`", "`--critical`"))
 }
 
 /// The settings that the verdicts were made with.
@@ -243,6 +291,7 @@ mod tests {
     use experiments::stale::BlockerCode;
 
     use super::*;
+    use crate::read::answer::Answer;
 
     const ANSWER: &str = r#"{"items": [
         {"key": "check\u001bout", "status": "launched", "stale": true, "score": 60, "advice": "READY_FOR_CODE_REMOVAL",
@@ -300,16 +349,17 @@ mod tests {
     }
 
     #[test]
-    fn fail_on_matches_stale_flags_alone() {
-        let matches = |word: &str| code(&answer(), &words(&[word.to_owned()]).unwrap()).unwrap() == ExitCode::from(3);
-        for word in ["stale", "READY_FOR_CODE_REMOVAL", "ready_for_code_removal", "SINGLE_VARIATION"] {
-            assert!(matches(word), "{word}");
-        }
-        for word in ["READY_TO_ARCHIVE", "NEVER_EVALUATED", "ERRORS_ONLY"] {
-            assert!(!matches(word), "{word}");
-        }
-        let said = words(&["READY".to_owned()]).unwrap_err().to_string();
-        assert!(said.contains("--fail-on READY: allowed: stale, READY_FOR_CODE_REMOVAL"), "{said}");
+    fn fail_on_looks_at_stale_flags_alone() {
+        let found = found(&answer().json().unwrap());
+        assert_eq!(Vec::from_iter(found), ["READY_FOR_CODE_REMOVAL", "SINGLE_VARIATION", "stale"]);
+        assert_eq!(fail_word("ready_for_code_removal").unwrap(), "READY_FOR_CODE_REMOVAL");
+        assert!(fail_word("READY").unwrap_err().starts_with("allowed: stale, READY_FOR_CODE_REMOVAL"));
+    }
+
+    #[test]
+    fn a_note_names_the_option_and_not_the_parameter() {
+        let told = Json::Text("name those that decide with `critical`".to_owned());
+        assert_eq!(note(&told), "note: name those that decide with `--critical`");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::command::{SUMMARY, run, said};
 use crate::server::Server;
@@ -29,7 +31,8 @@ fn every_form_of_the_report_is_printed() {
         (&["--environment", "nowhere"][..], 1, "no environment `default/nowhere`; configured: default/development"),
         (&["--project", "nowhere"], 1, "no project `nowhere`"),
         (&["--csv", "--critical", "nowhere"], 1, "no environment `default/nowhere`"),
-        (&["--fail-on", "READY"], 1, "allowed: stale, READY_FOR_CODE_REMOVAL"),
+        (&["--fail-on", "READY"], 2, "allowed: stale, READY_FOR_CODE_REMOVAL"),
+        (&["--critical", ""], 2, "a value is required for '--critical"),
         (&["--csv", "--json"], 2, "cannot be used with"),
     ] {
         let output = of(arguments);
@@ -38,8 +41,10 @@ fn every_form_of_the_report_is_printed() {
     }
 }
 
-/// A server that gives this answer to everybody.
-fn answering(body: &'static str) -> String {
+/// A server that gives the answers in turn, and the last to everybody after; and how often it was asked.
+fn answering(answers: &'static [&'static str]) -> (String, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("its address");
     std::thread::spawn(move || {
@@ -49,28 +54,51 @@ fn answering(body: &'static str) -> String {
             while stream.read_line(&mut line).expect("a line") > 2 {
                 line.clear();
             }
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let number = counter.fetch_add(1, Ordering::SeqCst);
+            let answer = answers[number.min(answers.len() - 1)];
+            let (headers, body) = answer.split_once("\r\n\r\n").unwrap_or(("x-none: x", answer));
+            let length = body.len();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n\r\n");
             write!(stream.get_mut(), "{head}{body}").expect("answer");
         }
     });
-    format!("http://{address}")
+    (format!("http://{address}"), asked)
+}
+
+const COMPLETE: &str =
+    r#"{"items": [{"key": "old", "stale": true, "advice": "READY_TO_ARCHIVE", "reasons": []}], "complete": true}"#;
+const LAGGING: &str =
+    r#"{"items": [{"key": "old", "stale": true, "advice": "READY_TO_ARCHIVE", "reasons": []}], "complete": false}"#;
+const CSV: &str = "x-flagstream-complete: true\r\nx-flagstream-found: READY_TO_ARCHIVE,stale\r\n\r\nkey\r\nold\r\n";
+
+#[test]
+fn a_match_of_fail_on_ends_with_three_in_every_form_and_the_server_is_asked_once() {
+    for (answer, arguments, code) in [
+        (&[COMPLETE], &["--fail-on", "stale"][..], 3),
+        (&[COMPLETE], &["--fail-on", "READY_FOR_CODE_REMOVAL,READY_TO_ARCHIVE"], 3),
+        (&[COMPLETE], &["--json", "--fail-on", "stale"], 3),
+        (&[CSV], &["--csv", "--fail-on", "stale"], 3),
+        (&[CSV], &["--markdown", "--fail-on", "ready_to_archive"], 3),
+        (&[CSV], &["--csv", "--fail-on", "SINGLE_VARIATION"], 0),
+        (&[COMPLETE], &["--fail-on", "READY_FOR_CODE_REMOVAL"], 0),
+        (&[CSV], &["--csv"], 0),
+        (&[LAGGING], &[], 0),
+    ] {
+        let (server, asked) = answering(answer);
+        let output = run(&[&["stale", "--server", &server], arguments].concat());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "{arguments:?}");
+    }
 }
 
 #[test]
-fn a_match_of_fail_on_ends_with_three_in_every_form() {
-    let server = answering(
-        r#"{"items": [{"key": "old", "stale": true, "advice": "READY_TO_ARCHIVE", "reasons": []}], "complete": true}"#,
-    );
-    for (arguments, code) in [
-        (&["--fail-on", "stale"][..], 3),
-        (&["--fail-on", "READY_FOR_CODE_REMOVAL,READY_TO_ARCHIVE"], 3),
-        (&["--json", "--fail-on", "stale"], 3),
-        (&["--csv", "--fail-on", "stale"], 3),
-        (&["--fail-on", "READY_FOR_CODE_REMOVAL"], 0),
-        (&["--csv"], 0),
-        (&[], 0),
-    ] {
-        let output = run(&[&["stale", "--server", &server], arguments].concat());
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
-    }
+fn fail_on_waits_for_numbers_that_are_complete_and_says_when_there_are_none() {
+    let (server, asked) = answering(&[LAGGING, COMPLETE]);
+    let output = run(&["stale", "--server", &server, "--fail-on", "stale"]);
+    assert_eq!((output.status.code(), asked.load(Ordering::SeqCst)), (Some(3), 2), "{}", said(&output));
+    assert!(said(&output).contains("waiting up to 10 s"), "{}", said(&output));
+    let (server, _) = answering(&[LAGGING]);
+    let output = run(&["stale", "--server", &server, "--fail-on", "stale"]);
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    assert!(said(&output).contains("still lag the log after 10 s"), "{}", said(&output));
 }

@@ -1,8 +1,10 @@
 //! CSV and Markdown, with keys that would act on a spreadsheet, a page or a terminal; and the documented fields.
 
+use schemas::partition::home;
+
 use super::fleet::{PATH, at, empty, from_to, full};
 use crate::is_hidden;
-use crate::tests::world::development;
+use crate::tests::world::{PARTITIONS, development};
 
 const HOSTILE: [&str; 7] =
     ["=HYPERLINK(\"http://e\")", "@a", "-1+1", "a,\"b\"", "line\r\nbreak", "right\u{202e}left", "pipe|<b>[x](y)"];
@@ -47,6 +49,25 @@ async fn markdown_has_a_row_a_flag_whatever_its_key() {
     assert!(lines.iter().all(|line| cells(line) == cells(lines[0])), "{markdown}");
     assert!(markdown.contains("pipe\\|\\<b\\>\\[x\\]\\(y\\)"), "{markdown}");
     assert!(!markdown.chars().any(|c| c != '\n' && is_hidden(c)));
+}
+
+#[tokio::test]
+async fn headers_tell_what_a_pipeline_fails_on() {
+    let world = full().await;
+    for format in ["csv", "markdown"] {
+        let told = async |query: &str| {
+            let reply = world.get(&format!("{PATH}?format={format}&critical=development&{query}")).await;
+            (reply.header("x-flagstream-found").to_owned(), reply.header("x-flagstream-complete").to_owned())
+        };
+        let found = "NO_EVALUATIONS,stale".to_owned();
+        assert_eq!(told("q=gone").await, (found, "true".to_owned()), "{format}");
+        assert_eq!(told("q=failing").await.0, "", "a reason of a flag that is not stale: {format}");
+        let all = told("").await.0;
+        assert!(all.contains("READY_FOR_CODE_REMOVAL,SINGLE_VARIATION,stale"), "{all}");
+    }
+    world.stand(home(&development(), PARTITIONS), 20, 10).await;
+    let lagging = world.get(&format!("{PATH}?format=csv")).await;
+    assert_eq!(lagging.header("x-flagstream-complete"), "false");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::{day, reason_said, rule};
+use super::{day, note, reason_said, rule};
 use crate::cli::Stale;
 use crate::read::answer::Json;
 use crate::read::tables::foot;
@@ -47,7 +47,7 @@ fn report(answer: &Json, all: bool) -> String {
     if items.len() > rows.len() {
         parts.push(format!("{} others stayed dead so far; --all shows them", items.len() - rows.len()));
     }
-    parts.extend(answer["notes"].items().iter().map(|note| format!("note: {}", text(note))));
+    parts.extend(answer["notes"].items().iter().map(note));
     parts.extend(rule(&answer["rule"]));
     parts.push(foot(answer));
     parts.join("\n")
