@@ -17,6 +17,8 @@ mod breakage;
 mod cells;
 #[cfg(feature = "testing")]
 pub mod conformance;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 pub mod embedded;
 mod error;
 pub mod memory;

@@ -13,7 +13,8 @@ pub struct Options {
     pub partitions: u32,
     /// The group in which processors share the partitions.
     pub group: String,
-    /// How long Kafka may take to acknowledge a record before nobody waits for it: 4.5 s, just under ingest's 5 s.
+    /// How long the client tries to bring a record in: 30 s. Ingest waits less long; but no twin of a record may land much
+    /// later than what its SDK sends again.
     pub acknowledge_within: Duration,
     /// How long a member may go on flushing a partition that it must give away: 10 s. Nothing depends on it: what is not
     /// flushed by then is folded again elsewhere.
@@ -41,7 +42,7 @@ impl Options {
             group: format!("{topic}.processor"),
             topic,
             partitions,
-            acknowledge_within: Duration::from_millis(4_500),
+            acknowledge_within: Duration::from_secs(30),
             revoke_within: Duration::from_secs(10),
             answer_within: Duration::from_secs(5),
             waiting_bytes_max: 16 * 1024 * 1024,

@@ -5,6 +5,8 @@
 
 mod backends;
 mod disk;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 mod file;
 mod flips;
 mod local_state;
