@@ -49,7 +49,7 @@ pub use metadata::{check_flag_metadata, time_ms};
 pub use pipeline::{DeadLetter, Place};
 pub use publisher::Publisher;
 pub use reading::CaughtUp;
-pub use routes::router;
+pub use routes::{router, service};
 pub use stale_settings::{EnvironmentStale, StaleSettings};
 
 /// Something asked of the binary at each request.

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use schemas::cell::{CellKey, CellKind, CellName, CellRange};
@@ -25,7 +26,8 @@ const PAGE_NAMES: usize = 256;
 pub(crate) struct Progress {
     /// Everything that was answered 2xx before the request is in it.
     pub(crate) complete: bool,
-    /// Now, when complete; else the log's time at the checkpoint (0 = none yet), Unix milliseconds.
+    /// Now, when complete; else the later of the log's time at the checkpoint and of the time when nothing was waiting, as
+    /// far as this process knows (0 = neither), Unix milliseconds. So an idle week is no week behind.
     pub(crate) as_of_ms: i64,
 }
 
@@ -48,6 +50,8 @@ pub(crate) struct Standing {
     pub(crate) position: u64,
     /// The log's time at `position`; 0 = nothing folded yet.
     pub(crate) log_time_ms: i64,
+    /// When nothing of it was waiting, as far as this process knows.
+    pub(crate) caught_up_ms: Option<i64>,
 }
 
 impl Standing {
@@ -58,7 +62,8 @@ impl Standing {
 
     pub(crate) fn progress(&self, now_ms: i64) -> Progress {
         let complete = self.lag() == 0;
-        Progress { complete, as_of_ms: if complete { now_ms } else { self.log_time_ms } }
+        let reaches_ms = self.log_time_ms.max(self.caught_up_ms.unwrap_or(0));
+        Progress { complete, as_of_ms: if complete { now_ms } else { reaches_ms } }
     }
 }
 
@@ -97,6 +102,7 @@ pub(crate) async fn standings(serve: &Serve, partitions: Range<u32>) -> Result<V
             end: held.map_or(0, |held| held.end),
             position: checkpoint.map_or(0, |checkpoint| checkpoint.position),
             log_time_ms: checkpoint.map_or(0, |checkpoint| checkpoint.log_time_ms),
+            caught_up_ms: serve.caught_up.last_ms(partition),
         };
         // What was appended before the log's end was asked for is durable now.
         if standing.lag() == 0 {
@@ -105,6 +111,20 @@ pub(crate) async fn standings(serve: &Serve, partitions: Range<u32>) -> Result<V
         standings.push(standing);
     }
     Ok(standings)
+}
+
+/// How often somebody looks whether anything waits.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Notes when nothing was waiting, though nobody asks: forever.
+pub(crate) async fn keep_looking(serve: Weak<Serve>) {
+    while let Some(serve) = serve.upgrade() {
+        if let Err(refusal) = standings(&serve, 0..serve.partitions).await {
+            tracing::debug!(?refusal, "cannot look whether anything waits");
+        }
+        drop(serve);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// What of a kind's names was looked at.

@@ -9,6 +9,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, patch, post, put};
 
+use crate::reading::keep_looking;
 use crate::{
     Serve, books, evaluations, events, flag_statuses, launchdarkly, metadata, page, pipeline, probes, request,
     stale_flags,
@@ -64,8 +65,19 @@ const BODY_BYTES_MAX: usize = 8 * 1024;
 
 /// The service as a router. Merge it with ingest's where both answer on one port.
 pub fn router(serve: Serve) -> Router {
-    let ids = Arc::new(request::RequestIds::new(&serve.request_prefix));
+    over(Arc::new(serve))
+}
+
+/// The same, and what must run beside it for ever: it looks whether anything waits, so that answers given while something
+/// does reach as far as they can.
+pub fn service(serve: Serve) -> (Router, impl Future<Output = ()> + Send + use<>) {
     let serve = Arc::new(serve);
+    let looking = keep_looking(Arc::downgrade(&serve));
+    (over(serve), looking)
+}
+
+fn over(serve: Arc<Serve>) -> Router {
+    let ids = Arc::new(request::RequestIds::new(&serve.request_prefix));
     let below = get(page::flag::below);
     routes()
         .route(page::flag::BELOW, below.clone())

@@ -75,9 +75,11 @@ async fn up(settings: Settings, config: Option<&Path>, sdk_keys: &[String]) -> a
         .with_context(|| format!("cannot admit anyone on {address}"))?;
     let processor = start_processor(&settings, &disk)?;
     let serve = connect::serve(&settings, &disk, &ingest, &processor, &admitted, address);
-    let router = experiments::router(serve).merge(ingest::service(ingest.clone()));
+    let (reads, looking) = experiments::service(serve);
+    let router = reads.merge(ingest::service(ingest.clone()));
 
     let (stop, stopped) = watch::channel(false);
+    let looking = tokio::spawn(looking);
     let serving = tokio::spawn(server::serve(listener, router, limits(&settings), stopped.clone()));
     let carrying = tokio::spawn(ingest.clone().carry_numbers());
     begun(&processor).await;
@@ -90,6 +92,7 @@ async fn up(settings: Settings, config: Option<&Path>, sdk_keys: &[String]) -> a
     aside("stopping: answering what was accepted…");
     ingest.stop().await;
     stop.send_replace(true);
+    looking.abort();
     for task in [serving, carrying, rereading, telling] {
         task.await.context("a task of the server panicked")?;
     }

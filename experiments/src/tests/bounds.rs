@@ -139,6 +139,9 @@ async fn idle_time_is_no_lag_once_somebody_has_looked() {
     // It waits on.
     world.clock.store(NOW + HOUR + 9_000, Ordering::Relaxed);
     assert_eq!(lag().await, json!({ "records": 1, "seconds": 9.0 }));
+    // What was answered before it came is in the numbers, whatever the time of the record before.
+    let told = world.get("/v1/projects/default/environments/development/evaluations").await.json();
+    assert_eq!((&told["complete"], &told["asOf"]), (&json!(false), &json!(NOW + HOUR)));
     // Where nobody has looked, the checkpoint's record is the bound.
     let mut fresh = World::empty();
     fresh.clock.store(NOW + DAY, Ordering::Relaxed);

@@ -156,7 +156,9 @@ enum VariationText {
 
 impl CaseFile {
     pub(super) fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        let file: FileText = serde_json::from_str(text)?;
+        let mut file: Value = serde_json::from_str(text)?;
+        whole(&mut file);
+        let file: FileText = serde_json::from_value(file)?;
         let environments = file.environments.unwrap_or_default().into_iter();
         let fleet = Fleet {
             as_of_ms: file.as_of,
@@ -305,6 +307,22 @@ impl From<VariationText> for Variation {
     }
 }
 
+/// Writes `3.0` as `3`: some languages write every number with a point.
+fn whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let whole =
+                number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() < 2_f64.powi(53));
+            if let Some(float) = whole {
+                *value = Value::from(float as i64);
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(whole),
+        Value::Object(fields) => fields.values_mut().for_each(whole),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
 /// The one of `all` that is spelled so.
 fn spelled<T: Copy, E: Error>(text: &str, all: &[T], spell: fn(T) -> &'static str) -> Result<T, E> {
     let found = all.iter().copied().find(|one| spell(*one) == text);
@@ -315,18 +333,20 @@ fn spelled<T: Copy, E: Error>(text: &str, all: &[T], spell: fn(T) -> &'static st
 }
 
 fn statuses<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Status>, D::Error> {
-    let texts = BTreeMap::<String, String>::deserialize(from)?.into_iter();
-    texts.map(|(name, text)| Ok((name, spelled(&text, &Status::ALL, Status::as_str)?))).collect()
+    let texts = Option::<BTreeMap<String, String>>::deserialize(from)?.unwrap_or_default();
+    texts.into_iter().map(|(name, text)| Ok((name, spelled(&text, &Status::ALL, Status::as_str)?))).collect()
 }
 
 fn reasons<'de, D: Deserializer<'de>>(from: D) -> Result<Option<BTreeSet<ReasonCode>>, D::Error> {
-    let texts = Vec::<String>::deserialize(from)?;
-    texts.iter().map(|text| spelled(text, &ReasonCode::ALL, ReasonCode::as_str)).collect::<Result<_, _>>().map(Some)
+    let texts = Option::<Vec<String>>::deserialize(from)?;
+    let spelled = |text: &String| spelled(text, &ReasonCode::ALL, ReasonCode::as_str);
+    texts.map(|texts| texts.iter().map(spelled).collect()).transpose()
 }
 
 fn blockers<'de, D: Deserializer<'de>>(from: D) -> Result<Option<BTreeSet<BlockerCode>>, D::Error> {
-    let texts = Vec::<String>::deserialize(from)?;
-    texts.iter().map(|text| spelled(text, &BlockerCode::ALL, BlockerCode::as_str)).collect::<Result<_, _>>().map(Some)
+    let texts = Option::<Vec<String>>::deserialize(from)?;
+    let spelled = |text: &String| spelled(text, &BlockerCode::ALL, BlockerCode::as_str);
+    texts.map(|texts| texts.iter().map(spelled).collect()).transpose()
 }
 
 /// `null` is compared; left out is not.
