@@ -282,7 +282,8 @@ fn schemas() -> Value {
             "createdAt": maybe_time, "temporary": maybe_flag, "archived": maybe_flag, "runningExperiment": maybe_flag,
             "type": { "enum": ["release", "experiment", "operational", "kill-switch", "permission", null] },
             "snoozedUntil": maybe_time, "dependents": keys, "prerequisites": keys,
-            "codeReferences": { "type": ["integer", "null"], "minimum": 0, "description": "places in code; null = nobody looked" },
+            "codeReferences": { "type": ["integer", "array", "null"], "minimum": 0,
+                "description": "places in code: how many, or a list of which only the length is kept; null = nobody looked" },
             "owner": maybe_text
         }),
         &[],

@@ -335,7 +335,7 @@ pub enum Flags {
         A JSON list of {\"key\": …, …}, a JSON object by flag, or CSV with a header (key, owner, …;\n\
         lists with ; between). Fields: createdAt, temporary, type, archived, snoozedUntil, dependents,\n\
         prerequisites, runningExperiment, codeReferences, owner; times are dates (2026-01-31, which is\n\
-        00:00 UTC), RFC 3339 or Unix milliseconds.\n\n\
+        00:00 UTC), RFC 3339 or Unix milliseconds; codeReferences is a number or a list.\n\n\
         A field that is not named, or whose cell is empty, stays as it is; null (in JSON, or as a cell)\n\
         ends what was known. Sending a file again changes nothing. It ends when the answers have it, or\n\
         says after 10 s that they lag.")]

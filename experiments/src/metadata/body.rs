@@ -2,7 +2,7 @@
 //!
 //! Always true here: a field that is missing or null is not known; a field of any other name is refused; what is written
 //! can be read again and is then the same. Times come as Unix milliseconds, RFC 3339 or a date (its beginning in UTC) and are
-//! written as milliseconds. What comes in anew has times that can be meant; what is stored already may have any.
+//! written as milliseconds; places in code come as a number or as a list and are written as their number. What comes in anew has times that can be meant; what is stored already may have any.
 
 use schemas::id::{KEY_BYTES_MAX, check_key_text};
 use serde::Serialize;
@@ -22,6 +22,7 @@ const DAY_MS: i64 = 24 * 3_600_000;
 pub(super) const SNOOZE_MS_MAX: i64 = 366 * DAY_MS;
 const FLAG: &str = "true, false or null";
 const TYPE: &str = "release, experiment, operational, kill-switch, permission, or null";
+const PLACES: &str = "a whole number from 0, a list of the places, or null";
 const KEYS: &str = "a list of flag keys of 1 to 256 bytes each, or null";
 
 /// A flag's metadata as it is sent, stored and answered.
@@ -78,7 +79,7 @@ impl Body {
                 "prerequisites" => body.prerequisites = keys(value).ok_or_else(|| wrong(KEYS))?,
                 "runningExperiment" => body.running_experiment = Some(value.as_bool().ok_or_else(|| wrong(FLAG))?),
                 "codeReferences" => {
-                    body.code_references = Some(value.as_u64().ok_or_else(|| wrong("a whole number from 0, or null"))?);
+                    body.code_references = Some(places(value).ok_or_else(|| wrong(PLACES))?);
                 }
                 "owner" => {
                     let owner = value.as_str().filter(|owner| owner.len() <= OWNER_BYTES_MAX);
@@ -160,6 +161,11 @@ fn looks_like(ms: i64) -> &'static str {
         946_684_800..4_102_444_800 => " (it looks like seconds: give milliseconds)",
         _ => "",
     }
+}
+
+/// How many places in code: a number, or a list of them, of which only the length is kept.
+fn places(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| u64::try_from(value.as_array()?.len()).ok())
 }
 
 fn keys(value: &Value) -> Option<Vec<String>> {

@@ -247,6 +247,19 @@ async fn a_partition_that_takes_nothing_is_told_as_503_that_may_be_sent_again() 
 }
 
 #[tokio::test]
+async fn code_references_come_as_a_number_or_as_the_places_themselves() {
+    for (body, number) in [
+        (r#"{"codeReferences":2}"#, 2),
+        (r#"{"codeReferences":["web/cart.ts:4",{"file":"api/cart.rs","line":7}]}"#, 2),
+        (r#"{"codeReferences":[]}"#, 0),
+    ] {
+        let world = World::empty();
+        let (status, answer) = put(&world, CHECKOUT, body).await;
+        assert_eq!((status, &answer["metadata"]), (200, &json!({ "codeReferences": number })), "{body}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_put_is_named_with_what_is_allowed() {
     let world = World::empty();
     let cases: [(&str, &'static str, &[&str]); 15] = [
@@ -259,7 +272,7 @@ async fn what_cannot_be_put_is_named_with_what_is_allowed() {
         (CHECKOUT, r#"{"colour":null}"#, &["no field \"colour\"", "createdAt", "owner"]),
         (CHECKOUT, r#"{"temporary":"yes"}"#, &["`temporary` is \"yes\"", "true, false or null"]),
         (CHECKOUT, r#"{"type":"toggle"}"#, &["`type` is \"toggle\"", "kill-switch"]),
-        (CHECKOUT, r#"{"codeReferences":-1}"#, &["`codeReferences` is -1", "from 0"]),
+        (CHECKOUT, r#"{"codeReferences":-1}"#, &["`codeReferences` is -1", "from 0", "a list"]),
         (CHECKOUT, r#"{"dependents":["a",""]}"#, &["`dependents`", "flag keys"]),
         (CHECKOUT, "[]", &["no JSON object"]),
         (SNOOZE, r#"{"until":1}"#, &["`until` is 1", "in the future", "1 year"]),

@@ -52,11 +52,23 @@ pub fn read(text: &str, name: &str, now_ms: i64) -> anyhow::Result<Vec<Row>> {
         {
             row.said = Err(what);
         }
+        if let Ok(fields) = &mut row.said {
+            count_places(fields);
+        }
         if !row.key.is_empty() && !before.insert(row.key.clone()) {
             row.said = Err("the same flag stands in an earlier row too".to_owned());
         }
     }
     Ok(rows)
+}
+
+/// A list of places in code as its length: nothing else of it is kept, and it may be longer than a request.
+fn count_places(fields: &mut Map<String, Value>) {
+    if let Some(value) = fields.get_mut("codeReferences")
+        && let Some(places) = value.as_array()
+    {
+        *value = Value::from(places.len());
+    }
 }
 
 /// The line of each part, asked in the order of the text: each line break is looked at once.
@@ -241,6 +253,15 @@ mod tests {
         let expected = [r#"2 a {"createdAt":1767225600000,"temporary":true}"#, r#"3 b {"dependents":["a","c"]}"#];
         for text in [list, object, csv] {
             assert_eq!(told(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn places_in_code_may_be_listed() {
+        let many = vec![r#"{"file":"web/cart.ts","line":4}"#; 1000].join(",");
+        for (places, number) in [("[]", 0), (r#"["a.rs:1"]"#, 1), (&*format!("[{many}]"), 1000)] {
+            let expected = format!(r#"1 a {{"codeReferences":{number}}}"#);
+            assert_eq!(told(&format!(r#"[{{"key":"a","codeReferences":{places}}}]"#)), [expected]);
         }
     }
 
