@@ -23,6 +23,7 @@ mod flag_statuses;
 mod hidden;
 mod interval;
 mod launchdarkly;
+mod markdown;
 mod metadata;
 mod openapi;
 mod page;
@@ -44,7 +45,7 @@ mod tests;
 
 pub use access::{Access, EnvironmentAccess, KeyHash, hash_key};
 pub use arrivals::{Arrivals, FirstPayload, UnknownKey};
-pub use hidden::is_hidden;
+pub use hidden::{is_hidden, visible};
 pub use metadata::{check_flag_metadata, time_ms};
 pub use pipeline::{DeadLetter, Place};
 pub use publisher::Publisher;

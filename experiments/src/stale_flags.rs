@@ -85,9 +85,7 @@ pub(crate) async fn stale_flags(
     let next = next.map(|token| paging::next(caller.uri.path(), &question.repeated, &token));
     match question.format {
         Format::Json => json(&List::new(read.progress, head, entries, total_count, next)),
-        Format::Csv => {
-            Ok(document(&read, &entries, "text/csv; charset=utf-8; header=present", csv::write(&entries), next))
-        }
+        Format::Csv => Ok(document(&read, &entries, "text/csv; charset=utf-8; header=present", csv(&entries)?, next)),
         Format::Markdown => {
             Ok(document(&read, &entries, "text/markdown; charset=utf-8", markdown::write(&entries), next))
         }
@@ -130,6 +128,12 @@ pub(crate) fn notes(read: &Read) -> Vec<String> {
         )
     });
     silent.chain(beyond).chain(hidden).chain(lagging).collect()
+}
+
+fn csv(entries: &[Entry]) -> Result<String, Refusal> {
+    csv::write(entries).map_err(|error| {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("the list cannot be written: {error}"))
+    })
 }
 
 /// `stale`, and the advices and reasons of stale flags: what `flagstream stale --fail-on` looks for.

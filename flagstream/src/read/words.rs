@@ -3,7 +3,7 @@
 //! Always true here: digits are the server's own; what is foreign cannot act on the terminal.
 
 use comfy_table::{CellAlignment, Table, presets};
-use experiments::is_hidden;
+pub(super) use experiments::visible as shown;
 
 use super::answer::Json;
 
@@ -51,15 +51,6 @@ pub(super) fn text(value: &Json) -> String {
         Json::Text(text) => shown(text),
         other => shown(&other.to_string()),
     }
-}
-
-/// A foreign string with what does not show, or changes how others show, made visible.
-pub(super) fn shown(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_hidden(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
-    }
-    shown
 }
 
 /// A time to the minute.

@@ -18,8 +18,8 @@ fn every_form_of_the_report_is_printed() {
     for (arguments, part) in [
         (&[][..], "no flag of project default is stale\n1 other flag is not stale; --all shows them"),
         (&["--all"], "but too young"),
-        (&["--csv"], "\nhello,,active,false,"),
-        (&["--markdown", "--environment", "development"], "| hello | development | active | false |"),
+        (&["--csv"], "\n\"hello\",\"\",\"active\",\"false\","),
+        (&["--markdown", "--environment", "development"], "| `hello` | `development` | active | false |"),
         (&["--json"], "\"stale\":false"),
         (&["--fail-on", "stale,READY_TO_ARCHIVE"], "no flag of project default is stale"),
     ] {

@@ -1,10 +1,10 @@
 //! A flag's verdict as the text of a ticket, in Markdown.
 //!
-//! Always true here: what is foreign acts on nothing in it ([`sentence::markdown`]), and no line of it begins with foreign text.
+//! Always true here: what is foreign acts on nothing in it ([`markdown`]), and no line of it begins with foreign text.
 
 use super::filters::percent;
 use super::words;
-use crate::page::sentence::{self, markdown};
+use crate::markdown::markdown;
 use crate::page::text;
 use crate::stale::{Advice, Flag, Requester, Variation, Verdict};
 
@@ -62,7 +62,7 @@ fn what_to_do(verdict: &Verdict) -> String {
     });
     match (verdict.advice, variation, &verdict.forward_value) {
         (Some(Advice::ReadyForCodeRemoval), Some(variation), Some(value)) => {
-            format!("Ready for code removal: put {} ({variation}) in its place.", sentence::markdown(value))
+            format!("Ready for code removal: put {} ({variation}) in its place.", markdown(value))
         }
         (Some(Advice::ReadyForCodeRemoval), Some(variation), None) => {
             format!("Ready for code removal: put {variation} in its place; its value was not told.")

@@ -6,8 +6,16 @@ use super::fleet::{PATH, at, empty, from_to, full};
 use crate::is_hidden;
 use crate::tests::world::{PARTITIONS, development};
 
-const HOSTILE: [&str; 7] =
-    ["=HYPERLINK(\"http://e\")", "@a", "-1+1", "a,\"b\"", "line\r\nbreak", "right\u{202e}left", "pipe|<b>[x](y)"];
+const HOSTILE: [&str; 8] = [
+    "=HYPERLINK(\"http://e\")",
+    "@a",
+    "-1+1",
+    "x;=1+1",
+    "a,\"b\"",
+    "line\r\nbreak",
+    "right\u{202e}left",
+    "pipe|<b>[x](y)",
+];
 
 async fn hostile(format: &str) -> String {
     let world = empty();
@@ -25,19 +33,20 @@ async fn csv_has_a_line_a_flag_whatever_its_key() {
     let csv = hostile("csv").await;
     let lines: Vec<&str> = csv.split("\r\n").collect();
     assert_eq!(lines.len(), HOSTILE.len() + 2, "a header, the flags, and the last line's end: {csv}");
-    assert!(lines[0].starts_with("key,environment,status,stale,score,"));
+    assert!(lines[0].starts_with("\"key\",\"environment\",\"status\",\"stale\",\"score\","));
     assert!(!csv.replace("\r\n", "").chars().any(is_hidden), "{csv:?}");
     for expected in [
         "\"'=HYPERLINK(\"\"http://e\"\")\",",
-        "'@a,",
-        "'-1+1,",
+        "\"'@a\",",
+        "\"'-1+1\",",
         "\"a,\"\"b\"\"\",",
-        "line\\u{d}\\u{a}break,",
-        "right\\u{202e}left,",
+        "\"x;'=1+1\",",
+        "\"line\\u{d}\\u{a}break\",",
+        "\"right\\u{202e}left\",",
     ] {
         assert!(lines.iter().any(|line| line.starts_with(expected)), "{expected}: {csv}");
     }
-    assert!(csv.contains(",launched,true,60,"), "{csv}");
+    assert!(csv.contains(",\"launched\",\"true\",\"60\","), "{csv}");
 }
 
 #[tokio::test]
@@ -48,6 +57,8 @@ async fn markdown_has_a_row_a_flag_whatever_its_key() {
     let cells = |line: &str| line.replace("\\\\", "").replace("\\|", "").matches('|').count();
     assert!(lines.iter().all(|line| cells(line) == cells(lines[0])), "{markdown}");
     assert!(markdown.contains("pipe\\|\\<b\\>\\[x\\]\\(y\\)"), "{markdown}");
+    assert!(markdown.contains("| `=HYPERLINK(\"http://e\")` |"), "{markdown}");
+    assert!(markdown.contains(" | 1 | 2026-01-15T12:34:56.789Z |"), "times are as they are: {markdown}");
     assert!(!markdown.chars().any(|c| c != '\n' && is_hidden(c)));
 }
 
