@@ -47,6 +47,12 @@ switches! {
     ClientSideNotInState,
     /// A bulk read counts as use.
     BulkAsUse,
+    /// A read of exactly the share of flags that makes a bulk read is none.
+    BulkShareOffByOne,
+    /// A read whose greatest count is exactly as many times the least as it may be is no bulk read.
+    BulkSpreadOffByOne,
+    /// With exactly as many known flags as a bulk read needs there is none.
+    BulkKnownOffByOne,
     /// A sight is a counter like any other.
     SightAsCount,
     /// The running log time is not saved.
@@ -123,6 +129,9 @@ impl Break {
         Self::ReflushBelowCheckpointOnly,
         Self::TrustUnacknowledged,
         Self::AddInsteadOfPut,
+        Self::BulkShareOffByOne,
+        Self::BulkSpreadOffByOne,
+        Self::BulkKnownOffByOne,
         Self::DefinitionByArrival,
         Self::HorizonOffByOne,
         Self::ExpiryOffByOne,

@@ -7,6 +7,8 @@
 use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
 
+use crate::breakage::{Break, Breakage};
+
 /// With fewer known client-side flags nothing is a bulk read: an application with two flags always asks for both, and a
 /// live flag must not look dead.
 pub(super) const KNOWN_MIN: usize = 5;
@@ -42,10 +44,15 @@ impl<'r> Asked<'r> {
     }
 
     /// Whether the record is a bulk read, where so many client-side flags are known, its own included.
-    pub(super) fn is_bulk(&self, known: usize) -> bool {
+    pub(super) fn is_bulk(&self, known: usize, breakage: &Breakage) -> bool {
+        // A broken limit asks for one more.
+        let one_more = |rule| usize::from(breakage.is(rule));
         let counts = || self.flags.iter().map(|(_, count)| *count);
         let (Some(least), Some(greatest)) = (counts().min(), counts().max()) else { return false };
-        let nearly_all = SHARE.1.saturating_mul(self.flags.len()) >= SHARE.0.saturating_mul(known);
-        known >= KNOWN_MIN && nearly_all && greatest <= least.saturating_mul(SPREAD_MAX)
+        let share_min = SHARE.0.saturating_mul(known).saturating_add(one_more(Break::BulkShareOffByOne));
+        let nearly_all = SHARE.1.saturating_mul(self.flags.len()) >= share_min;
+        let spread = greatest.saturating_add(one_more(Break::BulkSpreadOffByOne) as u128);
+        let enough = known >= KNOWN_MIN + one_more(Break::BulkKnownOffByOne);
+        enough && nearly_all && spread <= least.saturating_mul(SPREAD_MAX)
     }
 }

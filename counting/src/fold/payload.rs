@@ -187,7 +187,7 @@ impl<'r, 's> Gatherer<'r, 's> {
         self.draft.names.clear();
         let unknown = asked.unknown(known).map(|name| NameSeen { kind: NameKind::Flag, name, client_side: true });
         self.draft.names.extend(unknown);
-        asked.is_bulk(held.saturating_add(self.draft.names.len()))
+        asked.is_bulk(held.saturating_add(self.draft.names.len()), &self.rules.breakage)
     }
 
     fn spot(&mut self, last: Option<Spot>, row: &CountRow<'r>) -> Result<Spot, Refusal> {

@@ -86,7 +86,13 @@ fn once(flags: usize) -> Vec<(usize, u64)> {
 
 /// Whether a mobile SDK's record with these flags is a bulk read, where so many flags are known before.
 fn is_bulk(known: usize, rows: &[(usize, u64)]) -> bool {
+    is_bulk_breaking(None, known, rows)
+}
+
+/// The same, breaking a rule.
+fn is_bulk_breaking(rule: Option<Break>, known: usize, rows: &[(usize, u64)]) -> bool {
     let mut reads = Reads::knowing(known);
+    reads.partition.rules.breakage.which = rule;
     reads.send(Credential::Mobile, rows);
     let told: Vec<bool> = rows.iter().map(|(flag, _)| reads.is_bulk(*flag)).collect();
     assert!(told.iter().all(|bulk| *bulk == told[0]), "all rows or none: {told:?}");
@@ -110,6 +116,23 @@ fn the_greatest_count_is_twice_the_least_and_no_more() {
     assert!(is_bulk(5, &from(500, 1_000)));
     assert!(!is_bulk(5, &from(500, 1_001)));
     assert!(!is_bulk(5, &from(1_001, 500)));
+}
+
+/// Each switch moves its own limit by one, and no other: what lies beyond it is as it was.
+#[test]
+fn a_broken_limit_of_a_bulk_read_asks_for_one_more() {
+    let twice = |flags: usize| [&once(flags - 1)[..], &[(flags - 1, 2)]].concat();
+    let (at_share, at_spread, at_known, beyond) = ((10, once(8)), (10, twice(10)), (5, once(5)), (10, once(10)));
+    for (rule, told) in [
+        (None, [true, true, true, true]),
+        (Some(Break::BulkShareOffByOne), [false, true, true, true]),
+        (Some(Break::BulkSpreadOffByOne), [true, false, true, true]),
+        (Some(Break::BulkKnownOffByOne), [true, true, false, true]),
+    ] {
+        let found =
+            [&at_share, &at_spread, &at_known, &beyond].map(|(known, rows)| is_bulk_breaking(rule, *known, rows));
+        assert_eq!(found, told, "{rule:?}");
+    }
 }
 
 #[test]
