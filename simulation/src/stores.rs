@@ -258,6 +258,12 @@ impl Stores {
         self.cells.load(key, false, chance).cloned()
     }
 
+    /// Writes that are still on their way.
+    #[cfg(test)]
+    pub(crate) fn late(&self) -> usize {
+        self.cells.late() + self.checkpoints.late()
+    }
+
     /// What servers took since the last call.
     pub fn news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)

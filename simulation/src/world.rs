@@ -8,6 +8,8 @@ mod looking;
 mod misfortunes;
 mod settle;
 mod setup;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -75,6 +75,18 @@ impl World {
 
     /// Somebody deletes the topic and makes it again under the same name and generation.
     pub(super) fn topic_again(&mut self) -> Result<(), String> {
+        if !self.is_counted() || self.looker.old.is_some() || !self.chance.fault(Fault::TopicAgain, 500) {
+            return Ok(());
+        }
+        self.make_topic_again()?;
+        if self.chance.percent(50) {
+            self.grow_beyond_what_was_counted();
+        }
+        Ok(())
+    }
+
+    /// Whether everybody can tell the topic from one of which nothing was counted.
+    pub(super) fn is_counted(&self) -> bool {
         let generation = self.looker.generation;
         // Whoever begins is to find a checkpoint that says more than that the generation's own record was read: a topic made
         // again before that is a topic of which nothing was counted, for all that anybody can tell.
@@ -83,18 +95,16 @@ impl World {
             let position = |partition| view.checkpoint(generation, partition).map_or(0, |at| at.position);
             counted &= (0..self.setup.generation.partitions).all(|partition| position(partition) >= 3);
         });
-        if !counted || self.looker.old.is_some() || !self.chance.fault(Fault::TopicAgain, 500) {
-            return Ok(());
-        }
+        counted
+    }
+
+    pub(super) fn make_topic_again(&mut self) -> Result<(), String> {
         note!(self.trace, "topic", "is made again under the same name");
         self.everybody_ends()?;
         let old = std::mem::replace(&mut self.site.log, Log::new(&self.setup.generation, self.now_ms));
         self.looker = Looker::new(&self.setup.generation);
         self.looker.old = Some(old);
         self.traffic.topic_again();
-        if self.chance.percent(50) {
-            self.grow_beyond_what_was_counted();
-        }
         Ok(())
     }
 
