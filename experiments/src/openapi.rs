@@ -356,7 +356,8 @@ fn flag_status() -> Value {
             "_links": { "type": "object" },
             "name": { "type": "string", "enum": ["new", "inactive", "active", "launched"],
                 "description": "`active` too where too little was heard to tell" },
-            "lastRequested": { "type": "string", "format": "date-time", "description": "left out of flags never requested" },
+            "lastRequested": { "type": "string", "format": "date-time", "description": "to the hour, though it has milliseconds: \
+                the end of the hour of the last sight, or as-of where that is not over; left out of flags never requested" },
             "default": { "description": "newest of the callers' own defaults, where told" },
             "key": { "type": "string" },
             "status": { "type": "string", "enum": ["unknown", "new", "inactive", "launched", "active"],
@@ -374,6 +375,8 @@ fn stale_flag() -> Value {
     let flag = json!({ "type": "boolean" });
     let whole = json!({ "type": "integer", "format": "int64" });
     let maybe_time = json!({ "type": ["integer", "null"], "format": "int64", "description": "Unix milliseconds" });
+    let last_requested = json!({ "type": ["integer", "null"], "format": "int64", "description": "Unix milliseconds, to the \
+        hour: the end of the hour of the last sight, or as-of where that is not over" });
     let share = json!({ "type": "number", "minimum": 0, "maximum": 1 });
     let points = json!({ "type": "integer", "minimum": 0, "maximum": 100 });
     let variation = json!({ "type": ["integer", "string", "null"] });
@@ -387,7 +390,7 @@ fn stale_flag() -> Value {
         "settledVariation": variation, "settledSince": maybe_time, "inactiveDays": whole, "staleDays": whole,
         "coverageMin": share, "hours": all(json!({ "expected": whole, "reported": whole })), "coverage": share,
         "version": { "type": ["integer", "null"] }, "versionSince": maybe_time, "servedWithinInactive": served,
-        "servedWithinStale": served, "lastBulkRead": maybe_time, "lastRequested": maybe_time, "lastRequestedBy": by
+        "servedWithinStale": served, "lastBulkRead": last_requested, "lastRequested": last_requested, "lastRequestedBy": by
     }));
     let reason = all(json!({ "code": text, "deciding": flag, "since": maybe_time, "evidence": evidence }));
     let blocker = all(json!({ "code": text, "evidence": evidence }));
@@ -397,7 +400,7 @@ fn stale_flag() -> Value {
         "key": text, "status": text, "stale": flag, "score": points, "confidence": points,
         "reasons": { "type": "array", "items": reason }, "blockers": { "type": "array", "items": blocker },
         "conditions": conditions, "advice": maybe_text, "forwardVariation": variation,
-        "forwardValue": { "description": "to put in the flag's place" }, "lastRequested": maybe_time,
+        "forwardValue": { "description": "to put in the flag's place" }, "lastRequested": last_requested,
         "lastRequestedBy": by, "coverage": share, "ageMs": whole, "asOf": whole,
         "environments": { "type": "array", "items": place }
     }));

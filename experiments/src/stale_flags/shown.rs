@@ -65,7 +65,8 @@ pub(super) fn row(entry: &Entry) -> [Cell; HEADER.len()] {
     ]
 }
 
-/// RFC 3339.
+/// RFC 3339 with milliseconds, also where they are 0: as the vendor writes times, which its clients may count on.
 pub(crate) fn time(ms: i64) -> String {
-    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| time.to_string())
+    let time = Timestamp::from_millisecond(ms);
+    time.map_or_else(|_| ms.to_string(), |time| time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }

@@ -1,5 +1,7 @@
 //! What is said of each flag, and the numbers beside it.
 
+use std::sync::atomic::Ordering;
+
 use counting::cells::LastSeenChange;
 use schemas::cell::CellName;
 use schemas::record::StoredVariation;
@@ -167,6 +169,21 @@ async fn the_vendors_shape_has_the_same_statuses() {
     }
     let defaulted = theirs.iter().find(|item| item["key"] == "defaulted").unwrap();
     assert_eq!(defaulted["default"], "blue");
+}
+
+/// The vendor's times have milliseconds; ours are of an hour's end, so they must not lie ahead.
+#[tokio::test]
+async fn the_vendors_last_requested_has_its_form_and_is_never_ahead() {
+    let world = full().await;
+    let told = async |now_ms: i64, key: &str| {
+        world.clock.store(now_ms, Ordering::Relaxed);
+        let status = world.get(&format!("/api/v2/flag-statuses/default/development/{key}")).await.json();
+        status["lastRequested"].as_str().map(str::to_owned)
+    };
+    assert_eq!(told(NOW, "launched").await.as_deref(), Some("2026-01-15T12:34:56.789Z"), "that hour is not over");
+    assert_eq!(told(NOW - NOW % 1000, "launched").await.as_deref(), Some("2026-01-15T12:34:56.000Z"));
+    assert_eq!(told(NOW, "gone").await.as_deref(), Some("2025-12-06T12:59:59.999Z"), "the end of its hour");
+    assert_eq!(told(NOW, "read-in-bulk").await, None);
 }
 
 #[tokio::test]
