@@ -6,6 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -60,6 +61,14 @@ pub(crate) fn token<T: DeserializeOwned>(given: &mut Parameters) -> Result<Optio
         Some(token) => Ok(Some(token)),
         None => Err(Refusal::parameter("continuationToken", &text, "what `_links.next.href` of the page before had")),
     }
+}
+
+/// Parameters as a link to the next page repeats them, but for those of these names and the token.
+pub(crate) fn repeated(given: &Parameters, but: &[&str]) -> String {
+    let wanted = |(name, _): &(&str, &str)| *name != "continuationToken" && !but.contains(name);
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let pairs = given.given().filter(wanted).map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+    pairs.collect::<Vec<_>>().join("&")
 }
 
 /// The address of the next page: this path, the parameters to be repeated (`name=value&…`), and the token.

@@ -16,7 +16,7 @@ mod gate;
 mod hours;
 mod markdown;
 mod order;
-mod question;
+pub(crate) mod question;
 pub(crate) mod rule;
 pub(crate) mod shown;
 

@@ -71,7 +71,7 @@ impl Body {
                 "temporary" => body.temporary = Some(value.as_bool().ok_or_else(|| wrong(FLAG))?),
                 "type" => {
                     let known = value.as_str().and_then(FlagType::of_name);
-                    body.flag_type = Some(name_of(known.ok_or_else(|| wrong(TYPE))?));
+                    body.flag_type = Some(known.ok_or_else(|| wrong(TYPE))?.as_str());
                 }
                 "archived" => body.archived = Some(value.as_bool().ok_or_else(|| wrong(FLAG))?),
                 "snoozedUntil" => body.snoozed_until = Some(time(value).ok_or_else(|| wrong(TIME))?),
@@ -172,16 +172,6 @@ fn keys(value: &Value) -> Option<Vec<String>> {
     let key =
         |value: &Value| value.as_str().filter(|key| check_key_text(key, KEY_BYTES_MAX).is_ok()).map(ToOwned::to_owned);
     value.as_array()?.iter().map(key).collect()
-}
-
-fn name_of(flag_type: FlagType) -> &'static str {
-    match flag_type {
-        FlagType::Release => "release",
-        FlagType::Experiment => "experiment",
-        FlagType::Operational => "operational",
-        FlagType::KillSwitch => "kill-switch",
-        FlagType::Permission => "permission",
-    }
 }
 
 /// Which field is wrong, its value, and what is allowed.

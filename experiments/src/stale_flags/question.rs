@@ -3,8 +3,6 @@
 //! Always true here: a word that is not known is refused with those that are; environments are looked up by the caller's
 //! right to read them, so that one of others cannot be told from none.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use super::filter::{self, Filter};
 use super::order::{Sort, Token};
 use crate::paging;
@@ -47,7 +45,7 @@ pub(super) struct Question {
 impl Question {
     pub(super) fn read(caller: &Caller, project: &str) -> Result<Self, Refusal> {
         let mut given = Parameters::read(&caller.uri)?;
-        let repeated = repeated(&given);
+        let repeated = paging::repeated(&given, &["asOf"]);
         let filter = Filter::read(&mut given)?;
         let critical = list(given.text("critical"));
         for name in filter.environment.iter().chain(&critical) {
@@ -72,13 +70,13 @@ impl Question {
 }
 
 /// Cells tell when a flag was last seen by now, not by an earlier day.
-fn now_alone(asked: Option<&Asked>, now_ms: i64) -> Result<(), Refusal> {
+pub(crate) fn now_alone(asked: Option<&Asked>, now_ms: i64) -> Result<(), Refusal> {
     let Some(asked) = asked.filter(|asked| asked.ms != now_ms) else { return Ok(()) };
     let allowed = if asked.ms > now_ms {
         "now, which is the default: this time is in the future"
     } else {
         "now, which is the default: what would have been said in the past is a back-test: ask …/stale-flags/backtest with \
-         this `asOf`"
+         this `asOf`, or `flagstream stale --backtest`"
     };
     Err(Refusal::parameter("asOf", &asked.typed, allowed))
 }
@@ -99,10 +97,4 @@ fn token(given: &mut Parameters, now_ms: i64) -> Result<Option<Token>, Refusal> 
 
 fn list(text: Option<String>) -> Vec<String> {
     text.map_or_else(Vec::new, |text| text.split(',').map(str::to_owned).collect())
-}
-
-fn repeated(given: &Parameters) -> String {
-    let pairs = given.given().filter(|(name, _)| *name != "continuationToken" && *name != "asOf");
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    pairs.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect::<Vec<_>>().join("&")
 }

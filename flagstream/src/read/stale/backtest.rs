@@ -44,8 +44,10 @@ fn report(answer: &Json, all: bool) -> String {
     if !rows.is_empty() {
         parts.push(flags(&rows));
     }
-    if items.len() > rows.len() {
-        parts.push(format!("{} others stayed dead so far; --all shows them", items.len() - rows.len()));
+    match items.len() - rows.len() {
+        0 => {}
+        1 => parts.push("1 other stayed dead so far; --all shows it".to_owned()),
+        others => parts.push(format!("{others} others stayed dead so far; --all shows them")),
     }
     parts.extend(answer["notes"].items().iter().map(note));
     parts.extend(rule(&answer["rule"]));
@@ -86,10 +88,13 @@ fn summary(answer: &Json, within: &str) -> String {
         Ok(rate) => format!(" ({:.1} %)", rate * 100.0),
         _ => String::new(),
     };
+    let called = match text(&answer["called"]).as_str() {
+        "1" => "1 flag was".to_owned(),
+        number => format!("{number} flags were"),
+    };
     format!(
-        "{} flags were called stale, {} of them came alive again{}; of {} that could be watched for {within} days, {} did so \
+        "{called} called stale, {} of them came alive again{}; of {} that could be watched for {within} days, {} did so \
          within them{}",
-        text(&answer["called"]),
         text(&answer["revived"]),
         share(&answer["rate"]),
         text(&answer["watched"]),
@@ -170,7 +175,7 @@ mod tests {
             "variation 0 served in production, not 1",
             "asked for in eu",
             "10 days",
-            "1 others stayed dead",
+            "1 other stayed dead so far; --all shows it",
         ] {
             assert!(revived.contains(part), "{part}: {revived}");
         }
