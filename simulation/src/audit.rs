@@ -1,9 +1,12 @@
 //! The audit: what clients of one environment may expect, event by event, held against what was counted.
 //!
-//! Always true here: every event carries a digit of its own, to base 4, so a sum tells of each how often it is in it: once
-//! where the payload was acknowledged, once or not at all where nobody knows, never twice. Exposures carry no digit: each
-//! is the only one of its subject. What becomes of a time is worked out here, never taken from the product's judge. Where time decides and two nodes, or a node and the fold, may decide otherwise, an event
-//! is *undecided*: it may be missing, but it may not be there twice either.
+//! Always true here:
+//! - every event carries a digit of its own, to base 4, so a sum tells of each how often it is in it: once where the
+//!   payload was acknowledged, once or not at all where nobody knows, never twice;
+//! - exposures carry no digit: each is the only one of its subject;
+//! - what becomes of a time is worked out here, never taken from the product's judge;
+//! - where time decides, and two nodes, or a node and the fold, may decide otherwise, an event is *undecided*: it may be
+//!   missing, but it may not be there twice either.
 
 mod hold;
 mod homes;
@@ -125,8 +128,8 @@ impl Audit {
         self.open
     }
 
-    /// The next payload and its number, by which it is known: other environments' have the same ids; `None` = not open, or
-    /// every digit is used.
+    /// The next payload, and its number: by its id it would not be known, for other environments have the same ones.
+    /// `None` = not open, or every digit is used.
     pub fn payload(&mut self, now_ms: i64, chance: &mut Chance) -> Option<(usize, Payload<'static>)> {
         if !self.open || (self.counts >= COUNTS_MAX && self.values >= VALUES_MAX) {
             return None;

@@ -1,9 +1,12 @@
 //! A process that folds partitions: it drives the product's worker and carries out what the worker asks for.
 //!
-//! Always true here: actions are carried out in the order given, but that a load may overtake the steps of a flush or be
-//! overtaken by them; a dead letter is an action too, and so kept before the next write begins; a process that dies leaves
-//! behind what its actions had done by then, and nothing else; a paused one keeps everything in memory and goes on from
-//! there when it wakes. What came of an action is a line of the trace.
+//! Always true here:
+//! - actions are carried out in the order given, but that a load may overtake the steps of a flush or be overtaken by them;
+//! - a dead letter is an action too, and so kept before the next write begins;
+//! - a process that dies leaves behind what its actions had done by then, and nothing else;
+//! - a paused one keeps everything in memory and goes on from there when it wakes.
+//!
+//! Where to go next: [`Site::begin`] for what a worker begins with, [`Site::carry_out`] for what becomes of an action.
 
 use std::collections::{HashSet, VecDeque};
 

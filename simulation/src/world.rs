@@ -1,8 +1,13 @@
-//! One seed's world: who acts next, and what goes wrong.
+//! One seed's world: who acts next.
 //!
 //! Always true here: every turn is one small step of one actor; what the stores took since the last turn is held against
 //! the oracle before the next; after the faults stop, everything comes to its end.
+//!
+//! Where to go next: [`setup`] throws what kind of world it is; [`begin`] has how a process begins and stops, and
+//! [`misfortunes`] and [`eras`] what goes wrong with it and with its topic; [`looking`] holds the stores against the
+//! oracle, [`settle`] ends it.
 
+mod begin;
 mod eras;
 mod looking;
 mod misfortunes;
@@ -14,7 +19,7 @@ mod tests;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use counting::worker::{Action, Input, Mode, Settings, Stop};
+use counting::worker::{Action, Input, Mode};
 use schemas::wire::record as wire;
 
 use crate::chance::Chance;
@@ -23,7 +28,7 @@ use crate::faults::Fault;
 use crate::log::Log;
 use crate::mutants::Mutant;
 use crate::note;
-use crate::process::{NotBegun, Post, Seat, Site};
+use crate::process::{Post, Seat, Site};
 use crate::stores::Stores;
 use crate::trace::Trace;
 use crate::traffic::Traffic;
@@ -182,78 +187,6 @@ impl World {
         }
     }
 
-    fn settings(&self, post: Post) -> Settings {
-        let mut settings = Settings::new(self.setup.generation.clone(), post.partition, self.setup.mode);
-        settings.last_write_wins = self.setup.last_write_wins();
-        settings.cells_max = self.setup.cells_max;
-        settings.clean_cells_bytes_max = self.setup.clean_cells_bytes_max;
-        settings.dirty_cells_max = self.setup.dirty_cells_max;
-        settings.waiting_records_max = self.setup.waiting_records_max;
-        settings.wall_ms = Arc::clone(&self.wall);
-        settings.configured = Arc::clone(&self.configured);
-        settings.process_seed = post.node as u64 + 1;
-        settings = settings.panicking_on(crate::panics);
-        match self.mutant {
-            Some(mutant) => mutant.breaking(settings),
-            None => settings,
-        }
-    }
-
-    fn begin(&mut self, post: Post) -> Result<(), String> {
-        if self.chance.permille(80) && self.site.disks.load(post.node, post.partition).is_some() {
-            self.lose_disk(post);
-        }
-        let settings = self.settings(post);
-        match self.site.begin(post, settings, &mut self.chance, &mut self.trace) {
-            // A record sent again, the bytes and all, took the very place in the new topic that it had in the old: nobody
-            // can tell the two apart by it.
-            Ok(seat) if self.cannot_tell(post, &seat) => {
-                self.chance.tally.add(Fault::TopicUntold);
-                note!(self.trace, "node {}/{}", post.node, post.partition; "cannot tell this topic from the one before");
-                self.next_generation()
-            }
-            Ok(_) if self.looker.lacks_records(post.partition) => Err(eras::began_in_a_gap(post)),
-            Ok(seat) => {
-                self.seats[post.node][post.partition as usize] = Some(seat);
-                Ok(())
-            }
-            Err(NotBegun::Unanswered) => Ok(()),
-            Err(NotBegun::Refused(why)) => Err(format!("node {} refused its own generation: {why}", post.node)),
-            Err(NotBegun::Stopped(stop)) => self.stopped(post, &stop),
-        }
-    }
-
-    /// Whether a worker that has begun could not know that its checkpoint is of another topic.
-    fn cannot_tell(&self, post: Post, seat: &Seat) -> bool {
-        let position = seat.checkpoint.map_or(0, |checkpoint| checkpoint.position);
-        self.looker.is_like_the_old(&self.site.log, post.partition, position)
-    }
-
-    /// A worker that stops tells people; but for a topic made again, for records that are lost, and for a second process at
-    /// a store for one, nothing here may stop one.
-    fn stopped(&mut self, post: Post, stop: &Stop) -> Result<(), String> {
-        let stopped = self.seats[post.node][post.partition as usize].take();
-        if stopped.is_some_and(|seat| seat.strange) {
-            note!(self.trace, "node {}/{}", post.node, post.partition; "stops, as it must: {stop}");
-            self.strange = None;
-            return Ok(());
-        }
-        if self.looker.old.is_some() && matches!(stop, Stop::BeyondEnd { .. } | Stop::OtherLog { .. }) {
-            note!(self.trace, "node {}/{}", post.node, post.partition; "stops, as it must: {stop}");
-            return self.next_generation();
-        }
-        if self.looker.cut.is_some_and(|(partition, from)| partition == post.partition && *stop == overrun_to(from)) {
-            note!(self.trace, "node {}/{}", post.node, post.partition; "stops, as it must: {stop}");
-            return self.next_generation();
-        }
-        if self.setup.mode == Mode::Together && self.seats.len() > 1 && matches!(stop, Stop::StoreAhead { .. }) {
-            self.chance.tally.add(Fault::SecondProcess);
-            note!(self.trace, "node {}/{}", post.node, post.partition; "stops, as it must: {stop}");
-            return Ok(());
-        }
-        Err(format!("the worker of node {}, partition {} stopped: {stop}", post.node, post.partition))
-    }
-
     fn give(&mut self, post: Post, input: Input) -> Result<(), String> {
         let Some(seat) = &mut self.seats[post.node][post.partition as usize] else { return Ok(()) };
         match seat.give(input) {
@@ -293,11 +226,6 @@ impl World {
             None => Ok(()),
         }
     }
-}
-
-/// How a worker stops that has nothing to begin with and finds a log that is held from this offset on.
-fn overrun_to(from: u64) -> Stop {
-    Stop::Overrun { position: 0, held_from: from, missing: from }
 }
 
 /// An action in a few words.
