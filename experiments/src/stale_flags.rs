@@ -13,7 +13,7 @@ pub(crate) mod entry;
 pub(crate) mod filter;
 pub(crate) mod fleet;
 mod gate;
-mod hours;
+pub(crate) mod hours;
 mod markdown;
 mod order;
 pub(crate) mod question;
@@ -31,6 +31,7 @@ use serde::Serialize;
 
 use self::entry::Entry;
 use self::fleet::Read;
+use self::hours::Reporter;
 use self::question::{Format, Question};
 use self::rule::Rule;
 use crate::Serve;
@@ -39,6 +40,8 @@ use crate::refusal::Refusal;
 use crate::request::{Caller, Segments, json};
 use crate::stale::judge;
 
+/// Names in one note.
+const NAMED_MAX: usize = 10;
 /// Whether everything answered 2xx is in the verdicts, and what is [`found`] among them, of forms that are no JSON.
 const COMPLETE: HeaderName = HeaderName::from_static("x-flagstream-complete");
 const FOUND: HeaderName = HeaderName::from_static("x-flagstream-found");
@@ -127,7 +130,36 @@ pub(crate) fn notes(read: &Read) -> Vec<String> {
              read them, or name with `critical` those that should decide instead"
         )
     });
-    silent.chain(beyond).chain(hidden).chain(lagging).collect()
+    let quiet = read.quiet.iter().map(|(name, reporters)| quiet_note(name, reporters));
+    let crowded = read.crowded.iter().map(|(name, keys)| crowded_note(name, keys));
+    silent.chain(beyond).chain(quiet).chain(crowded).chain(hidden).chain(lagging).collect()
+}
+
+fn quiet_note(environment: &str, reporters: &[Reporter]) -> String {
+    let named = named(reporters.iter().map(Reporter::name));
+    format!(
+        "in environment `{}` {} reported as a rule and not of late: {named}; a flag that nobody else asks for looks unused",
+        environment.escape_debug(),
+        if reporters.len() == 1 { "1 application".to_owned() } else { format!("{} applications", reporters.len()) },
+    )
+}
+
+fn crowded_note(environment: &str, keys: &[String]) -> String {
+    let named = named(keys.iter().map(String::as_str));
+    format!(
+        "in environment `{}` more askers than are kept apart saw {}: {named}; the others are told as one, and while they ask, \
+         such a flag is never settled (application versions that change with each deploy fill the rows)",
+        environment.escape_debug(),
+        if keys.len() == 1 { "1 flag".to_owned() } else { format!("{} flags", keys.len()) },
+    )
+}
+
+/// Foreign names, the first of many.
+fn named<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(NAMED_MAX);
+    let shown: Vec<String> = names.take(NAMED_MAX).map(|name| format!("`{}`", name.escape_debug())).collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    shown.join(", ") + &more
 }
 
 fn csv(entries: &[Entry]) -> Result<String, Refusal> {

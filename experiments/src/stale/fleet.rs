@@ -159,6 +159,14 @@ pub struct Row {
     pub last_ms: i64,
 }
 
+impl Row {
+    /// Whether it stands for all askers beyond the limit of rows: what they were served is not known.
+    #[must_use]
+    pub fn is_beyond(&self) -> bool {
+        self.variation.is_none() && !self.default && !self.bulk
+    }
+}
+
 /// A variation, as it was reported.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Variation {

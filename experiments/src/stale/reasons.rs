@@ -29,10 +29,13 @@ pub(super) fn all(case: &Case<'_>) -> Vec<Reason> {
 /// "`NEVER_EVALUATED` = no row in any environment."
 fn never_evaluated(case: &Case<'_>) -> Option<Reason> {
     case.rows().next().is_none().then(|| {
-        let evidence = Evidence::from([
+        let mut evidence = Evidence::from([
             ("ageMs", Figure::Number(case.age_ms())),
             ("environments", Figure::Names(case.places.iter().map(|place| place.name.to_owned()).collect())),
         ]);
+        let in_code = case.flag.metadata.code_references.filter(|places| *places > 0);
+        let in_code = in_code.map(|places| Figure::Number(i64::try_from(places).unwrap_or(i64::MAX)));
+        evidence.extend(in_code.map(|places| ("codeReferences", places)));
         Reason { code: ReasonCode::NeverEvaluated, since_ms: case.born_ms, evidence }
     })
 }

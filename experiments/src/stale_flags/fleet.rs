@@ -14,8 +14,8 @@ use schemas::id::Environment as Id;
 use schemas::record::StoredVariation;
 use tokio::sync::SemaphorePermit;
 
-use super::gate;
 use super::hours::{Reporter, Reports, Windows, days};
+use super::{gate, hours};
 use crate::Serve;
 use crate::cells::{last_seen, sdk_shown, sdks, text};
 use crate::evaluations::flag_key;
@@ -46,6 +46,10 @@ pub(crate) struct Read {
     pub(crate) versions: BTreeMap<(String, String), Vec<(u64, i64)>>,
     /// Days of intentional use of any flag, by environment; only where the past is asked for.
     pub(crate) used: BTreeMap<String, BTreeSet<u32>>,
+    /// By environment, who reported as a rule and not within S.
+    pub(crate) quiet: BTreeMap<String, Vec<Reporter>>,
+    /// By environment, flags with more last sights than rows are kept: those beyond are told together.
+    pub(crate) crowded: BTreeMap<String, Vec<String>>,
     /// Others wait for this place.
     _place: SemaphorePermit<'static>,
 }
@@ -129,6 +133,8 @@ struct Gathered {
     versions: BTreeMap<(String, String), Vec<(u64, i64)>>,
     used: BTreeMap<String, BTreeSet<u32>>,
     rows: usize,
+    quiet: BTreeMap<String, Vec<Reporter>>,
+    crowded: BTreeMap<String, Vec<String>>,
 }
 
 impl Gathered {
@@ -155,6 +161,8 @@ impl Gathered {
             versions: BTreeMap::new(),
             used: BTreeMap::new(),
             rows: 0,
+            quiet: BTreeMap::new(),
+            crowded: BTreeMap::new(),
         }
     }
 
@@ -178,6 +186,11 @@ impl Gathered {
         let windows = Windows::of(&self.settings, name);
         let reports = reports(reader, days(self.as_of_ms, windows.longest())).await?;
         let told = windows.hours(&reports, self.last_sight_ms(name), self.as_of_ms);
+        let quiet_days = self.settings.thresholds(Some(name), None).inactive_days;
+        let quiet = hours::gone_quiet(&reports, self.as_of_ms, windows.longest(), quiet_days);
+        if !quiet.is_empty() {
+            self.quiet.insert(name.to_owned(), quiet);
+        }
         let critical = self.critical.contains(name);
         self.environments.insert(name.to_owned(), Environment { critical, hours: Some(told.usual) });
         if !told.by_type.is_empty() {
@@ -205,6 +218,9 @@ impl Gathered {
             self.used.entry(environment.to_owned()).or_default().extend(cell.days());
         }
         let seen = seen(cell, self.as_of_ms);
+        if seen.rows.iter().any(Row::is_beyond) {
+            self.crowded.entry(environment.to_owned()).or_default().push(key.clone());
+        }
         self.rows += seen.rows.len();
         let flag = self.flags.entry(key.clone()).or_insert_with(|| Flag { key, ..Flag::default() });
         flag.environments.insert(environment.to_owned(), seen);
@@ -220,8 +236,8 @@ impl Gathered {
             hours_by_type: self.hours_by_type,
             flags: self.flags.into_values().collect(),
         };
-        let Self { silent, beyond, defaults, versions, used, .. } = self;
-        Read { fleet, progress, silent, beyond, defaults, versions, used, _place: place }
+        let Self { silent, beyond, defaults, versions, used, quiet, crowded, .. } = self;
+        Read { fleet, progress, silent, beyond, defaults, versions, used, quiet, crowded, _place: place }
     }
 }
 

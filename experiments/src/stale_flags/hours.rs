@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::interval::{DAY_MS, HOUR_MS};
-use crate::stale::{FlagType, Hours, Settings};
+use crate::stale::{FlagType, Hours, Row, Settings};
 
 /// Days before the window that tell what is normal.
 const BEFORE_DAYS: u32 = 28;
@@ -25,6 +25,23 @@ const WEEK_HOURS: usize = 7 * 24;
 pub(crate) enum Reporter {
     Application(String),
     Sdk(String),
+}
+
+impl Reporter {
+    /// As it calls itself.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Application(name) | Self::Sdk(name) => name,
+        }
+    }
+
+    /// Whether the row is of its asking.
+    pub(crate) fn asked(&self, row: &Row) -> bool {
+        match self {
+            Self::Application(name) => row.application == *name,
+            Self::Sdk(name) => row.application.is_empty() && row.sdk.split('/').next() == Some(name),
+        }
+    }
 }
 
 /// The hours in which each reported.
@@ -77,16 +94,11 @@ impl Windows {
 pub(crate) fn hours(reports: &Reports, last_sight_ms: Option<i64>, as_of_ms: i64, window_days: u32) -> Hours {
     let end = hour_of(as_of_ms);
     let begin = end.saturating_sub(window_days.saturating_mul(DAY_HOURS));
-    let known = begin.saturating_sub(BEFORE_DAYS * DAY_HOURS)..end;
     let mut sum = Hours { expected: 0, reported: 0 };
     for heard in reports.values() {
-        let mut within = heard.range(known.clone());
-        let Some(first) = within.next() else { continue };
-        let last = within.next_back().unwrap_or(first);
-        let is_usual = usual(heard, *first..(last + 1).max(first.saturating_add(LEARN_HOURS)).min(end));
-        let expected = || (begin.max(*first)..end).filter(|hour| is_usual[slot(*hour)]);
-        sum.expected += expected().count() as u64;
-        sum.reported += expected().filter(|hour| heard.contains(hour)).count() as u64;
+        let expected = expected(heard, begin..end);
+        sum.expected += expected.len() as u64;
+        sum.reported += expected.iter().filter(|hour| heard.contains(hour)).count() as u64;
     }
     let reported = reports.values().filter_map(|heard| heard.range(..end).next_back().copied()).max();
     let last = reported.max(last_sight_ms.map(hour_of));
@@ -94,6 +106,30 @@ pub(crate) fn hours(reports: &Reports, last_sight_ms: Option<i64>, as_of_ms: i64
         sum.expected = u64::from(end - begin);
     }
     sum
+}
+
+/// Those that were expected within the last `quiet_days` of the window and not heard in them: in the sum one silent
+/// application of twenty is hidden by the others.
+pub(crate) fn gone_quiet(reports: &Reports, as_of_ms: i64, window_days: u32, quiet_days: u32) -> Vec<Reporter> {
+    let end = hour_of(as_of_ms);
+    let ago = |days: u32| end.saturating_sub(days.saturating_mul(DAY_HOURS));
+    let (window, lately) = (ago(window_days)..end, ago(quiet_days)..end);
+    let is_quiet = |heard: &BTreeSet<u32>| {
+        heard.range(lately.clone()).next().is_none()
+            && expected(heard, window.clone()).iter().any(|hour| lately.contains(hour))
+    };
+    let quiet = reports.iter().filter(|(_, heard)| is_quiet(heard));
+    quiet.map(|(reporter, _)| reporter.clone()).collect()
+}
+
+/// The hours of a window in which somebody who was heard in these hours is expected.
+fn expected(heard: &BTreeSet<u32>, window: Range<u32>) -> Vec<u32> {
+    let known = window.start.saturating_sub(BEFORE_DAYS * DAY_HOURS)..window.end;
+    let mut within = heard.range(known);
+    let Some(first) = within.next() else { return Vec::new() };
+    let last = within.next_back().unwrap_or(first);
+    let is_usual = usual(heard, *first..(last + 1).max(first.saturating_add(LEARN_HOURS)).min(window.end));
+    (window.start.max(*first)..window.end).filter(|hour| is_usual[slot(*hour)]).collect()
 }
 
 fn hour_of(time_ms: i64) -> u32 {
@@ -181,6 +217,26 @@ mod tests {
         assert_eq!(with(29), (1440, 744));
         assert_eq!(with(44), (1440, 720), "two of three weeks heard");
         assert_eq!(with(51), (720, 720), "one of three");
+    }
+
+    #[test]
+    fn one_silent_application_of_twenty_is_covered_and_named_all_the_same() {
+        let mut reports = Reports::new();
+        for number in 0..20 {
+            let quiet_since = if number == 7 { 25 } else { 0 };
+            let heard = (day(90)..day(quiet_since)).collect();
+            reports.insert(Reporter::Application(format!("app-{number}")), heard);
+        }
+        let Hours { expected, reported } = hours(&reports, None, AS_OF_MS, 30);
+        assert!(reported * 100 >= expected * 95, "{reported} of {expected}");
+        let quiet = |reports: &Reports| gone_quiet(reports, AS_OF_MS, 30, 7);
+        assert_eq!(quiet(&reports), [Reporter::Application("app-7".to_owned())]);
+        let since = |days_ago| quiet(&one(day(90)..day(days_ago))).len();
+        assert_eq!((since(6), since(7), since(44), since(51)), (0, 1, 1, 0), "not before S, and not for ever");
+        let weekly = (1..9).map(|week| AS_OF_HOUR - week * 7 * DAY_HOURS);
+        assert_eq!(quiet(&one(weekly.clone())), []);
+        assert_eq!(quiet(&one(weekly.skip(1))).len(), 1, "its one hour of the week was missed");
+        assert_eq!(quiet(&one([day(50), day(20)])), [], "nobody expects what has no rhythm");
     }
 
     #[test]

@@ -219,7 +219,12 @@ fn why(item: &Json) -> String {
     let reasons = item["reasons"].items().iter().map(|reason| {
         let since =
             if reason["since"] == Json::Null { String::new() } else { format!(" since {}", day(&reason["since"])) };
-        format!("{}{since}", reason_said(&reason["code"]))
+        let in_code = if reason["evidence"].has("codeReferences") && said_of(reason, "NEVER_EVALUATED") {
+            ", though code names it"
+        } else {
+            ""
+        };
+        format!("{}{since}{in_code}", reason_said(&reason["code"]))
     });
     let reasons: Vec<String> = reasons.collect();
     if reasons.is_empty() {
@@ -239,10 +244,14 @@ fn why(item: &Json) -> String {
     reasons.join("; ") + &against
 }
 
+fn said_of(reason: &Json, code: &str) -> bool {
+    reason["code"] == Json::Text(code.to_owned())
+}
+
 fn reason_said(code: &Json) -> String {
     let Json::Text(code) = code else { return text(code) };
     let said = match code.as_str() {
-        "NEVER_EVALUATED" => "never asked for",
+        "NEVER_EVALUATED" => "no evaluation reported",
         "NO_EVALUATIONS" => "not asked for",
         "BULK_READ_ONLY" => "only read along with all flags",
         "SINGLE_VARIATION" => "only one variation served",
@@ -316,7 +325,7 @@ mod tests {
          "forwardVariation": 1, "forwardValue": "blue", "lastRequested": 172800000,
          "lastRequestedBy": {"application": "web", "sdk": "js/4.10", "environment": "production"}},
         {"key": "kept", "status": "inactive", "stale": false, "score": 60, "advice": null,
-         "reasons": [{"code": "NEVER_EVALUATED", "since": null}], "blockers": [{"code": "DEPENDENTS"}],
+         "reasons": [{"code": "NEVER_EVALUATED", "since": null, "evidence": {"codeReferences": 2}}], "blockers": [{"code": "DEPENDENTS"}],
          "conditions": {"temporary": false, "archived": false, "snoozed": true, "oldEnough": true},
          "forwardVariation": null, "lastRequested": null, "lastRequestedBy": null}
         ], "project": "default", "rule": {"inactiveDays": 7, "staleDays": 30, "coverageMin": 0.95, "critical": ["production"],
@@ -354,7 +363,7 @@ mod tests {
     #[test]
     fn all_has_the_others_with_what_speaks_against() {
         let printed = flat(&report(&answer().json().unwrap(), true));
-        let why = "never asked for; but other flags depend on it, meant to stay, snoozed";
+        let why = "no evaluation reported, though code names it; but other flags depend on it, meant to stay, snoozed";
         assert!(
             printed.contains(why) && printed.contains(" never ") && printed.contains(" stale, launched "),
             "{printed}"

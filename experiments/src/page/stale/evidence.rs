@@ -126,6 +126,7 @@ impl Drawer<'_> {
         let known = environments(self.caller, &self.question.project).unwrap_or_default();
         let environment = known.into_iter().find(|environment| environment.key_str() == place.name);
         let seen = flag.environments.get(&place.name);
+        let quiet = self.report.read.quiet.get(&place.name).map_or(&[][..], Vec::as_slice);
         html! {
             section.place {
                 h4 {
@@ -136,7 +137,7 @@ impl Drawer<'_> {
                     " " (pill(place)) " " span.muted { (words::dead(place).markup()) }
                     @if !place.critical { " " span.tag { "does not decide" } }
                 }
-                (inputs::place(seen, place, verdict.as_of_ms))
+                (inputs::place(seen, place, quiet, verdict.as_of_ms))
             }
         }
     }

@@ -12,16 +12,25 @@ use crate::interval::DAY_MS;
 use crate::metadata::Said;
 use crate::page::text;
 use crate::stale::{EnvironmentVerdict, FlagEnvironment, Row, Variation};
+use crate::stale_flags::hours::Reporter;
 
 /// Rows of one environment that are shown: those that were last seen last.
 const ROWS_MAX: usize = 25;
+/// Silent askers that are named.
+const ASKERS_MAX: usize = 6;
 /// Days of the strip.
 const STRIP_DAYS: i64 = 90;
 const CELL: i64 = 6;
 const HEIGHT: i64 = 16;
 
 /// The inputs of one environment.
-pub(super) fn place(seen: Option<&FlagEnvironment>, place: &EnvironmentVerdict, as_of_ms: i64) -> Markup {
+/// `quiet`: who reported there as a rule and not of late.
+pub(super) fn place(
+    seen: Option<&FlagEnvironment>,
+    place: &EnvironmentVerdict,
+    quiet: &[Reporter],
+    as_of_ms: i64,
+) -> Markup {
     let Some(seen) = seen else {
         return html! { p.muted { "Never seen there." } (hours(place)) };
     };
@@ -30,6 +39,7 @@ pub(super) fn place(seen: Option<&FlagEnvironment>, place: &EnvironmentVerdict, 
     html! {
         (strip(&seen.days, place, as_of_ms))
         (facts(seen, place, as_of_ms))
+        (cautions(seen, quiet))
         details open[rows.len() <= 5] {
             summary { "Last seen: " (text::counted(rows.len() as u64, "row")) }
             div.scroll tabindex="0" role="region" aria-label="Last seen" { table.rows {
@@ -40,6 +50,30 @@ pub(super) fn place(seen: Option<&FlagEnvironment>, place: &EnvironmentVerdict, 
                 tbody { @for row in rows.iter().take(ROWS_MAX) { (one(row, as_of_ms)) } }
             } }
             @if rows.len() > ROWS_MAX { p.small.muted { "The newest " (ROWS_MAX) "; the flag's own page has more." } }
+        }
+    }
+}
+
+/// Why the rows may say less than they seem to.
+fn cautions(seen: &FlagEnvironment, quiet: &[Reporter]) -> Markup {
+    let asked = |reporter: &&Reporter| seen.rows.iter().any(|row| !row.bulk && reporter.asked(row));
+    let quiet: Vec<&Reporter> = quiet.iter().filter(asked).collect();
+    html! {
+        @if !quiet.is_empty() {
+            p.note.small {
+                "Not heard of late, though it reported as a rule and asked for this flag: "
+                @for (place, reporter) in quiet.iter().take(ASKERS_MAX).enumerate() {
+                    @if place > 0 { ", " }
+                    (text::cut(reporter.name(), 40))
+                }
+                @if quiet.len() > ASKERS_MAX { " and " (quiet.len() - ASKERS_MAX) " more" }
+                ". It may ask again."
+            }
+        }
+        @if seen.rows.iter().any(Row::is_beyond) {
+            p.note.small {
+                "More askers than are kept apart: the others stand in one row, and while they ask, the flag is never settled here."
+            }
         }
     }
 }

@@ -111,7 +111,19 @@ pub(super) fn reason(reason: &Reason) -> Sentence {
             let sentence = Sentence::new("No evaluation of it was ever reported, in ");
             let age_ms = number(evidence, "ageMs").unwrap_or_default();
             let sentence = sentence.names(names(evidence, "environments"));
-            if age_ms > 0 { sentence.own(format!("; it is {} days old.", days(age_ms))) } else { sentence.own(".") }
+            let sentence = if age_ms > 0 {
+                sentence.own(format!("; it is {} days old.", days(age_ms)))
+            } else {
+                sentence.own(".")
+            };
+            match number(evidence, "codeReferences") {
+                Some(places) => sentence.own(format!(
+                    " Code names it in {}, and may read it: a server's SDK that reads all flags at once (allFlagsState) \
+                     reports none of them.",
+                    text::counted(places.unsigned_abs(), "place")
+                )),
+                None => sentence,
+            }
         }
         ReasonCode::NoEvaluations => {
             let last = number(evidence, "lastMs").map(|ms| format!("; the last time was {}", text::minute(ms)));

@@ -56,6 +56,17 @@ async fn every_flag_has_its_reasons_blockers_and_numbers_in_words() {
     }
 }
 
+/// A server's SDK that reads all flags at once reports nothing: such a flag is in use and was never seen.
+#[tokio::test]
+async fn a_flag_that_code_names_and_nobody_reported_says_what_that_may_be() {
+    let world = full().await;
+    define(&world, "default", 1, "unseen", 1, r#"{"codeReferences":3}"#).await;
+    define(&world, "default", 1, "unheard-of", 2, r#"{"codeReferences":0}"#).await;
+    let said = "Code names it in 3 places, and may read it: a server's SDK that reads all flags at once";
+    assert!(drawer(&world, "unseen").await.contains(said));
+    assert!(!drawer(&world, "unheard-of").await.contains("Code names it"));
+}
+
 #[tokio::test]
 async fn the_parts_of_the_numbers_add_up() {
     let world = said().await;

@@ -28,6 +28,9 @@ async fn a_flag_that_was_told_of_and_never_seen_is_judged() {
     assert_eq!(codes(&old, "reasons"), ["NEVER_EVALUATED", "NO_CODE_REFS"]);
     assert_eq!((&old["status"], &old["advice"]), (&json!("inactive"), &json!("READY_TO_ARCHIVE")));
     assert_eq!((&old["lastRequested"], &old["ageMs"]), (&json!(null), &json!(40 * DAY)));
+    assert!(old["reasons"][0]["evidence"].get("codeReferences").is_none(), "{old}");
+    let in_code = said("never", json!({ "createdAt": NOW - 40 * DAY, "codeReferences": 3 })).await;
+    assert_eq!(in_code["reasons"][0]["evidence"]["codeReferences"], 3, "{in_code}");
     let young = said("never", json!({ "createdAt": NOW - 2 * DAY })).await;
     assert_eq!((&young["status"], &young["stale"]), (&json!("new"), &json!(false)));
 }

@@ -106,6 +106,40 @@ async fn an_environment_that_fell_silent_is_unknown_and_decides_nothing() {
 }
 
 #[tokio::test]
+async fn an_application_that_went_quiet_is_named_in_a_note() {
+    let world = empty();
+    heard(&world, &development(), 0..10);
+    from_to(&world, &development(), "f", [50, 0], at(0));
+    world.flush().await;
+    let notes = answer(&world, "").await["notes"].to_string();
+    assert!(
+        notes.contains("in environment `development` 1 application reported as a rule and not of late: `web`;"),
+        "{notes}"
+    );
+    assert!(!answer(&full().await, "").await["notes"].to_string().contains("of late"));
+    let page = world.page("/stale?flag=f").await.body;
+    assert!(page.contains("asked for this flag: <bdi>web</bdi>. It may ask again."), "{page}");
+    assert!(!full().await.page("/stale?flag=launched").await.body.contains("Not heard of late"));
+}
+
+#[tokio::test]
+async fn a_flag_with_more_askers_than_rows_is_named_in_a_note() {
+    let mut world = empty();
+    world.limits.last_seen_rows_max = 2;
+    for (version, days_ago) in [(&b"1"[..], 50), (b"2", 10), (b"3", 0)] {
+        let seen = counting::cells::LastSeenChange { application_version: version, ..at(days_ago) };
+        world.sight(&development(), "busy", seen);
+    }
+    from_to(&world, &development(), "calm", [50, 0], at(0));
+    world.flush().await;
+    let notes = answer(&world, "").await["notes"].to_string();
+    assert!(notes.contains("kept apart saw 1 flag: `busy`; the others are told as one"), "{notes}");
+    let page = world.page("/stale?flag=busy").await.body;
+    assert!(page.contains("More askers than are kept apart"), "{page}");
+    assert!(!world.page("/stale?flag=calm").await.body.contains("More askers than are kept apart"));
+}
+
+#[tokio::test]
 async fn no_flag_is_stale_for_a_key_that_may_not_read_what_decides() {
     let mut world = empty();
     guard(&mut world.access);
