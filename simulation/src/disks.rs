@@ -11,6 +11,7 @@ use schemas::stored::{SavedState, StateChanges};
 use stores::snapshots::KEPT;
 
 use crate::chance::Chance;
+use crate::faults::Fault;
 
 /// Saved state of one partition on one disk. What was saved is kept as it came: saving is frequent, loading is not.
 #[derive(Debug, Clone, Default)]
@@ -89,13 +90,53 @@ impl Disks {
     }
 }
 
-/// Snapshots by partition, where every process finds them.
+/// Snapshots by partition, where every process finds them once they are whole.
 #[derive(Debug, Default)]
 pub struct Objects {
     snapshots: HashMap<(u32, u32), BTreeMap<u64, SavedState>>,
+    /// Some take long to write, and some are never whole.
+    slow: bool,
+    /// Those that nobody finds yet, with generation and partition.
+    under_way: Vec<(u32, u32, SavedState)>,
 }
 
 impl Objects {
+    /// No snapshots; `slow` = some will take long to write, and some will never be whole.
+    #[must_use]
+    pub fn new(slow: bool) -> Self {
+        Self { slow, ..Self::default() }
+    }
+
+    /// Writes a snapshot, which is there at once, later, or never.
+    pub fn write(&mut self, generation: u32, partition: u32, state: SavedState, chance: &mut Chance) {
+        let how = if self.slow && !chance.is_calm() { chance.aside().below(10) } else { usize::MAX };
+        match how {
+            0..=1 => chance.tally.add(Fault::SnapshotFailed),
+            2..=5 => {
+                chance.tally.add(Fault::SnapshotLate);
+                self.under_way.push((generation, partition, state));
+            }
+            _ => self.put(generation, partition, state),
+        }
+    }
+
+    /// One of those under way may be whole now.
+    pub fn something_arrives(&mut self, chance: &Chance) {
+        let mut aside = chance.aside();
+        if !self.under_way.is_empty() && aside.permille(20) {
+            let (generation, partition, state) = self.under_way.swap_remove(aside.below(self.under_way.len()));
+            self.put(generation, partition, state);
+        }
+    }
+
+    /// The position of the newest snapshot of a partition that was begun, whole or not; 0 = there is none.
+    #[must_use]
+    pub fn newest_begun(&self, generation: u32, partition: u32) -> u64 {
+        let of_it = self.under_way.iter().filter(|(of, at, _)| (*of, *at) == (generation, partition));
+        let whole = self.newest(generation, partition, 0).map(|state| state.position);
+        of_it.map(|(_, _, state)| state.position).chain(whole).max().unwrap_or(0)
+    }
+
     /// Keeps a snapshot under the position that it says it has; older ones beyond [`KEPT`] go.
     pub fn put(&mut self, generation: u32, partition: u32, state: SavedState) {
         let kept = self.snapshots.entry((generation, partition)).or_default();
@@ -105,9 +146,10 @@ impl Objects {
         }
     }
 
-    /// The snapshots of a partition are gone.
+    /// The snapshots of a partition are gone, those under way too.
     pub fn lose(&mut self, generation: u32, partition: u32) {
         self.snapshots.remove(&(generation, partition));
+        self.under_way.retain(|(of, at, _)| (*of, *at) != (generation, partition));
     }
 
     /// The newest snapshot of a partition, if the log, which begins at `from`, still holds its position.
@@ -206,5 +248,29 @@ mod tests {
         assert_eq!(objects.newest(1, 0, 9).map(|state| state.position), Some(9));
         assert_eq!(objects.newest(1, 0, 10), None, "the log has let go what follows it");
         assert_eq!((objects.newest(2, 0, 0), objects.newest(1, 1, 0)), (None, None));
+    }
+
+    /// One that is under way is found by nobody, and goes with the others; in a calm world none is.
+    #[test]
+    fn a_snapshot_is_found_when_it_is_whole() {
+        let (mut objects, mut chance) = (Objects::new(true), Chance::new(1));
+        let mut position = 0;
+        while chance.tally.of(Fault::SnapshotLate) == 0 {
+            position += 1;
+            chance.bits();
+            objects.write(1, 0, state(position, &[]), &mut chance);
+        }
+        let found = |objects: &Objects| objects.newest(1, 0, 0).map_or(0, |state| state.position);
+        assert!(found(&objects) < position);
+        assert_eq!(objects.newest_begun(1, 0), position);
+        while found(&objects) < position {
+            chance.bits();
+            objects.something_arrives(&chance);
+        }
+        chance.be_calm();
+        (1..=20).for_each(|more| objects.write(1, 0, state(position + more, &[]), &mut chance));
+        assert_eq!((found(&objects), objects.newest_begun(1, 0)), (position + 20, position + 20));
+        objects.lose(1, 0);
+        assert_eq!((found(&objects), objects.newest_begun(1, 0)), (0, 0));
     }
 }

@@ -60,6 +60,8 @@ faults! {
     StateOld, 48, "local state set back";
     SaveUnanswered, 310, "state saved, its answer lost";
     SnapshotTaken, 2300, "snapshot taken";
+    SnapshotFailed, 160, "snapshot never whole";
+    SnapshotLate, 320, "snapshot comes late";
     SnapshotUsed, 730, "began from a snapshot";
     Retention, 890, "retention at its limit";
     IdleWeeks, 350, "idle for weeks";

@@ -20,6 +20,8 @@ switches! {
         SnapshotNamedAhead,
         /// The log lets go what is saved, whether a snapshot has it or not.
         RetentionPastSnapshot,
+        /// The log lets go what a snapshot has that is begun, whole or not.
+        RetentionTrustsBegun,
         /// The generation's row in the store is not compared with the process's own.
         RowUnchecked,
         /// A dead letter waits until nothing else is to be done.
@@ -136,6 +138,7 @@ pub const ALL: &[Mutant] = &[
     mutant(Number, "snapshot named by the wrong offset", &[Driver(DriverBreak::SnapshotNamedAhead)]),
     mutant(Number, "begin without state N records back", &[Worker(Break::BeginWithoutState)]),
     mutant(Guard, "retention past the last snapshot", &[Driver(DriverBreak::RetentionPastSnapshot)]),
+    mutant(Guard, "retention up to a snapshot that is not whole", &[Driver(DriverBreak::RetentionTrustsBegun)]),
     mutant(Guard, "overrun unchecked", &[Worker(Break::OverrunUnchecked)]),
     mutant(Number, "state expired by the wall clock", &[Worker(Break::ExpireByWallClock)]),
     mutant(Number, "definition from configuration", &[Worker(Break::DefinitionFromConfiguration)]),

@@ -266,7 +266,7 @@ impl Site {
         };
         if let Some(saved) = saved {
             chance.tally.add(Fault::SnapshotTaken);
-            self.objects.put(seat.generation, post.partition, saved);
+            self.objects.write(seat.generation, post.partition, saved, chance);
         }
     }
 

@@ -78,7 +78,7 @@ impl World {
             log,
             stores,
             disks: Disks::default(),
-            objects: Objects::default(),
+            objects: Objects::new(setup.slow_snapshots),
             letters: Vec::new(),
             broken: driver,
         };
@@ -119,6 +119,7 @@ impl World {
 
     fn turn(&mut self) -> Result<(), String> {
         self.pass_time();
+        self.site.objects.something_arrives(&self.chance);
         match self.chance.below(100) {
             0..=23 => self.traffic.turn(&mut self.site.log, self.now_ms, &mut self.chance, &mut self.trace),
             24..=25 => self.retention(),

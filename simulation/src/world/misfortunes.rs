@@ -75,8 +75,16 @@ impl World {
         let partition = partition as u32;
         let newest = self.site.objects.newest(seat.generation, partition, 0).map_or(0, |snapshot| snapshot.position);
         let mut below = keep_from(self.setup.mode, saved, newest);
-        if self.site.broken == Some(DriverBreak::RetentionPastSnapshot) {
-            below = saved;
+        match self.site.broken {
+            Some(DriverBreak::RetentionPastSnapshot) => below = saved,
+            Some(DriverBreak::RetentionTrustsBegun) => {
+                below = keep_from(
+                    self.setup.mode,
+                    saved,
+                    self.site.objects.newest_begun(self.looker.generation, partition),
+                );
+            }
+            _ => {}
         }
         if below > self.site.log.range(partition).from && self.chance.fault(Fault::Retention, 500) {
             note!(self.trace, "log", "partition {partition} lets go what is below {below}");

@@ -29,6 +29,8 @@ pub struct Setup {
     pub topic_again: bool,
     /// Whether records may be lost that no state has.
     pub overrun: bool,
+    /// Whether some snapshots take long, and some are never whole.
+    pub slow_snapshots: bool,
     /// Turns with faults.
     pub turns: usize,
     /// When it begins, Unix milliseconds: near midnight.
@@ -67,6 +69,7 @@ impl Setup {
         let topic_again = chance.percent(4);
         let together = model == Model::Conditional && chance.percent(25);
         let overrun = !together && !topic_again && aside.percent(3);
+        let slow_snapshots = !together && aside.percent(50);
         Self {
             generation,
             model,
@@ -76,6 +79,7 @@ impl Setup {
             all_flags,
             topic_again,
             overrun,
+            slow_snapshots,
             turns: 150 + chance.below(400),
             start_ms: chance.coarse(19_000 * DAY - 2 * 3_600_000),
             cells_max: 1 + chance.below(12),
