@@ -19,7 +19,8 @@ pub use held::Cells;
 pub use state::{NameKind, State, StateError};
 
 /// Version of the fold: what a record means for the numbers. A change of that is a new version and so a new generation.
-/// 2: bulk reads are kept apart in last seen. 3: a counter of 0 is a sight.
+/// 2: bulk reads are kept apart in last seen. 3: a counter of 0 is a sight; each summary is
+/// judged by itself, whether it is a bulk read.
 pub const FOLD_VERSION: u32 = 3;
 
 #[cfg(test)]

@@ -135,7 +135,10 @@ impl<'r, 's> Gatherer<'r, 's> {
         let (application, application_version) = (view.application(), view.application_version());
         let (sdk, sdk_version) = (view.sdk(), view.sdk_version());
         let client_side = view.credential() != Credential::Server;
-        let bulk = client_side && self.asked_by_client(view) && !self.rules.breakage.is(Break::BulkAsUse);
+        let mut bulk = if client_side { self.asked_by_client(view) } else { Vec::new() };
+        if self.rules.breakage.is(Break::BulkAsUse) {
+            bulk.clear();
+        }
         let mut spot: Option<Spot> = None;
         for row in view.counts() {
             let here = self.spot(spot, &row)?;
@@ -153,7 +156,7 @@ impl<'r, 's> Gatherer<'r, 's> {
                 value,
                 hour: here.hour,
                 error,
-                bulk: bulk && !sight,
+                bulk: !sight && bulk.binary_search(&row.element).is_ok(),
                 client_side,
                 application,
                 application_version,
@@ -165,10 +168,10 @@ impl<'r, 's> Gatherer<'r, 's> {
         Ok(())
     }
 
-    /// Notes the flags that a mobile or client-side SDK asks for; answers whether this is a bulk read of them. It comes
+    /// Notes the flags that a mobile or client-side SDK asks for; answers which summaries are bulk reads of them. It comes
     /// before all else that has names, and takes them in the order of the rows. Sights take no part: a bulk read is told
     /// by a summary.
-    fn asked_by_client(&mut self, view: &'r PayloadView) -> bool {
+    fn asked_by_client(&mut self, view: &'r PayloadView) -> Vec<u32> {
         let mut asked = Asked::default();
         let mut last: Option<(&Bytes, bool)> = None;
         for row in view.counts().filter(|row| row.count > 0) {
@@ -178,7 +181,7 @@ impl<'r, 's> Gatherer<'r, 's> {
             };
             last = Some((row.flag, named));
             if named {
-                asked.add(row.flag, row.count);
+                asked.add(row.element, row.flag, row.count);
             }
         }
         let known = self.state.seen(self.environment).map(Seen::client_side);
@@ -187,7 +190,7 @@ impl<'r, 's> Gatherer<'r, 's> {
         self.draft.names.clear();
         let unknown = asked.unknown(known).map(|name| NameSeen { kind: NameKind::Flag, name, client_side: true });
         self.draft.names.extend(unknown);
-        asked.is_bulk(held.saturating_add(self.draft.names.len()), &self.rules.breakage)
+        asked.bulk(held.saturating_add(self.draft.names.len()), &self.rules.breakage)
     }
 
     fn spot(&mut self, last: Option<Spot>, row: &CountRow<'r>) -> Result<Spot, Refusal> {

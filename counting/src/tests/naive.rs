@@ -34,7 +34,7 @@ pub(crate) struct Naive {
     names: BTreeMap<(Environment, bool), Vec<Vec<u8>>>,
     /// Flags that are no server's alone.
     client_side: BTreeSet<(Environment, Vec<u8>)>,
-    /// Records of mobile and client-side SDKs with flags: bulk reads, and others where enough flags are known.
+    /// Summaries of mobile and client-side SDKs: bulk reads, and others where enough flags are known.
     pub(crate) reads: (u64, u64),
     stand_ins: stand_in::StandIns,
     pub(crate) log_time_ms: i64,
@@ -153,12 +153,13 @@ impl Naive {
         let (application, version) = (text(view.application()), text(view.application_version()));
         let sdk = format!("{:?}", (text(view.sdk()), text(view.sdk_version())));
         let limits = self.generation.fold;
-        let bulk = self.is_bulk(environment, view);
+        let bulk = self.bulk(environment, view);
         for row in view.counts() {
             let name = self.name(environment, true, row.flag);
             let what = format!("{:?}", row.variation);
             let (variation, told) = (variation_name(row.variation), view.sdk_version());
-            let (counted, bulk) = (row.count > 0, bulk && row.count > 0);
+            let counted = row.count > 0;
+            let bulk = counted && bulk.contains(&row.element);
             if counted {
                 let mut usage = self.table(CellKind::Usage, environment, name.clone(), row.minute.div_euclid(60));
                 let pair =
@@ -233,29 +234,33 @@ impl Naive {
         }
     }
 
-    /// Whether somebody's SDK hands out all flags: four in five of those that such SDKs are known to ask for, none more than
-    /// twice as often as another. Flags without a cell of their own do not matter, nor does anything where fewer than
-    /// five flags are known.
-    fn is_bulk(&mut self, environment: &Environment, view: &PayloadView) -> bool {
+    /// The summaries in which somebody's SDK hands out all flags: four in five of those that such SDKs are known to ask for,
+    /// none more than twice as often as another. Flags without a cell of their own do not matter, nor does anything where
+    /// fewer than five flags are known.
+    fn bulk(&mut self, environment: &Environment, view: &PayloadView) -> BTreeSet<u32> {
         if view.credential() == Credential::Server {
-            return false;
+            return BTreeSet::new();
         }
-        let mut read: BTreeMap<Vec<u8>, i128> = BTreeMap::new();
+        let mut summaries: BTreeMap<u32, BTreeMap<Vec<u8>, i128>> = BTreeMap::new();
         for row in view.counts().filter(|row| row.count > 0) {
             if let CellName::Key(flag) = self.name(environment, true, row.flag) {
-                *read.entry(flag.to_vec()).or_default() += i128::from(row.count);
+                *summaries.entry(row.element).or_default().entry(flag.to_vec()).or_default() += i128::from(row.count);
                 self.client_side.insert((environment.clone(), flag.to_vec()));
             }
         }
         let known = self.client_side.iter().filter(|(of, _)| of == environment).count();
-        let missed = known - read.len();
-        let one_is_rare = read.values().any(|least| read.values().any(|count| *count > least + least));
-        let bulk = known >= 5 && missed * 5 <= known && !one_is_rare;
-        if known >= 5 && !read.is_empty() {
-            let reads = if bulk { &mut self.reads.0 } else { &mut self.reads.1 };
-            *reads += 1;
+        let mut all = BTreeSet::new();
+        for (element, read) in summaries {
+            let missed = known - read.len();
+            let one_is_rare = read.values().any(|least| read.values().any(|count| *count > least + least));
+            let bulk = known >= 5 && missed * 5 <= known && !one_is_rare;
+            if known >= 5 {
+                let reads = if bulk { &mut self.reads.0 } else { &mut self.reads.1 };
+                *reads += 1;
+            }
+            all.extend(bulk.then_some(element));
         }
-        bulk
+        all
     }
 
     fn stand_ins(&mut self, header: &Header, view: &PayloadView) {

@@ -40,9 +40,9 @@ pub(super) fn is_sound(header: &Header, view: &PayloadView) -> bool {
 
 impl Oracle {
     pub(super) fn home_part(&mut self, header: &Header, view: &PayloadView) {
-        let bulk = self.is_bulk_read(header, view);
+        let bulk = self.bulk_reads(header, view);
         for row in view.counts() {
-            self.count(header, view, &row, bulk);
+            self.count(header, view, &row, bulk.contains(&row.element));
         }
         for row in view.reasons() {
             let name = self.name(&header.environment, true, row.flag);

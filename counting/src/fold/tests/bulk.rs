@@ -36,9 +36,16 @@ impl Reads {
     }
 
     fn fold(&mut self, credential: Credential, rows: &[(usize, u64)], id: u64) -> Outcome {
+        self.fold_summaries(credential, &[rows], id)
+    }
+
+    /// A record with several summaries.
+    fn fold_summaries(&mut self, credential: Credential, summaries: &[&[(usize, u64)]], id: u64) -> Outcome {
+        let rows = summaries.concat();
+        let element = (0_u32..).zip(summaries).flat_map(|(element, rows)| rows.iter().map(move |_| element)).collect();
         let mut texts: Vec<Bytes> = Vec::new();
         let mut flags = Vec::new();
-        for (flag, _) in rows {
+        for (flag, _) in &rows {
             let flag = Bytes::from(flag.to_string());
             let place = texts.iter().position(|text| *text == flag).unwrap_or_else(|| {
                 texts.push(flag);
@@ -56,7 +63,7 @@ impl Reads {
             count: rows.iter().map(|(_, count)| *count).collect(),
             minute: vec![0; some],
             marks: vec![0; some],
-            element: vec![0; some],
+            element,
         };
         let body = wire::Payload { texts, counts: Some(counts), credential: credential as u32, ..empty() };
         let received_ms = (MINUTE + self.records as i64 * 1_440) * 60_000;
@@ -133,6 +140,26 @@ fn a_broken_limit_of_a_bulk_read_asks_for_one_more() {
             [&at_share, &at_spread, &at_known, &beyond].map(|(known, rows)| is_bulk_breaking(rule, *known, rows));
         assert_eq!(found, told, "{rule:?}");
     }
+}
+
+/// Newer browser SDKs send a summary for each context, several in one payload.
+#[test]
+fn each_summary_is_judged_by_itself() {
+    let told = |summaries: &[&[(usize, u64)]]| {
+        let mut reads = Reads::knowing(6);
+        assert_eq!(reads.fold_summaries(Credential::Mobile, summaries, 99), Outcome::Folded);
+        (0..6)
+            .map(|flag| reads.cell(CellName::Key(flag.to_string().into())).rows().any(|row| row.bulk))
+            .collect::<Vec<_>>()
+    };
+    let all = once(6);
+    assert_eq!(told(&[&all[..3], &all[3..]]), [false; 6], "two halves are no read of all");
+    assert_eq!(told(&[&all, &[(0, 5)]]), [true; 6], "what is asked for beside it does not hide it");
+    assert_eq!(told(&[&all, &all]), [true; 6], "twice, for two contexts");
+    let mut reads = Reads::knowing(6);
+    assert_eq!(reads.fold_summaries(Credential::Mobile, &[&all, &[(0, 5)]], 99), Outcome::Folded);
+    let days = |flag: usize| reads.cell(CellName::Key(flag.to_string().into())).days().count();
+    assert_eq!((days(0), days(1)), (2, 1), "the one that was asked for by itself was used");
 }
 
 #[test]
