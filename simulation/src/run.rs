@@ -123,7 +123,7 @@ const JUDGED_RUNS_MIN: u64 = 400;
 const JUDGED_LEAST_MIN: u64 = 20;
 
 /// More than a most that dice may exceed by chance, however few the seeds.
-const MOST_BESIDES: u64 = 2;
+const MOST_BESIDES: u64 = 3;
 
 /// Many runs.
 #[derive(Debug, Clone)]

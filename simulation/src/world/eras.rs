@@ -93,7 +93,7 @@ impl World {
         let mut counted = true;
         self.site.stores.every_view(|view| {
             let position = |partition| view.checkpoint(generation, partition).map_or(0, |at| at.position);
-            counted &= (0..self.setup.generation.partitions).all(|partition| position(partition) >= 3);
+            counted &= (0..self.setup.generation.partitions).all(|partition| position(partition) >= 2);
         });
         counted
     }
