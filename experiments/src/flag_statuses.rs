@@ -22,11 +22,11 @@ use crate::Serve;
 use crate::parameters::Parameters;
 use crate::refusal::Refusal;
 use crate::request::{Caller, Segments, json as answer};
-use crate::stale::{EnvironmentVerdict, Status as Rule, Verdict, judge};
+use crate::stale::{EnvironmentVerdict, Status as Rule, Verdict};
 use crate::stale_flags::entry::place;
-use crate::stale_flags::environments;
 use crate::stale_flags::fleet::{self, Read};
 use crate::stale_flags::shown::time;
+use crate::stale_flags::{environments, judged};
 
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -75,8 +75,7 @@ pub(crate) async fn of_environment(
     Segments((project, environment)): Segments<(String, String)>,
 ) -> Result<Response, Refusal> {
     caller.find(&project, &environment)?;
-    let read = read(&serve, &caller, &project).await?;
-    let verdicts = judge(&read.fleet);
+    let (verdicts, read) = judged(read(&serve, &caller, &project).await?).await?;
     let items = verdicts.iter().filter_map(|verdict| listed(&read, verdict, &project, &environment));
     answer(&Statuses {
         links: json!({ "self": link(&["flag-statuses", &project, &environment]) }),
@@ -93,8 +92,8 @@ pub(crate) async fn of_flag(
     Segments((project, environment, flag)): Segments<(String, String, String)>,
 ) -> Result<Response, Refusal> {
     caller.find(&project, &environment)?;
-    let read = read(&serve, &caller, &project).await?;
-    let verdict = verdict(&read, &flag)?;
+    let (verdicts, read) = judged(read(&serve, &caller, &project).await?).await?;
+    let verdict = verdict(verdicts, &flag)?;
     answer(&listed(&read, &verdict, &project, &environment))
 }
 
@@ -109,8 +108,8 @@ pub(crate) async fn across_environments(
     for name in wanted.iter().flatten() {
         caller.find(&project, name)?;
     }
-    let read = read(&serve, &caller, &project).await?;
-    let verdict = verdict(&read, &flag)?;
+    let (verdicts, read) = judged(read(&serve, &caller, &project).await?).await?;
+    let verdict = verdict(verdicts, &flag)?;
     let is_wanted = |place: &&EnvironmentVerdict| wanted.as_ref().is_none_or(|names| names.contains(&&*place.name));
     let places = verdict.environments.iter().filter(is_wanted);
     answer(&Across {
@@ -127,8 +126,8 @@ async fn read(serve: &Serve, caller: &Caller, project: &str) -> Result<Read, Ref
     fleet::read(serve, project, environments(caller, project)?, caller.now_ms, None).await
 }
 
-fn verdict(read: &Read, flag: &str) -> Result<Verdict, Refusal> {
-    judge(&read.fleet).into_iter().find(|verdict| verdict.key == flag).ok_or_else(|| {
+fn verdict(verdicts: Vec<Verdict>, flag: &str) -> Result<Verdict, Refusal> {
+    verdicts.into_iter().find(|verdict| verdict.key == flag).ok_or_else(|| {
         Refusal::not_found(format!("flag `{}` was never seen here, and nothing was told of it", flag.escape_debug()))
     })
 }

@@ -47,12 +47,12 @@ fn paths() -> Value {
         "/v1/projects/{project}/environments/{environment}/books": { "get": get(
             "Where every event of a UTC day of receipt went", "Books", &["project", "environment"], &[DAY],
         ) },
-        "/v1/projects/{project}/stale-flags": { "get": stale_flags() },
-        "/v1/projects/{project}/stale-flags/backtest": { "get": get(
+        "/v1/projects/{project}/stale-flags": { "get": of_fleet(stale_flags()) },
+        "/v1/projects/{project}/stale-flags/backtest": { "get": of_fleet(get(
             "What the stale rule would have said on past days, and which flags called stale came alive again", "StaleBacktest",
             &["project"],
             &[PAST_DAY, PAST_FROM, PAST_TO, PAST_STEP, WITHIN, REVIVED, CRITICAL, KEY_PART, LIMIT, TOKEN],
-        ) },
+        )) },
         "/v1/projects/{project}/flags/{flag}": {
             "get": get("What people said about a flag; version 0 = nothing yet", "FlagMetadata", &["project", "flag"], &[]),
             "put": put("Replaces all that was said about a flag (admin key); answers when it is in force", "FlagFields"),
@@ -74,32 +74,51 @@ fn paths() -> Value {
         "/api/v2/usage/events/{type}": { "get": get(
             "Events received or published by UTC day, in LaunchDarkly's shape", "Series", &["type"], &[FROM_30, TO],
         ) },
-        "/api/v2/flag-statuses/{project}/{environment}": { "get": get(
+        "/api/v2/flag-statuses/{project}/{environment}": { "get": of_fleet(get(
             "Statuses of all flags of an environment, in LaunchDarkly's shape", "FlagStatuses", &["project", "environment"], &[],
-        ) },
-        "/api/v2/flag-statuses/{project}/{environment}/{flag}": { "get": get(
+        )) },
+        "/api/v2/flag-statuses/{project}/{environment}/{flag}": { "get": of_fleet(get(
             "A flag's status, in LaunchDarkly's shape", "FlagStatus", &["project", "environment", "flag"], &[],
-        ) },
-        "/api/v2/flag-status/{project}/{flag}": { "get": get(
+        )) },
+        "/api/v2/flag-status/{project}/{flag}": { "get": of_fleet(get(
             "A flag's status in every environment, in LaunchDarkly's shape", "FlagStatusAcross", &["project", "flag"], &[ENV],
-        ) },
+        )) },
         "/livez": { "get": open("The process runs", "text/plain") },
         "/readyz": { "get": open("It can do its work; 503 when not", "text/plain") },
         "/metrics": { "get": open("What it counts about itself", "application/openmetrics-text") },
         "/openapi.json": { "get": open("This document", "application/json") },
         "/": { "get": page("The page of an environment") },
-        "/flag": { "get": page("The page of a flag") },
-        "/stale": { "get": page("The page of a project's stale flags, with the evidence of one of them") },
+        "/flag": { "get": of_fleet(page("The page of a flag")) },
+        "/stale": { "get": of_fleet(page("The page of a project's stale flags, with the evidence of one of them")) },
         "/stale/snooze": { "post": form("Takes `until` (YYYY-MM-DD) or `end=now` for the flag of the query (admin); 303 to its evidence") },
         "/login": {
             "get": open("The log-in form", "text/html"),
-            "post": form("Takes `key` and keeps it in a cookie; 303 to the page")
+            "post": form("Takes `key` and keeps it in a cookie; 303 to the page of ours that `to` names, else to the first")
         },
         "/logout": { "post": form("Takes the cookie away; 303 to the log-in form") },
         "/page.css": { "get": open("The page's style", "text/css") },
         "/evidence.js": { "get": open("The stale page's script", "text/javascript") },
         "/page.js": { "get": open("The page's refresh", "text/javascript") }
     })
+}
+
+/// An operation that judges all flags of a project: what it may answer besides.
+fn of_fleet(mut operation: Value) -> Value {
+    let seconds = json!({ "description": "seconds to wait", "schema": { "type": "integer" } });
+    let answers = [
+        ("400", "a parameter that cannot be honoured, or more flags than one answer may judge (`too_much`)", json!({})),
+        (
+            "503",
+            "others ask for all flags of a project (two at once are answered), or the store or the log does not answer",
+            json!({ "Retry-After": seconds }),
+        ),
+    ];
+    for (status, why, headers) in answers {
+        let mut answer = error();
+        merge(&mut answer, json!({ "description": why, "headers": headers }));
+        operation["responses"][status] = answer;
+    }
+    operation
 }
 
 /// The forms that are no JSON stand beside it.

@@ -11,7 +11,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use schemas::id::Environment;
@@ -21,6 +21,7 @@ use tracing::Instrument as _;
 
 use crate::Serve;
 use crate::access::{Access, Grant, credential};
+use crate::page::login;
 use crate::refusal::Refusal;
 
 /// Nothing from anywhere but us; `connect-src` is for the page's own refresh.
@@ -143,13 +144,15 @@ pub(crate) async fn answer(
     let path = request.uri().path().to_owned();
     let wants_page =
         (PAGES.contains(&path.as_str()) || path.starts_with(crate::page::flag::BELOW)) && is_browser(request.headers());
+    // What a form sent is not sent again after log-in.
+    let asked = if request.method() == Method::GET { request.uri().clone() } else { Uri::from_static("/") };
     let span = tracing::info_span!("answer request", method = %request.method(), path, id);
     let mut response = next.run(request).instrument(span.clone()).await;
     if let Some(refusal) = refusal(&mut response, &path) {
         let _entered = span.enter();
         tracing::debug!(code = refusal.code, message = refusal.message, "refused");
         let allow = response.headers_mut().remove(header::ALLOW);
-        response = refused(&refusal, &id, wants_page);
+        response = refused(&refusal, &id, wants_page.then_some(&asked));
         if let Some(allow) = allow {
             response.headers_mut().insert(header::ALLOW, allow);
         }
@@ -187,11 +190,12 @@ fn refusal(response: &mut Response, path: &str) -> Option<Refusal> {
     }
 }
 
-fn refused(refusal: &Refusal, id: &str, wants_page: bool) -> Response {
-    if wants_page && refusal.status == StatusCode::UNAUTHORIZED {
-        return Redirect::to("/login").into_response();
+/// `page`: what a browser asked for.
+fn refused(refusal: &Refusal, id: &str, page: Option<&Uri>) -> Response {
+    if let Some(page) = page.filter(|_| refusal.status == StatusCode::UNAUTHORIZED) {
+        return Redirect::to(&login::address(page)).into_response();
     }
-    if wants_page {
+    if page.is_some() {
         return (refusal.status, crate::page::problem(refusal, id)).into_response();
     }
     let body = serde_json::json!({ "code": refusal.code, "message": refusal.message, "requestId": id });

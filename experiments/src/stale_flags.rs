@@ -38,7 +38,7 @@ use crate::Serve;
 use crate::paging::{self, List};
 use crate::refusal::Refusal;
 use crate::request::{Caller, Segments, json};
-use crate::stale::judge;
+use crate::stale::{Verdict, judge};
 
 /// Names in one note.
 const NAMED_MAX: usize = 10;
@@ -75,11 +75,7 @@ pub(crate) async fn stale_flags(
         rule: Rule::of(&read.fleet),
         notes: notes(&read),
     };
-    // Of many flags this takes long enough to keep other requests of a thread waiting.
-    let judged = tokio::task::spawn_blocking(move || (judge(&read.fleet), read)).await;
-    let (mut verdicts, read) = judged.map_err(|error| {
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("the judging ended early: {error}"))
-    })?;
+    let (mut verdicts, read) = judged(read).await?;
     verdicts.retain(|verdict| question.filter.wants(verdict));
     let total_count = verdicts.len();
     let (page, next) = question.sort.page(verdicts, question.behind.as_ref(), question.limit, caller.now_ms);
@@ -93,6 +89,15 @@ pub(crate) async fn stale_flags(
             Ok(document(&read, &entries, "text/markdown; charset=utf-8", markdown::write(&entries), next))
         }
     }
+}
+
+/// The verdicts, in the fleet's order. Of many flags they take long enough to keep other requests of a thread waiting, so they
+/// are made beside those that answer.
+pub(crate) async fn judged(read: Read) -> Result<(Vec<Verdict>, Read), Refusal> {
+    let judged = tokio::task::spawn_blocking(move || (judge(&read.fleet), read)).await;
+    judged.map_err(|error| {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("the judging ended early: {error}"))
+    })
 }
 
 /// The project's environments that the caller may read; at least one.

@@ -31,9 +31,9 @@ use self::snooze::Taken;
 use crate::page::{Here, Place, Script, text, whole};
 use crate::refusal::Refusal;
 use crate::request::Caller;
-use crate::stale::{Flag, Verdict, judge};
+use crate::stale::{Flag, Verdict};
 use crate::stale_flags::fleet::{self, Read};
-use crate::stale_flags::{environments, notes};
+use crate::stale_flags::{environments, judged, notes};
 use crate::{Serve, metadata};
 
 pub(crate) use self::question::href;
@@ -47,7 +47,7 @@ struct Report {
 impl Report {
     async fn of(serve: &Serve, caller: &Caller, project: &str) -> Result<Self, Refusal> {
         let read = fleet::read(serve, project, environments(caller, project)?, caller.now_ms, None).await?;
-        let verdicts = judge(&read.fleet);
+        let (verdicts, read) = judged(read).await?;
         Ok(Self { read, verdicts })
     }
 

@@ -146,6 +146,40 @@ async fn the_log_in_keeps_the_key_where_no_script_reads_it() {
 }
 
 #[tokio::test]
+async fn the_log_in_leads_back_to_the_page_that_was_asked_for_and_nowhere_else() {
+    let world = World::guarded();
+    let asked = "/stale?project=default&flag=a%26b";
+    let visit = world.page(asked).await.header("location").to_owned();
+    assert_eq!(visit, "/login?to=%2Fstale%3Fproject%3Ddefault%26flag%3Da%2526b");
+    let form = world.page(&visit).await.body;
+    assert!(form.contains(&format!("action=\"{visit}\"")), "{form}");
+    let wrong = world.ask(Method::POST, &visit, &[], "key=wrong").await;
+    assert!(wrong.status == 401 && wrong.body.contains(&visit), "it is not forgotten: {}", wrong.body);
+    let enter =
+        async |address: &str| world.ask(Method::POST, address, &[], "key=admin").await.header("location").to_owned();
+    assert_eq!(enter(&visit).await, asked);
+    assert_eq!(enter("/login?to=%2Fflag%2Fcheckout").await, "/flag/checkout");
+    let long = format!("%2Fstale%3Fq%3D{}", "x".repeat(2_000));
+    for elsewhere in [
+        "https%3A%2F%2Fevil.example%2Fstale",
+        "%2F%2Fevil.example%2Fstale",
+        "%2F%5Cevil.example",
+        "%5C%5Cevil.example",
+        "javascript%3Aalert(1)",
+        "evil.example",
+        "%2Fstale%0D%0ALocation%3A%20x",
+        "%2Fstale%7F",
+        "%2Fstale%3F%C3%A4",
+        "%2Flogin",
+        "%2Fv1%2Fprojects",
+        "",
+        &long,
+    ] {
+        assert_eq!(enter(&format!("/login?to={elsewhere}")).await, "/", "{elsewhere}");
+    }
+}
+
+#[tokio::test]
 async fn other_sites_can_neither_log_in_nor_out() {
     let world = World::guarded();
     for (site, expected) in [("cross-site", 403), ("same-site", 403), ("same-origin", 303), ("none", 303)] {

@@ -48,6 +48,17 @@ async fn every_documented_route_answers() {
     }
 }
 
+#[test]
+fn whoever_judges_all_flags_may_have_to_wait() {
+    let document = document();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let judges =
+            path.contains("stale-flags") || path.contains("flag-status") || ["/stale", "/flag"].contains(&&**path);
+        let busy = &methods["get"]["responses"]["503"]["headers"]["Retry-After"];
+        assert_eq!(!busy.is_null(), judges, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn path_parameters_are_those_of_the_path() {
     for (path, methods) in document()["paths"].as_object().unwrap() {

@@ -150,7 +150,7 @@ fn strip(days: &[u32], place: &EnvironmentVerdict, as_of_ms: i64) -> Markup {
     let told = format!("used on {} of the last {STRIP_DAYS} days", used.len());
     html! {
         figure.strip {
-            svg viewBox={ "0 0 " (STRIP_DAYS * CELL) " " (HEIGHT + 12) } role="img" aria-label=(told) {
+            svg viewBox={ "0 0 " (STRIP_DAYS * CELL) " " (HEIGHT + 14) } role="img" aria-label=(told) {
                 @for day in first..=today {
                     rect class=(if used.contains(&day) { "used" } else { "idle" }) x=((day - first) * CELL) y="0"
                         width=(CELL - 1) height=(HEIGHT) rx="1" { title { (text::day(day * DAY_MS)) (if used.contains(&day) { ": used" } else { ": not used" }) } }

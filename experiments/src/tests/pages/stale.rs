@@ -326,5 +326,5 @@ async fn a_read_key_sees_its_environment_alone() {
     assert_eq!(as_reader("/stale?environment=development").await.status, 404);
     assert_eq!(as_reader("/stale?flag=active").await.status, 404);
     let stranger = world.page("/stale").await;
-    assert_eq!((stranger.status.as_u16(), stranger.header("location")), (303, "/login"));
+    assert_eq!((stranger.status.as_u16(), stranger.header("location")), (303, "/login?to=%2Fstale"));
 }
