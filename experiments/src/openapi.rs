@@ -51,7 +51,7 @@ fn paths() -> Value {
         "/v1/projects/{project}/stale-flags/backtest": { "get": of_fleet(get(
             "What the stale rule would have said on past days, and which flags called stale came alive again", "StaleBacktest",
             &["project"],
-            &[PAST_DAY, PAST_FROM, PAST_TO, PAST_STEP, WITHIN, REVIVED, CRITICAL, KEY_PART, LIMIT, TOKEN],
+            &[PAST_DAY, PAST_FROM, PAST_TO, PAST_STEP, WITHIN, REVIVED, CRITICAL, KEY_PART, LIMIT, TOKEN, FORMAT_PAST],
         )) },
         "/v1/projects/{project}/flags/{flag}": {
             "get": get("What people said about a flag; version 0 = nothing yet", "FlagMetadata", &["project", "flag"], &[]),
@@ -191,6 +191,8 @@ const FORMAT: Parameter = (
     "json (default), csv or markdown; the last two have all flags unless `limit` is given, their next page in the header \
      `Link`, `complete` in `X-Flagstream-Complete`, and in `X-Flagstream-Found` the advices and reasons of stale flags",
 );
+const FORMAT_PAST: Parameter =
+    ("format", "string", "json (default), or csv: the flags called stale, all unless `limit` is given");
 const DAY: Parameter = ("day", "string", "a UTC day as YYYY-MM-DD; default today");
 const TZ: Parameter = ("tz", "string", "IANA time zone for breaks between days; default UTC");
 

@@ -84,9 +84,9 @@ pub(crate) async fn stale_flags(
     let next = next.map(|token| paging::next(caller.uri.path(), &question.repeated, &token));
     match question.format {
         Format::Json => json(&List::new(read.progress, head, entries, total_count, next)),
-        Format::Csv => Ok(document(&read, &entries, "text/csv; charset=utf-8; header=present", csv(&entries)?, next)),
+        Format::Csv => Ok((found(&entries), document(&read, csv::KIND, csv::write(&entries)?, next)).into_response()),
         Format::Markdown => {
-            Ok(document(&read, &entries, "text/markdown; charset=utf-8", markdown::write(&entries), next))
+            Ok((found(&entries), document(&read, markdown::KIND, markdown::write(&entries), next)).into_response())
         }
     }
 }
@@ -167,28 +167,21 @@ fn named<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     shown.join(", ") + &more
 }
 
-fn csv(entries: &[Entry]) -> Result<String, Refusal> {
-    csv::write(entries).map_err(|error| {
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("the list cannot be written: {error}"))
-    })
-}
-
 /// `stale`, and the advices and reasons of stale flags: what `flagstream stale --fail-on` looks for.
-fn found(entries: &[Entry]) -> String {
+fn found(entries: &[Entry]) -> [(HeaderName, String); 1] {
     let mut words = BTreeSet::new();
     for entry in entries.iter().filter(|entry| entry.stale) {
         words.insert("stale");
         words.extend(entry.advice);
         words.extend(entry.reasons.iter().map(|reason| reason.code));
     }
-    words.into_iter().collect::<Vec<_>>().join(",")
+    [(FOUND, words.into_iter().collect::<Vec<_>>().join(","))]
 }
 
-/// An answer that is no JSON; what a program asks first, and the next page where one was asked for, stand in headers.
-fn document(read: &Read, entries: &[Entry], kind: &'static str, text: String, next: Option<String>) -> Response {
+/// An answer that is no JSON; whether it is complete, and the next page where one was asked for, stand in headers.
+fn document(read: &Read, kind: &'static str, text: String, next: Option<String>) -> Response {
     let complete = if read.progress.complete { "true" } else { "false" };
-    let told = [(header::CONTENT_TYPE, kind), (COMPLETE, complete)];
-    let mut response = (told, [(FOUND, found(entries))], text).into_response();
+    let mut response = ([(header::CONTENT_TYPE, kind), (COMPLETE, complete)], text).into_response();
     let link = next.and_then(|href| HeaderValue::from_str(&format!("<{href}>; rel=\"next\"")).ok());
     if let Some(link) = link {
         response.headers_mut().insert(header::LINK, link);

@@ -306,7 +306,7 @@ pub struct Stale {
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
     /// Show what would have been said on past days, and which flags came alive again after it.
-    #[arg(long, conflicts_with_all = ["environment", "csv", "markdown", "fail_on"])]
+    #[arg(long, conflicts_with_all = ["environment", "markdown", "fail_on"])]
     pub backtest: bool,
     /// Judge this one past day: RFC 3339 or Unix milliseconds, rounded down to its beginning in UTC.
     #[arg(long, value_name = "TIME", requires = "backtest", conflicts_with_all = ["from", "to", "step"])]

@@ -19,7 +19,7 @@ use axum::response::Response;
 
 use self::answer::{Entry, Head};
 use self::question::Question;
-use super::{environments, fleet};
+use super::{csv, document, environments, fleet};
 use crate::Serve;
 use crate::backtest::{Outcome, run};
 use crate::paging::{self, List};
@@ -51,6 +51,10 @@ pub(crate) async fn backtest(
     let head = Head::of(project, &now, &outcome, within, counted);
     let (entries, total_count, next) = page(outcome, &question);
     let next = next.map(|token| paging::next(caller.uri.path(), &question.repeated, &token));
+    if question.csv {
+        let rows = entries.iter().map(Entry::row);
+        return Ok(document(&now, csv::KIND, csv::table(answer::HEADER, rows)?, next));
+    }
     json(&List::new(now.progress, head, entries, total_count, next))
 }
 
@@ -74,8 +78,8 @@ fn page(outcome: Outcome, question: &Question) -> (Vec<Entry>, usize, Option<que
     if let Some(question::Token(_, quiet, key)) = &question.behind {
         called.retain(|called| place(called) > (*quiet, key.clone()));
     }
-    let is_full = called.len() > question.limit;
-    called.truncate(question.limit);
+    let is_full = question.limit.is_some_and(|limit| called.len() > limit);
+    called.truncate(question.limit.unwrap_or(usize::MAX));
     let last = called.last().filter(|_| is_full).map(place);
     let next = last.map(|(quiet, key)| question::Token(question.now_ms, quiet, key));
     (called.iter().map(Entry::of).collect(), total_count, next)

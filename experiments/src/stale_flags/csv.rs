@@ -1,26 +1,43 @@
-//! The list as CSV (RFC 4180), for spreadsheets.
+//! Lists as CSV (RFC 4180), for spreadsheets.
 //!
 //! Always true here: every cell stands in quotation marks; where one begins that a spreadsheet would take for a formula, a
 //! single quote stands before it. Some spreadsheets split lines at semicolons, so a cell may begin behind one of these too.
 
+use axum::http::StatusCode;
 use csv::{QuoteStyle, Terminator, WriterBuilder};
 
 use super::entry::Entry;
 use super::shown::{Cell, HEADER, row};
 use crate::hidden::visible;
+use crate::refusal::Refusal;
 
 /// What begins a formula; the wide forms do in some languages. Tab and CR are told by what the text was, for they
 /// are made visible.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 
-/// # Errors
-/// None that is known: rows are of one length, and memory takes them all.
-pub(super) fn write(entries: &[Entry]) -> Result<String, csv::Error> {
+pub(super) const KIND: &str = "text/csv; charset=utf-8; header=present";
+
+pub(super) fn write(entries: &[Entry]) -> Result<String, Refusal> {
+    let text = |(Cell::Own(text) | Cell::Foreign(text))| text;
+    table(HEADER, entries.iter().map(|entry| row(entry).map(text)))
+}
+
+/// A header and its rows. There is no error that is known: rows are of one length, and memory takes them all.
+pub(super) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Result<String, Refusal> {
+    written(header, rows).map_err(|error| {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("the list cannot be written: {error}"))
+    })
+}
+
+fn written<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Result<String, csv::Error> {
     let terminator = Terminator::CRLF;
     let mut lines = WriterBuilder::new().terminator(terminator).quote_style(QuoteStyle::Always).from_writer(Vec::new());
-    lines.write_record(HEADER)?;
-    for entry in entries {
-        lines.write_record(row(entry).map(|(Cell::Own(text) | Cell::Foreign(text))| harmless(&text)))?;
+    lines.write_record(header)?;
+    for row in rows {
+        lines.write_record(row.map(|text| harmless(&text)))?;
     }
     let bytes = lines.into_inner().map_err(|error| error.into_error())?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -7,6 +7,8 @@ use super::entry::Entry;
 use super::shown::{Cell, HEADER, row};
 use crate::markdown::markdown;
 
+pub(super) const KIND: &str = "text/markdown; charset=utf-8";
+
 pub(super) fn write(entries: &[Entry]) -> String {
     let rule = HEADER.map(|_| "---".to_owned());
     let head = [HEADER.map(str::to_owned), rule];

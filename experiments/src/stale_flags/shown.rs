@@ -37,11 +37,6 @@ pub(super) enum Cell {
 /// The columns of a flag.
 pub(super) fn row(entry: &Entry) -> [Cell; HEADER.len()] {
     let codes = |codes: Vec<&'static str>| codes.join(" ");
-    let forward = entry.forward_variation.as_ref().map(|served| match served {
-        Served::Index(index) => index.to_string(),
-        Served::Name(name) => name.clone(),
-        Served::Default => String::new(),
-    });
     let by = entry.last_requested_by.as_ref().map(|by| {
         let parts = [by.application.as_str(), by.sdk.as_str(), by.environment.as_str()];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
@@ -56,13 +51,22 @@ pub(super) fn row(entry: &Entry) -> [Cell; HEADER.len()] {
         Cell::Own(codes(entry.reasons.iter().map(|reason| reason.code).collect())),
         Cell::Own(codes(entry.blockers.iter().map(|blocker| blocker.code).collect())),
         Cell::Own(entry.advice.unwrap_or_default().to_owned()),
-        Cell::Foreign(forward.unwrap_or_default()),
+        Cell::Foreign(variation(entry.forward_variation.as_ref())),
         Cell::Foreign(entry.forward_value.as_ref().map(|value| value.get().to_owned()).unwrap_or_default()),
         Cell::Own(entry.last_requested.map(time).unwrap_or_default()),
         Cell::Foreign(by.unwrap_or_default()),
         Cell::Own(entry.coverage.to_string()),
         Cell::Own(time(entry.as_of)),
     ]
+}
+
+/// Its index or name; empty = none.
+pub(super) fn variation(served: Option<&Served>) -> String {
+    match served {
+        Some(Served::Index(index)) => index.to_string(),
+        Some(Served::Name(name)) => name.clone(),
+        Some(Served::Default) | None => String::new(),
+    }
 }
 
 /// RFC 3339 with milliseconds, also where they are 0: as the vendor writes times, which its clients may count on.

@@ -21,6 +21,7 @@ fn every_form_of_the_report_is_printed() {
         (&["--csv"], "\n\"hello\",\"\",\"active\",\"false\","),
         (&["--markdown", "--environment", "development"], "| `hello` | `development` | active | false |"),
         (&["--json"], "\"stale\":false"),
+        (&["--backtest", "--csv"], "\"key\",\"calledOn\","),
         (&["--fail-on", "stale,READY_TO_ARCHIVE"], "no flag of project default is stale"),
     ] {
         let output = of(arguments);

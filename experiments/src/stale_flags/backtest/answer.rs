@@ -15,6 +15,7 @@ use crate::stale_flags::entry::served;
 use crate::stale_flags::fleet::Read;
 use crate::stale_flags::notes;
 use crate::stale_flags::rule::Rule;
+use crate::stale_flags::shown::{time, variation};
 
 /// What holds for every back-test.
 const NOTES: [&str; 6] = [
@@ -143,6 +144,41 @@ impl Entry {
             revived_in: revival.map(|revival| revival.environment.clone()),
             revived_variation: revival.and_then(|revival| told(&revival.variation)),
         }
+    }
+}
+
+/// The columns of [`Entry::row`].
+pub(super) const HEADER: [&str; 12] = [
+    "key",
+    "calledOn",
+    "lastCalledOn",
+    "timesCalled",
+    "reasons",
+    "advice",
+    "forwardVariation",
+    "revived",
+    "revivedOn",
+    "revivedAfterDays",
+    "revivedIn",
+    "revivedVariation",
+];
+
+impl Entry {
+    pub(super) fn row(&self) -> [String; HEADER.len()] {
+        [
+            self.key.clone(),
+            time(self.called_on),
+            time(self.last_called_on),
+            self.times_called.to_string(),
+            self.reasons.join(" "),
+            self.advice.unwrap_or_default().to_owned(),
+            variation(self.forward_variation.as_ref()),
+            self.revived.to_string(),
+            self.revived_on.map(time).unwrap_or_default(),
+            self.revived_after_days.map(|days| days.to_string()).unwrap_or_default(),
+            self.revived_in.clone().unwrap_or_default(),
+            variation(self.revived_variation.as_ref()),
+        ]
     }
 }
 

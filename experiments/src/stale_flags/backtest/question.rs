@@ -13,8 +13,8 @@ use crate::request::Caller;
 use crate::stale::{FlagType, Settings};
 use crate::stale_flags::shown::time;
 
-const KNOWN: [&str; 10] =
-    ["asOf", "from", "to", "step", "within", "revived", "critical", "q", "limit", "continuationToken"];
+const KNOWN: [&str; 11] =
+    ["asOf", "from", "to", "step", "within", "revived", "critical", "q", "limit", "continuationToken", "format"];
 /// Days back when no `from` is given.
 const BACK_DAYS: u32 = 90;
 const STEP_DAYS: usize = 7;
@@ -42,7 +42,10 @@ pub(super) struct Question {
     pub(super) critical: Vec<String>,
     /// A part of the key.
     pub(super) part: Option<String>,
-    pub(super) limit: usize,
+    /// As CSV, of flags alone.
+    pub(super) csv: bool,
+    /// `None` = all, in CSV.
+    pub(super) limit: Option<usize>,
     pub(super) behind: Option<Token>,
     /// When the list was begun.
     pub(super) now_ms: i64,
@@ -87,6 +90,9 @@ impl Question {
             ));
         }
         let whole = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let is_limited = given.given().any(|(name, value)| name == "limit" && !value.is_empty());
+        let limit = paging::limit(&mut given)?;
+        let csv = given.choice("format", false, &[("json", false), ("csv", true)])?;
         let question = Self {
             as_of,
             from,
@@ -96,7 +102,8 @@ impl Question {
             revived: given.choice("revived", None, &[("true", Some(true)), ("false", Some(false))])?,
             critical,
             part: given.text("q"),
-            limit: paging::limit(&mut given)?,
+            csv,
+            limit: (!csv || is_limited).then_some(limit),
             behind,
             now_ms,
             repeated,

@@ -52,6 +52,27 @@ fn item<'a>(told: &'a Value, key: &str) -> &'a Value {
 }
 
 #[tokio::test]
+async fn csv_has_every_flag_that_was_called_stale() {
+    let world = fleet().await;
+    let told = ask(&world, "").await;
+    let csv = world.get(&format!("{PATH}/backtest?format=csv")).await;
+    assert!(csv.header("content-type").starts_with("text/csv") && csv.header("x-flagstream-complete") == "true");
+    let lines: Vec<&str> = csv.body.lines().collect();
+    assert!(lines[0].starts_with("\"key\",\"calledOn\",\"lastCalledOn\",\"timesCalled\""), "{}", lines[0]);
+    let items = told["items"].as_array().unwrap();
+    assert_eq!(lines.len(), items.len() + 1, "{}", csv.body);
+    for (line, item) in lines[1..].iter().zip(items) {
+        let key = format!("{},\"20", item["key"]);
+        let revived = format!("\"{}\"", item["revived"]);
+        assert!(line.starts_with(&key) && line.contains(&revived), "{line}: {item}");
+    }
+    let first = world.get(&format!("{PATH}/backtest?format=csv&limit=1")).await;
+    assert_eq!(first.body.lines().count(), 2);
+    let next = first.header("link").strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")).unwrap();
+    assert_eq!(world.get(next).await.body.lines().nth(1), Some(lines[2]));
+}
+
+#[tokio::test]
 async fn every_week_of_the_last_ninety_days_is_judged() {
     let told = ask(&fleet().await, "").await;
     let days = told["days"].as_array().unwrap();

@@ -1,7 +1,7 @@
 //! `flagstream stale --backtest`: what the rule would have said on past days, as a table of days and one of flags.
 //!
 //! Always true here: the table of flags has those that came alive again (`--all` shows the others called stale too); what cannot
-//! be known of the past stands below in the server's own words.
+//! be known of the past stands below in the server's own words. CSV has all flags called stale, and them alone.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::cli::Stale;
 use crate::read::answer::Json;
 use crate::read::tables::foot;
 use crate::read::words::{number, right, table, text};
-use crate::read::{list, on_terminal, segment};
+use crate::read::{ask_text, list, on_terminal, segment};
 
 /// `flagstream stale --backtest`
 pub(super) fn backtest(command: &Stale) -> anyhow::Result<ExitCode> {
@@ -25,7 +25,13 @@ pub(super) fn backtest(command: &Stale) -> anyhow::Result<ExitCode> {
         ("step", command.step.map(|days| days.to_string())),
         ("within", command.within.map(|days| days.to_string())),
     ];
-    let query: Vec<(&str, String)> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let mut query: Vec<(&str, String)> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    if command.csv {
+        query.push(("format", "csv".to_owned()));
+        let (_, written) = ask_text(&command.reader, &path, &query)?;
+        crate::output::line(written.trim_end_matches(['\r', '\n']))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let answer = list(&command.reader, &path, &query)?;
     let printed = if command.reader.json {
         answer.print()
