@@ -5,8 +5,8 @@
 //! was heard to tell (our `unknown`) it is `active`: a program that acts on `inactive` or `launched` then lets the flag be.
 //! The rule's own word stands beside it as `status`, with the environment's `coverage`. `lastRequested` has the vendor's
 //! milliseconds, but sights are kept to the hour: it is the end of the last one's hour, or as-of where that hour is not over,
-//! so never in the future. It is left out of flags that were never requested, and `default` where callers told none. Parameters unknown to us are passed over, since the
-//! vendor has more of them than we do.
+//! so never in the future. It is left out of flags that were never requested, and
+//! `default` where callers told none. Parameters unknown to us are passed over, since the vendor has more of them than we do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,6 +55,12 @@ struct Status {
     key: Option<String>,
     status: &'static str,
     coverage: f64,
+    /// How far it reaches, where it is the whole answer: Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<i64>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    complete: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -94,7 +100,11 @@ pub(crate) async fn of_flag(
     caller.find(&project, &environment)?;
     let (verdicts, read) = judged(read(&serve, &caller, &project).await?).await?;
     let verdict = verdict(verdicts, &flag)?;
-    answer(&listed(&read, &verdict, &project, &environment))
+    let listed = listed(&read, &verdict, &project, &environment).ok_or_else(|| {
+        Refusal::not_found(format!("nothing is known of environment `{}`", environment.escape_debug()))
+    })?;
+    let (as_of, complete) = (Some(read.progress.as_of_ms), Some(read.progress.complete));
+    answer(&Status { as_of, complete, ..listed })
 }
 
 /// `GET /api/v2/flag-status/{project}/{flag}`: in every environment, or those of `env`.
@@ -152,6 +162,8 @@ fn status(read: &Read, flag: &str, place: &EnvironmentVerdict) -> Status {
         key: None,
         status: place.status.as_str(),
         coverage: f64::from(place.coverage_ppm) / 1_000_000.0,
+        as_of: None,
+        complete: None,
     }
 }
 

@@ -357,12 +357,12 @@ fn schemas() -> Value {
             &["_links", "metadata", "series", "asOf", "complete", "from", "to"],
         ),
         "FlagStatuses": object(
-            json!({ "_links": links, "items": { "type": "array", "items": flag_status() }, "asOf": time, "complete": flag }),
+            json!({ "_links": links, "items": { "type": "array", "items": flag_status(&json!({})) }, "asOf": time, "complete": flag }),
             &["_links", "items"],
         ),
-        "FlagStatus": flag_status(),
+        "FlagStatus": flag_status(&json!({ "asOf": time, "complete": flag })),
         "FlagStatusAcross": object(
-            json!({ "environments": { "type": "object", "additionalProperties": flag_status() }, "key": text, "_links": links,
+            json!({ "environments": { "type": "object", "additionalProperties": flag_status(&json!({})) }, "key": text, "_links": links,
                 "asOf": time, "complete": flag }),
             &["environments", "key", "_links"],
         ),
@@ -370,23 +370,24 @@ fn schemas() -> Value {
     })
 }
 
-/// A flag in an environment, as the vendor has it.
-fn flag_status() -> Value {
-    object(
-        json!({
-            "_links": { "type": "object" },
-            "name": { "type": "string", "enum": ["new", "inactive", "active", "launched"],
-                "description": "`active` too where too little was heard to tell" },
-            "lastRequested": { "type": "string", "format": "date-time", "description": "to the hour, though it has milliseconds: \
-                the end of the hour of the last sight, or as-of where that is not over; left out of flags never requested" },
-            "default": { "description": "newest of the callers' own defaults, where told" },
-            "key": { "type": "string" },
-            "status": { "type": "string", "enum": ["unknown", "new", "inactive", "launched", "active"],
-                "description": "the rule's own word" },
-            "coverage": { "type": "number", "minimum": 0, "maximum": 1 }
-        }),
-        &["name", "status", "coverage"],
-    )
+/// A flag in an environment, as the vendor has it, with what more is told of it.
+fn flag_status(more: &Value) -> Value {
+    let mut properties = json!({
+        "_links": { "type": "object" },
+        "name": { "type": "string", "enum": ["new", "inactive", "active", "launched"],
+            "description": "`active` too where too little was heard to tell" },
+        "lastRequested": { "type": "string", "format": "date-time", "description": "to the hour, though it has milliseconds: \
+            the end of the hour of the last sight, or as-of where that is not over; left out of flags never requested" },
+        "default": { "description": "newest of the callers' own defaults, where told" },
+        "key": { "type": "string" },
+        "status": { "type": "string", "enum": ["unknown", "new", "inactive", "launched", "active"],
+            "description": "the rule's own word" },
+        "coverage": { "type": "number", "minimum": 0, "maximum": 1 }
+    });
+    for (name, property) in more.as_object().into_iter().flatten() {
+        properties[name] = property.clone();
+    }
+    object(properties, &["name", "status", "coverage"])
 }
 
 /// An entry of the stale flags.
