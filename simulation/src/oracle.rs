@@ -171,7 +171,7 @@ impl Oracle {
         match header {
             Some(header) => self.record(logged, &header, understood),
             // Nobody knows whose it is.
-            None => self.poison(logged, None, &Rejections::default()),
+            None => self.poison(logged, None, &[]),
         }
         self.cells.values_mut().for_each(|cell| cell.note(logged.offset));
     }
@@ -185,11 +185,10 @@ impl Oracle {
         self.ids.extend(id.map(|id| (logged.offset, id)));
         if duplicate {
             // What the payload itself was refused for was told by its first copy.
-            self.books(header, "duplicate", header.accepted, &header.carried);
+            self.books(header, "duplicate", header.accepted, &[header.carried]);
             return;
         }
-        let mut rejected = header.rejected;
-        rejected.merge(&header.carried);
+        let rejected = [header.rejected, header.carried];
         let sound = understood && !crate::panics(logged) && self.content(logged, header, &rejected);
         if !sound {
             self.poison(logged, Some(header), &rejected);
@@ -197,7 +196,7 @@ impl Oracle {
     }
 
     /// Folds what the record says; false = nothing was changed, since it cannot be understood whole.
-    fn content(&mut self, logged: &Logged, header: &Header, rejected: &Rejections) -> bool {
+    fn content(&mut self, logged: &Logged, header: &Header, rejected: &[Rejections]) -> bool {
         match header.kind {
             RecordKind::Payload => match record::decode_payload(logged, header.received_ms) {
                 Ok(view) => self.payload(header, &view, rejected),
@@ -212,7 +211,7 @@ impl Oracle {
         }
     }
 
-    fn payload(&mut self, header: &Header, view: &PayloadView, rejected: &Rejections) -> bool {
+    fn payload(&mut self, header: &Header, view: &PayloadView, rejected: &[Rejections]) -> bool {
         if header.home {
             if !payload::is_sound(header, view) {
                 return false;
@@ -232,21 +231,21 @@ impl Oracle {
         true
     }
 
-    fn poison(&mut self, logged: &Logged, header: Option<&Header>, rejected: &Rejections) {
+    fn poison(&mut self, logged: &Logged, header: Option<&Header>, rejected: &[Rejections]) {
         self.poisoned.insert(logged.offset);
         if let Some(header) = header {
             self.books(header, "poison", header.accepted, rejected);
         }
     }
 
-    fn books(&mut self, header: &Header, what: &'static str, number: u64, rejected: &Rejections) {
+    fn books(&mut self, header: &Header, what: &'static str, number: u64, rejected: &[Rejections]) {
         if !header.home {
             return;
         }
         let books = self.books_cell(header);
         books.add_some(Fact::of("accepted"), header.accepted);
         books.add_some(Fact::of(what), number);
-        for (reason, number) in rejected.iter() {
+        for (reason, number) in rejected.iter().flat_map(Rejections::iter) {
             books.add_some(Fact::of(reason.code()), number);
         }
     }

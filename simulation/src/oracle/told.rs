@@ -82,9 +82,18 @@ impl Telling<'_> {
         row
     }
 
+    /// A row of everything beyond a limit: it has no names of its own, lest two cells that tell the same differ in bytes.
+    fn nameless(other: bool, numbers: &[u64], row: &dyn std::fmt::Debug) -> Result<(), String> {
+        if other && numbers.iter().any(|number| *number != 0) {
+            return Err(format!("an other row has names: {row:?}"));
+        }
+        Ok(())
+    }
+
     fn usage(&mut self, cell: &wire::Usage) -> Result<(), String> {
         self.texts(&cell.texts);
         for (place, pair) in cell.pairs.iter().enumerate() {
+            Self::nameless(pair.other, &[pair.variation, pair.version], pair)?;
             let variation = variation(&cell.texts, pair.variation)?;
             let named = label(Some(variation), pair.version.checked_sub(1), &[]);
             let row = self.row("pair", place, pair.other, named);
@@ -100,7 +109,9 @@ impl Telling<'_> {
             }
         }
         for (place, row) in cell.rows.iter().enumerate() {
-            let names = texts(&cell.texts, [row.application, row.sdk, row.sdk_version])?;
+            let numbers = [row.application, row.sdk, row.sdk_version];
+            Self::nameless(row.other, &[row.variation, numbers.iter().map(|n| u64::from(*n)).sum()], row)?;
+            let names = texts(&cell.texts, numbers)?;
             let named = label(Some(variation(&cell.texts, row.variation)?), None, &names);
             let at = self.row("row", place, row.other, named);
             self.say_of("asked", &at, row.count);
@@ -118,6 +129,8 @@ impl Telling<'_> {
         self.texts(&cell.texts);
         for (place, row) in cell.rows.iter().enumerate() {
             let numbers = [row.application, row.application_version, row.sdk, row.sdk_version];
+            let named = numbers.iter().map(|n| u64::from(*n)).sum();
+            Self::nameless(row.other, &[row.variation, named, row.error.into()], row)?;
             let names = texts(&cell.texts, numbers)?;
             let named = match row.other && row.bulk {
                 true => OTHER_BULK.to_owned(),
@@ -137,6 +150,9 @@ impl Telling<'_> {
         }
         for (version, since) in cell.version.iter().zip(&cell.version_since) {
             self.say_at("version", *version, *since);
+        }
+        if [cell.days.first(), cell.days.last()].contains(&Some(&0)) {
+            return Err(format!("days begin or end with none: {:?} from {}", cell.days, cell.days_from));
         }
         for (byte, bits) in (0_u64..).zip(&cell.days) {
             for bit in (0..8_u64).filter(|bit| bits >> bit & 1 == 1) {
@@ -221,7 +237,9 @@ impl Telling<'_> {
     fn sdks(&mut self, cell: &wire::Sdks) -> Result<(), String> {
         self.texts(&cell.texts);
         for (place, row) in cell.rows.iter().enumerate() {
-            let names = texts(&cell.texts, [row.application, row.sdk, row.sdk_version])?;
+            let numbers = [row.application, row.sdk, row.sdk_version];
+            Self::nameless(row.other, &[numbers.iter().map(|n| u64::from(*n)).sum()], row)?;
+            let names = texts(&cell.texts, numbers)?;
             let at = self.row("row", place, row.other, label(None, None, &names));
             for hour in (0..32_u64).filter(|hour| row.hours >> hour & 1 == 1) {
                 self.say_of_at("hour", &at, hour, 1_u64);
