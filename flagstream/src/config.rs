@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use schemas::generation::Generation;
+use schemas::{fixed, id};
 
 pub use written::Written;
 
@@ -75,7 +76,12 @@ impl Settings {
              # usage_rows_max = {}  # variation, application and SDK, of a flag and hour\n\
              # last_seen_rows_max = {}  # of a flag\n\
              # sdk_rows_max = {}  # of an environment\n\
-             # texts_bytes_max = {}  # of all texts of a cell\n",
+             # texts_bytes_max = {}  # of all texts of a cell\n\
+             # key_bytes_max = {}  # of a flag, a custom event or a kind of context; a longer one is refused (invalid_key)\n\
+             # context_key_bytes_max = {}  # of a context; a longer one is refused (invalid_key)\n\
+             # payload_id_bytes_max = {}  # a longer one is not remembered\n\
+             # name_bytes_max = {}  # names of applications, SDKs and their versions are cut there\n\
+             # metric_max = {}  # the greatest metric value, either sign; beyond it an event counts without one\n",
             self.written.print()?,
             clock.ahead_ms,
             clock.lateness_ms,
@@ -86,6 +92,11 @@ impl Settings {
             fold.last_seen_rows_max,
             fold.sdk_rows_max,
             fold.texts_bytes_max,
+            id::KEY_BYTES_MAX,
+            id::CONTEXT_KEY_BYTES_MAX,
+            id::PAYLOAD_ID_BYTES_MAX,
+            id::NAME_BYTES_MAX,
+            fixed::MICROS_MAX / 1_000_000,
         ))
     }
 
@@ -168,7 +179,17 @@ mod tests {
     fn what_is_printed_states_every_limit_and_can_be_read_again() {
         let settings = Settings::understand(Written::default()).unwrap();
         let printed = settings.print().unwrap();
-        for limit in ["dedupe_records = 1000000 ", "lateness_ms = 604800000 ", "flags_max = 10000 ", "count_max = "] {
+        for limit in [
+            "dedupe_records = 1000000 ",
+            "lateness_ms = 604800000 ",
+            "flags_max = 10000 ",
+            "count_max = ",
+            "\n# key_bytes_max = 256 ",
+            "context_key_bytes_max = 1024 ",
+            "payload_id_bytes_max = 128 ",
+            "name_bytes_max = 64 ",
+            "metric_max = 1000000000000 ",
+        ] {
             assert!(printed.contains(limit), "{limit}: {printed}");
         }
         let again: Written = toml::from_str(&printed).unwrap();

@@ -88,7 +88,8 @@ async fn up(settings: Settings, config: Option<&Path>, sdk_keys: &[String]) -> a
     let rereading = tokio::spawn(admission::reread(admitted, ingest.clone(), stopped.clone()));
     let telling = tokio::spawn(banner::tell_news(ingest.clone(), admit_command, stopped));
 
-    let ended = wait_for_end(&mut signals, &disk, &processor).await;
+    let poisoned = (disk.log.poisoned(), disk.store.poisoned());
+    let ended = wait_for_end(signals.next(), poisoned, processor.failed()).await;
     aside("stopping: answering what was accepted…");
     ingest.stop().await;
     stop.send_replace(true);
@@ -140,13 +141,16 @@ fn limits(settings: &Settings) -> server::Limits {
 }
 
 /// Waits for a signal, or for something that must end the process.
-async fn wait_for_end(signals: &mut Signals, disk: &Disk, processor: &Processor) -> anyhow::Result<()> {
-    let (mut log, mut store) = (disk.log.poisoned(), disk.store.poisoned());
+async fn wait_for_end(
+    signals: impl Future<Output = ()>,
+    (mut log, mut store): (watch::Receiver<Option<String>>, watch::Receiver<Option<String>>),
+    failed: impl Future<Output = String>,
+) -> anyhow::Result<()> {
     tokio::select! {
-        () = signals.next() => Ok(()),
+        () = signals => Ok(()),
         why = poisoned(&mut log) => bail!("the log can promise nothing any more: {why}"),
         why = poisoned(&mut store) => bail!("the store can promise nothing any more: {why}"),
-        why = processor.failed() => bail!("the processor stopped: {why}"),
+        why = failed => bail!("the processor stopped: {why}"),
     }
 }
 
@@ -174,6 +178,32 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_poisoned_log_or_store_or_a_stopped_processor_ends_the_process_with_an_error() {
+        let fine = || watch::channel(None::<String>);
+        let (log, store) = (fine(), fine());
+        let both = || (log.1.clone(), store.1.clone());
+        assert!(wait_for_end(ready(()), both(), pending()).await.is_ok(), "a signal is no error");
+        let stopped = wait_for_end(pending(), both(), ready("a gap".to_owned())).await.unwrap_err();
+        assert_eq!(stopped.to_string(), "the processor stopped: a gap");
+        for (sender, what) in [(&log.0, "log"), (&store.0, "store")] {
+            let waits = wait_for_end(pending(), both(), pending());
+            tokio::pin!(waits);
+            tokio::select! { biased; ended = &mut waits => panic!("{ended:?} with nothing wrong"), () = ready(()) => {} }
+            sender.send_replace(Some("a sync failed".to_owned()));
+            let ended = waits.await.unwrap_err().to_string();
+            assert_eq!(ended, format!("the {what} can promise nothing any more: a sync failed"));
+            sender.send_replace(None);
         }
     }
 }
