@@ -119,8 +119,9 @@ switches! {
 
 #[cfg(any(test, feature = "testing"))]
 impl Break {
-    /// Those that show only where logs are made again, ids and times meet by chance, definitions arrive out of order, stores
-    /// forget or add, or processes differ in their settings: the simulation has that, the tests of this package have not.
+    /// Those that show only where logs are made again, ids and times meet by chance, definitions arrive out of order,
+    /// stores forget or add, or processes differ in their settings: the simulation has that, the tests of this package
+    /// have not.
     pub const SIMULATED: &'static [Self] = &[
         Self::IdWithoutEnvironment,
         Self::IdWithoutKind,

@@ -2,11 +2,11 @@
 //!
 //! Always true here:
 //! - the same value encodes to the same bytes; rows stand in order of first appearance;
-//! - the first rows stay: a row or text never leaves a cell, and what is beyond a limit counts in the row marked `other`,
-//!   so that the choice follows from the cell alone (only versions, values and days, which are no counts, give way to
-//!   newer ones, by rules that look at nothing but the cell);
-//! - a counter stops at [`COUNTER_MAX`] and says so (`saturated`); no cell encodes to more than 64 KiB under limits that
-//!   [`check_limits`] lets pass;
+//! - the first rows stay: a row or text never leaves a cell, and what is beyond a limit counts in the row marked
+//!   `other`, so that the choice follows from the cell alone (only versions, values and days, which are no counts, give
+//!   way to newer ones, by rules that look at nothing but the cell);
+//! - a counter stops at [`COUNTER_MAX`] and says so (`saturated`); no cell encodes to more than 64 KiB under limits
+//!   that [`check_limits`] lets pass;
 //! - `merge` is for readers that add up cells of windows or generations. It knows no limits, is commutative and
 //!   associative in what the accessors tell (not in the order of rows), and an empty cell is its zero.
 

@@ -2,8 +2,8 @@
 //!
 //! Always true here: `decode`, `needs` and `step` change nothing; `step` gives a commit or nothing, and what it gives
 //! depends on the state, the cells and the record alone; a panic or an error in reading a record becomes a commit that
-//! books it as poison (so no profile may say `panic = "abort"`); [`Commit::apply`] is total. The order for each record is:
-//! the generation, the duplicate check, the fold. A change of what any record means here is a new
+//! books it as poison (so no profile may say `panic = "abort"`); [`Commit::apply`] is total. The order for each record
+//! is: the generation, the duplicate check, the fold. A change of what any record means here is a new
 //! [`FOLD_VERSION`](crate::FOLD_VERSION).
 //!
 //! Where to go next: [`prepare`] reads records once, [`needs`] says which cells they ask for, [`step`] decides,

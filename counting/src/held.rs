@@ -1,8 +1,8 @@
 //! The cells that a worker holds in memory.
 //!
 //! Always true here: a cell's h is the offset of the last record that changed it; a record at or below h is not applied
-//! again; a dirty cell (changed since it was last durable, or on its way to the store) is never let go; which clean cells
-//! are let go follows from offsets and sizes alone. Nothing here can panic: applying is total.
+//! again; a dirty cell (changed since it was last durable, or on its way to the store) is never let go; which clean
+//! cells are let go follows from offsets and sizes alone. Nothing here can panic: applying is total.
 //!
 //! Clean cells are weighed by what they took when they were last encoded, by a flush or by the store they came from: a
 //! cell cannot be clean and have changed since, so nothing is counted while records are folded.
@@ -258,8 +258,8 @@ impl Cells {
         Ok(())
     }
 
-    /// Lets clean cells go, least recently touched first, until at most `cells_max` cells are held and the clean ones take
-    /// about `bytes_max` bytes at most (or none is clean).
+    /// Lets clean cells go, least recently touched first, until at most `cells_max` cells are held and the clean ones
+    /// take about `bytes_max` bytes at most (or none is clean).
     pub(crate) fn evict(&mut self, cells_max: usize, bytes_max: usize) {
         let cells_over = self.len().saturating_sub(cells_max);
         let bytes_over = self.clean_bytes.saturating_sub(bytes_max);

@@ -1,8 +1,8 @@
 //! Events become counts: a pure fold, and the worker of a partition as a value.
 //!
 //! Always true here: no I/O, no clock, no dice, no async; what comes out is a function of the log alone. Hash maps are
-//! looked into and never walked. [`cells`] is what is counted, [`fold`] how, [`State`] what the fold must know beside the
-//! cells, [`worker`] how cells, checkpoint and state become durable in the order that keeps every number exact.
+//! looked into and never walked. [`cells`] is what is counted, [`fold`] how, [`State`] what the fold must know beside
+//! the cells, [`worker`] how cells, checkpoint and state become durable in the order that keeps every number exact.
 
 mod breakage;
 pub mod cells;

@@ -4,7 +4,8 @@
 //! booked on UTC days. It exists in tests and in the simulation alone.
 //!
 //! Always true here: what a subject says of a day depends on the rows that were worked into it and not on their order;
-//! conversions that no exposure can precede any more are dropped or added up by day, which changes nothing that it says.
+//! conversions that no exposure can precede any more are dropped or added up by day, which changes nothing that it
+//! says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -113,8 +114,8 @@ impl Subject {
         }
     }
 
-    /// What it adds to the cell of each day, every amount times `scale`: what it says of the day less what it says of the
-    /// day before.
+    /// What it adds to the cell of each day, every amount times `scale`: what it says of the day less what it says of
+    /// the day before.
     pub(crate) fn contribution(&self, scale: i128) -> BTreeMap<u32, StandInChange> {
         let mut days: BTreeSet<u32> = self.totals.keys().copied().collect();
         days.extend(self.first_ms.values().filter_map(|time| day_of(*time)));

@@ -1,8 +1,9 @@
 //! A partition's state in memory: what the fold must know of the records before the next one, beside the cells.
 //!
 //! Always true here: all records below `position` are in it and no others; it changes only by a whole commit; what
-//! [`State::changes`] hands out turns the rows saved before into the state as it stands at that moment, so whoever saves
-//! them in order has at every time the state as it was at one position. The maps are looked into and never walked.
+//! [`State::changes`] hands out turns the rows saved before into the state as it stands at that moment, so whoever
+//! saves them in order has at every time the state as it was at one position. The maps are looked into and never
+//! walked.
 
 mod names;
 mod remembered;

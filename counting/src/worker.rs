@@ -1,15 +1,15 @@
 //! The worker of one partition as a value: inputs in, actions out.
 //!
-//! Always true here: cells are durable before the checkpoint that covers them, the checkpoint before the state as it was
-//! at the checkpoint's position (or all three at once); a flush takes place between records and its content is fixed when
-//! it begins, while folding goes on; reading begins at the state's position, at or below the checkpoint, and cells skip
-//! what they have; a refused write adopts value and h together. The worker knows no clock: whoever drives it says when a
-//! flush or a snapshot is due, and waits before it hands in a failure that may be tried again.
+//! Always true here: cells are durable before the checkpoint that covers them, the checkpoint before the state as it
+//! was at the checkpoint's position (or all three at once); a flush takes place between records and its content is
+//! fixed when it begins, while folding goes on; reading begins at the state's position, at or below the checkpoint, and
+//! cells skip what they have; a refused write adopts value and h together. The worker knows no clock: whoever drives it
+//! says when a flush or a snapshot is due, and waits before it hands in a failure that may be tried again.
 //!
 //! How to drive it: carry out actions in the order given; only a `Load` may overtake the others or be overtaken. A dead
 //! letter is durable before the next `Write` or `Commit` is begun. One `Load` and one flush step are under way at most;
-//! each is answered by one input. Hand in batches only while [`Worker::wants_batch`]. After a `Stop` or `Revoked` nothing
-//! more comes out.
+//! each is answered by one input. Hand in batches only while [`Worker::wants_batch`]. After a `Stop` or `Revoked`
+//! nothing more comes out.
 //!
 //! Where to go next: [`start`] decides where reading begins or why it cannot, [`flush`] has the order of durability.
 

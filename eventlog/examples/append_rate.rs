@@ -1,8 +1,9 @@
 //! How fast the embedded log is, beside a bare `fdatasync` loop in the same run:
 //! `cargo run --release -p eventlog --example append_rate [directory] [partitions]`.
 //!
-//! Prints appends of 1 KB per second with 1, 64 and 256 appenders, then for a log of 1 GiB the time to fill it, to read it
-//! through and to reopen it. The directory should lie on the disk in question; what it made there is removed at the end.
+//! Prints appends of 1 KB per second with 1, 64 and 256 appenders, then for a log of 1 GiB the time to fill it, to read
+//! it through and to reopen it. The directory should lie on the disk in question; what it made there is removed at the
+//! end.
 
 use std::path::Path;
 use std::sync::Arc;

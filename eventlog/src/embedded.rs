@@ -1,7 +1,8 @@
 //! The embedded log: segment files of our own in one directory, one sequence for all partitions, one committer.
 //!
-//! Always true here: an append is answered after a sync; readers see only synced records; a flipped byte is refused with
-//! its place and never taken for a torn tail; after a sync that failed nothing is promised any more, in this process.
+//! Always true here: an append is answered after a sync; readers see only synced records; a flipped byte is refused
+//! with its place and never taken for a torn tail; after a sync that failed nothing is promised any more, in this
+//! process.
 //!
 //! Path of a record: [`EmbeddedLog::append`](crate::EventLog::append) → `queue` → `committer` (thread) → `writer` →
 //! `block` → file; back: `subscription` → `cursor` → file. Opening: `recovery` → `scan`. The next segment: `spare`.

@@ -9,7 +9,8 @@ pub enum Error {
     /// Too much waits to be durable already: nothing was kept, the same append may be tried again at once or later.
     #[error("log is busy: {0}; send more slowly")]
     Busy(String),
-    /// Whoever keeps the log does not answer, or cannot serve now: nothing was changed, the same call may succeed later.
+    /// Whoever keeps the log does not answer, or cannot serve now: nothing was changed, the same call may succeed
+    /// later.
     #[error("log does not answer: {0}; it is asked again until it does")]
     Away(String),
     /// Some or all of the records were kept, or may have been; those that append them again may have them twice.

@@ -108,8 +108,8 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Makes bytes and length durable.
     ///
     /// # Errors
-    /// Whatever the disk says; after an error nothing is known about what was written since the last success, and asking
-    /// again proves nothing.
+    /// Whatever the disk says; after an error nothing is known about what was written since the last success,
+    /// and asking again proves nothing.
     fn sync_data(&self) -> io::Result<()>;
 
     /// Reads exactly `out.len()` bytes.

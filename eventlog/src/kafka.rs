@@ -1,12 +1,12 @@
 //! A log on Kafka, for several processes.
 //!
-//! Always true here: a record is answered as appended once all replicas in sync have it, and by its own offset; partitions
-//! are chosen by [`schemas::partition`] and never by Kafka; positions come from whoever reads, never from the group, which
-//! only hands partitions out; records lie in a topic as its users see it: the header in a Kafka header, the body as value,
-//! no key.
+//! Always true here: a record is answered as appended once all replicas in sync have it, and by its own offset;
+//! partitions are chosen by [`schemas::partition`] and never by Kafka; positions come from whoever reads, never from
+//! the group, which only hands partitions out; records lie in a topic as its users see it: the header in a Kafka
+//! header, the body as value, no key.
 //!
-//! Where to go next: `producer` appends, `group` hands partitions out, `reader` reads them, `watermarks` says what is held,
-//! `checks` looks at the topic before anything else does, `setup` makes it.
+//! Where to go next: `producer` appends, `group` hands partitions out, `reader` reads them, `watermarks` says what is
+//! held, `checks` looks at the topic before anything else does, `setup` makes it.
 
 mod checks;
 mod client;

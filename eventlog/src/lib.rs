@@ -4,8 +4,9 @@
 //! records, in order of offset, each with its checksum proved at that read; offsets of a partition are dense from 0.
 //! Position is data: a reader is told where to begin and keeps no position of its own in the log.
 //!
-//! [`memory`] is for tests; `kafka` is for many processes; [`embedded`] is segment files of our own on top of [`files`], a small layer that a test can
-//! replace by a disk which forgets. `docs/decisions/embedded-log.md` has the format and the reasons.
+//! [`memory`] is for tests; `kafka` is for many processes; [`embedded`] is segment files of our own on top of
+//! [`files`], a small layer that a test can replace by a disk which forgets. `docs/decisions/embedded-log.md` has the
+//! format and the reasons.
 
 pub mod embedded;
 mod error;
@@ -59,9 +60,9 @@ pub trait EventLog: Send + Sync + std::fmt::Debug {
     /// Number of partitions; fixed for a generation.
     fn partitions(&self) -> u32;
 
-    /// Appends records and answers when *all* are durable, with their offsets in the order given.
-    /// After an error that [`Error::is_retryable`] (or [`Error::Setting`]) none of them is in the log; after any other each
-    /// may or may not be.
+    /// Appends records and answers when *all* are durable, with their offsets in the order given. After an error that
+    /// [`Error::is_retryable`] (or [`Error::Setting`]) none of them is in the log; after any other each may or may not
+    /// be.
     fn append(&self, records: Vec<Append>) -> BoxFuture<'static, Result<Vec<u64>, Error>>;
 
     /// Opens a reader. Partitions reach it as [`Signal::Assigned`].
@@ -77,8 +78,8 @@ pub trait EventLog: Send + Sync + std::fmt::Debug {
     /// [`Error::Setting`] for a partition that the log does not have; [`Error::Poisoned`].
     fn read(&self, partition: u32) -> Result<Box<dyn Subscription>, Error>;
 
-    /// What each partition holds, by partition, at some time after the call: whatever was answered as appended before it
-    /// is among it.
+    /// What each partition holds, by partition, at some time after the call: whatever was answered as appended before
+    /// it is among it.
     ///
     /// Errors: [`Error::Poisoned`] when the log can no longer be used; [`Error::Away`] when it does not answer now.
     fn held(&self) -> BoxFuture<'_, Result<Vec<Held>, Error>>;
@@ -96,7 +97,7 @@ pub trait Subscription: Send {
     /// Says from which offset on an assigned partition is to be read.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] when the log does not hold that position (`end` itself is held). A log that must ask others
-    /// for that says it at [`Subscription::next`].
+    /// [`Error::OutOfRange`] when the log does not hold that position (`end` itself is held). A log that must
+    /// ask others for that says it at [`Subscription::next`].
     fn begin(&mut self, partition: u32, position: u64) -> Result<(), Error>;
 }

@@ -1,7 +1,7 @@
 //! A log in memory, for tests: with controls for what a real group of readers does to its members.
 //!
-//! Always true here: the same promises as any log while it lives; partitions move between readers only when a test says so
-//! (or when a reader is dropped or the first one comes); append times are the test's.
+//! Always true here: the same promises as any log while it lives; partitions move between readers only when a test says
+//! so (or when a reader is dropped or the first one comes); append times are the test's.
 //!
 //! ```
 //! # use eventlog::{EventLog, memory::MemoryLog};

@@ -1,6 +1,6 @@
-//! The page of stale flags over a store in memory with a made-up fleet, to look at:
-//! `cargo run -p experiments --example stale -- [FLAGS [--blind]]`, then open the address that it prints. The first flags
-//! are one of each kind, hostile keys among them; further ones are plain and have no counts. `--blind`: too little was heard from one environment.
+//! The page of stale flags over a store in memory with a made-up fleet, to look at: `cargo run -p experiments --example
+//! stale -- [FLAGS [--blind]]`, then open the address that it prints. The first flags are one of each kind, hostile
+//! keys among them; further ones are plain and have no counts. `--blind`: too little was heard from one environment.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
-//! How long the stale report takes, and how often it reads the store: flags with last-seen rows in three environments of an
-//! embedded store on disk, asked through the router, beside the bare reads of the same cells from the same store.
-//! `cargo run --release -p experiments --example stale_report -- FILE [FLAGS [ROUNDS]]`; FILE is made, and must not be there.
+//! How long the stale report takes, and how often it reads the store: flags with last-seen rows in three environments
+//! of an embedded store on disk, asked through the router, beside the bare reads of the same cells from the same store.
+//! `cargo run --release -p experiments --example stale_report -- FILE [FLAGS [ROUNDS]]`; FILE is made, and must not be
+//! there.
 
 use std::collections::BTreeMap;
 use std::path::Path;

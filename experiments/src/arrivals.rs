@@ -40,8 +40,8 @@ pub(crate) struct AtDoor {
 }
 
 impl Arrivals {
-    /// What a holder of this grant sees at the page of this environment: keys and paths may be anybody's, so that they are
-    /// for those alone who may read everything.
+    /// What a holder of this grant sees at the page of this environment: keys and paths may be anybody's, so that they
+    /// are for those alone who may read everything.
     pub(crate) fn at_door(self, environment: &Environment, grant: &Grant) -> AtDoor {
         let first_payload = self.first_payloads.get(environment).cloned();
         let rejections = self.rejections.get(environment).cloned().unwrap_or_default();
@@ -68,7 +68,8 @@ pub struct FirstPayload {
 /// A key that the key table does not know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnknownKey {
-    /// What kind of key its sender's path takes, as `flagstream keys add --kind` has it; empty or `server` = a server key.
+    /// What kind of key its sender's path takes, as `flagstream keys add --kind` has it; empty or `server` = a server
+    /// key.
     pub kind: &'static str,
     /// Its last four characters.
     pub last_four: String,

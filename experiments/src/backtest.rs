@@ -1,12 +1,12 @@
 //! The back-test: what the stale rule would have said on past days, and which flags called stale came alive again.
 //!
-//! Always true here: [`run`] is pure and the rule is [`crate::stale::judge`] itself; a moment is the beginning of a UTC day, so
-//! that W and S, which are whole days, ask about whole days of use, and those are what is kept. Moments are judged from the
-//! newest to the oldest, since what is known of an earlier one is always a part of what is known of a later one; in which order
-//! they or the flags come changes nothing.
+//! Always true here: [`run`] is pure and the rule is [`crate::stale::judge`] itself; a moment is the beginning of a UTC
+//! day, so that W and S, which are whole days, ask about whole days of use, and those are what is kept. Moments are
+//! judged from the newest to the oldest, since what is known of an earlier one is always a part of what is known of a
+//! later one; in which order they or the flags come changes nothing.
 //!
-//! Where to go next: [`history`] says when each row was seen, [`rewind`] forgets what came after a moment, [`revival`] looks
-//! for what contradicts a verdict, [`tally`] counts.
+//! Where to go next: [`history`] says when each row was seen, [`rewind`] forgets what came after a moment, [`revival`]
+//! looks for what contradicts a verdict, [`tally`] counts.
 
 pub(crate) mod history;
 mod revival;
@@ -43,10 +43,11 @@ pub(crate) struct Moment {
     pub(crate) hours_by_type: BTreeMap<String, BTreeMap<FlagType, Hours>>,
 }
 
-/// Judges each moment. A flag that comes alive again within `within_days` of its call is counted as such, and as later else.
+/// Judges each moment. A flag that comes alive again within `within_days` of its call is counted as such, and as later
+/// else.
 ///
-/// What people do because of a verdict is left out, for it came after: snoozes and archived marks. All else that they said is
-/// taken as it is now.
+/// What people do because of a verdict is left out, for it came after: snoozes and archived marks. All else that they
+/// said is taken as it is now.
 pub(crate) fn run(mut past: Past, mut moments: Vec<Moment>, within_days: u32) -> Outcome {
     let now_day = day_of(past.fleet.as_of_ms);
     for flag in &mut past.fleet.flags {

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::refusal::Refusal;
 
-/// What was served. The order is the order of answers: indices, names, then the caller's own default. In answers a number,
-/// a text or null.
+/// What was served. The order is the order of answers: indices, names, then the caller's own default. In answers a
+/// number, a text or null.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Served {

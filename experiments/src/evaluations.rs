@@ -43,13 +43,13 @@ struct Question {
     repeated: String,
 }
 
-/// Behind what a page begins: the interval of the first page, and the last item's flag (`None` = those beyond the limit)
-/// and group.
+/// Behind what a page begins: the interval of the first page, and the last item's flag (`None` = those beyond the
+/// limit) and group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 struct Token(i64, i64, Option<String>, Place);
 
-/// A group, as a token has it: other, variation, version, application, SDK, number of the reason. What the grouping does not
-/// ask for means nothing.
+/// A group, as a token has it: other, variation, version, application, SDK, number of the reason. What the grouping
+/// does not ask for means nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 struct Place(bool, Served, Option<u64>, Option<String>, Option<(String, String)>, Option<u8>);
 
@@ -163,8 +163,8 @@ impl Question {
         Step::WORDS.iter().find(|(_, step)| *step == self.span.step).map_or("total", |(word, _)| word)
     }
 
-    /// The rows of this page, and the token of its last when there are more: it ends at the limit of items, or where one
-    /// more would be beyond [`ROWS_MAX`].
+    /// The rows of this page, and the token of its last when there are more: it ends at the limit of items, or where
+    /// one more would be beyond [`ROWS_MAX`].
     fn page<'a>(&self, flags: &'a [FlagTally]) -> Result<(Vec<Row<'a>>, Option<Token>), Refusal> {
         let behind = self
             .behind
@@ -311,7 +311,8 @@ pub(crate) fn flag_key(name: &CellName) -> Option<String> {
     }
 }
 
-/// Whether `name` is `first` or comes after it in the store's order: keys by their bytes, then what is beyond the limit.
+/// Whether `name` is `first` or comes after it in the store's order: keys by their bytes, then what is beyond the
+/// limit.
 fn in_order(first: &CellName, name: &CellName) -> bool {
     match (first, name) {
         (CellName::Key(first), CellName::Key(name)) => first <= name,

@@ -1,12 +1,12 @@
 //! `GET /api/v2/flag-statuses/…` and `/api/v2/flag-status/…`: LaunchDarkly's own shapes, from the verdicts of
 //! [`crate::stale_flags`].
 //!
-//! Always true here: `name` is one of the vendor's four words, since its generated clients refuse others. Where too little
-//! was heard to tell (our `unknown`) it is `active`: a program that acts on `inactive` or `launched` then lets the flag be.
-//! The rule's own word stands beside it as `status`, with the environment's `coverage`. `lastRequested` has the vendor's
-//! milliseconds, but sights are kept to the hour: it is the end of the last one's hour, or as-of where that hour is not over,
-//! so never in the future. It is left out of flags that were never requested, and
-//! `default` where callers told none. Parameters unknown to us are passed over, since the vendor has more of them than we do.
+//! Always true here: `name` is one of the vendor's four words, since its generated clients refuse others. Where too
+//! little was heard to tell (our `unknown`) it is `active`: a program that acts on `inactive` or `launched` then lets
+//! the flag be. The rule's own word stands beside it as `status`, with the environment's `coverage`. `lastRequested`
+//! has the vendor's milliseconds, but sights are kept to the hour: it is the end of the last one's hour, or as-of where
+//! that hour is not over, so never in the future. It is left out of flags that were never requested, and `default`
+//! where callers told none. Parameters unknown to us are passed over, since the vendor has more of them than we do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -38,9 +38,9 @@ pub(crate) enum Step {
 }
 
 impl Interval {
-    /// The interval asked for, rounded outwards to whole `unit_ms`. `from` defaults to `back_ms` ago. One that lies wholly
-    /// ahead of what events may be dated begins with the next whole unit: what has been counted in a unit that has begun
-    /// is not of it.
+    /// The interval asked for, rounded outwards to whole `unit_ms`. `from` defaults to `back_ms` ago. One that lies
+    /// wholly ahead of what events may be dated begins with the next whole unit: what has been counted in a unit that
+    /// has begun is not of it.
     pub(crate) fn ask(
         from: Option<Asked>,
         to: Option<Asked>,
@@ -72,8 +72,8 @@ impl Interval {
         Ok(interval)
     }
 
-    /// The interval that a page's token holds, as it is: it was rounded, and so may be longer than may be asked for. A token
-    /// that no page can have had is refused.
+    /// The interval that a page's token holds, as it is: it was rounded, and so may be longer than may be asked for. A
+    /// token that no page can have had is refused.
     pub(crate) fn of_token(from_ms: i64, to_ms: i64) -> Result<Self, Refusal> {
         let longest_ms = DAYS_MAX * DAY_MS + AHEAD_MS + 2 * HOUR_MS;
         let times = 0..=TIME_MS_MAX + HOUR_MS;

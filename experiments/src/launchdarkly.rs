@@ -1,9 +1,9 @@
 //! `GET /api/v2/usage/…`: LaunchDarkly's own shapes, so that programs written against its API read ours.
 //!
-//! Always true here: `_links`, `metadata` (objects) and `series` (objects of whole numbers: `time` in Unix milliseconds,
-//! and one number for each entry of `metadata`, named by its place) as the vendor's clients expect them; what we add
-//! stands beside these or within `metadata`. A series has every bucket of the interval, also those without counts.
-//! Parameters unknown to us are passed over, since the vendor has more of them than we do.
+//! Always true here: `_links`, `metadata` (objects) and `series` (objects of whole numbers: `time` in Unix
+//! milliseconds, and one number for each entry of `metadata`, named by its place) as the vendor's clients expect them;
+//! what we add stands beside these or within `metadata`. A series has every bucket of the interval, also those without
+//! counts. Parameters unknown to us are passed over, since the vendor has more of them than we do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

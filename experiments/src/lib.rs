@@ -1,11 +1,12 @@
 //! Store in, answers out: the query API and the page.
 //!
-//! Always true here: nothing is written to the store, and to the log definitions alone ([`metadata`], [`publisher`]); every answer tells how far it reaches
-//! (`asOf`, `complete`); whoever brings no key that opens an environment does not learn whether it exists.
+//! Always true here: nothing is written to the store, and to the log definitions alone ([`metadata`], [`publisher`]);
+//! every answer tells how far it reaches (`asOf`, `complete`); whoever brings no key that opens an environment does not
+//! learn whether it exists.
 //!
 //! Where to go next: [`routes`] lists what there is; [`reading`] and [`tally`] turn cells into counts, for the API
-//! ([`evaluations`], [`events`], [`books`], [`launchdarkly`], [`pipeline`]) and the page ([`page`]) alike; [`stale_flags`]
-//! feeds the rule ([`stale`]) for the report and [`flag_statuses`].
+//! ([`evaluations`], [`events`], [`books`], [`launchdarkly`], [`pipeline`]) and the page ([`page`]) alike;
+//! [`stale_flags`] feeds the rule ([`stale`]) for the report and [`flag_statuses`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -81,15 +82,15 @@ pub struct Serve {
     pub stale: StaleSettings,
     /// What has come to the door.
     pub arrivals: Ask<Arrivals>,
-    /// Dead letters, newest first ([`DeadLetter::place`] falling): so many at most, of those behind this place, and how many
-    /// there are in all.
+    /// Dead letters, newest first ([`DeadLetter::place`] falling): so many at most, of those behind this place, and how
+    /// many there are in all.
     pub dead_letters: AskDeadLetters,
     /// When each partition was last seen without lag; begins empty.
     pub caught_up: CaughtUp,
     /// Who may publish a definition now; begins with nothing known.
     pub publisher: Publisher,
-    /// How far back, in milliseconds, a partition remembers payload ids; `None` = it remembers all it ever had, or it is
-    /// not folded here.
+    /// How far back, in milliseconds, a partition remembers payload ids; `None` = it remembers all it ever had, or it
+    /// is not folded here.
     pub dedupe_age_ms: Arc<dyn Fn(u32) -> Option<u64> + Send + Sync>,
     /// The text of `/metrics`.
     pub metrics: AskMetrics,

@@ -4,8 +4,8 @@
 
 use crate::hidden::visible;
 
-/// A foreign text as Markdown within a line: as code where that can hold it, else with every character escaped that could
-/// begin markup. What is hidden is written as `\u{…}`, line breaks too, so that it stays in its line.
+/// A foreign text as Markdown within a line: as code where that can hold it, else with every character escaped that
+/// could begin markup. What is hidden is written as `\u{…}`, line breaks too, so that it stays in its line.
 pub(crate) fn markdown(foreign: &str) -> String {
     let shown = visible(foreign);
     // A code span cannot hold backticks, and loses its bar in a table and its blanks at the ends.

@@ -1,7 +1,7 @@
 //! What people said about flags: definitions of the project, read from partition 0, which alone keeps their cells.
 //!
-//! Always true here: what is shown is the newest version that is folded; a body that cannot be read refuses the request and
-//! names its flag, so that nobody gets a verdict from half of what was said.
+//! Always true here: what is shown is the newest version that is folded; a body that cannot be read refuses the request
+//! and names its flag, so that nobody gets a verdict from half of what was said.
 //!
 //! [`body`] has the fields and what each may hold; [`answers`] is what can be asked.
 
@@ -36,7 +36,8 @@ pub(crate) struct Said {
 }
 
 /// What is known of each flag of a project; flags that nobody spoke of are missing. A flag that names another as its
-/// prerequisite is among that one's dependents, unless it is archived: nothing asks for that one on its behalf any more.
+/// prerequisite is among that one's dependents, unless it is archived: nothing asks for that one on its behalf any
+/// more.
 pub(crate) async fn of_project(serve: &Serve, project: &str) -> Result<BTreeMap<String, Metadata>, Refusal> {
     let mut flags: BTreeMap<String, Metadata> = BTreeMap::new();
     let mut needs: BTreeSet<(String, String)> = BTreeSet::new();

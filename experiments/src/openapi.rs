@@ -1,5 +1,5 @@
-//! `/openapi.json`, written by hand: small, and held to the truth by a test that compares it with the router's table and
-//! by one that compares answers with the schemas' fields.
+//! `/openapi.json`, written by hand: small, and held to the truth by a test that compares it with the router's table
+//! and by one that compares answers with the schemas' fields.
 //!
 //! Always true here: every route is in the document and nothing else is.
 

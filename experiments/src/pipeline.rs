@@ -1,9 +1,10 @@
-//! `GET /v1/pipeline/health` and `/dead-letters`: how far the numbers lag, and what could not be folded. Admin keys only.
+//! `GET /v1/pipeline/health` and `/dead-letters`: how far the numbers lag, and what could not be folded. Admin keys
+//! only.
 //!
 //! Always true here: lag is the number of records between the log's end and what is durable in the store; once it is 0,
-//! reads include everything answered 2xx before. For how long the oldest of them has waited is not known without reading
-//! the log: `lag.seconds` is the least time that it cannot exceed. Idle time counts in it only until somebody asks: each
-//! answer and each refresh of a page that finds a partition without lag sets its time anew.
+//! reads include everything answered 2xx before. For how long the oldest of them has waited is not known without
+//! reading the log: `lag.seconds` is the least time that it cannot exceed. Idle time counts in it only until somebody
+//! asks: each answer and each refresh of a page that finds a partition without lag sets its time anew.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Publishes definitions: does what [`Publishing`] asks for, on the service's own log and store.
 //!
-//! Always true here: one publication at a time in a process, each carried on to its end in a task of its own, whether or not
-//! the one who asked still waits; the answer comes when all partitions have the definition. Two processes may publish at
-//! once: partition 0 orders them.
+//! Always true here: one publication at a time in a process, each carried on to its end in a task of its own, whether
+//! or not the one who asked still waits; the answer comes when all partitions have the definition. Two processes may
+//! publish at once: partition 0 orders them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -36,8 +36,9 @@ const TAIL_MAX: usize = 256;
 
 /// Who may publish now. All clones are one; begins with nothing known.
 ///
-/// One at a time: a change of one field reads, changes and publishes, and must not lose what another request of this process
-/// says meanwhile; and what one publication learns of the partitions (`known`) spares the next one from sending it again.
+/// One at a time: a change of one field reads, changes and publishes, and must not lose what another request of this
+/// process says meanwhile; and what one publication learns of the partitions (`known`) spares the next one from sending
+/// it again.
 #[derive(Debug, Clone, Default)]
 pub struct Publisher(Arc<Mutex<Learned>>);
 
@@ -50,7 +51,8 @@ pub(crate) struct Turn(OwnedMutexGuard<Learned>);
 struct Learned {
     /// By partition, the version up to which it is known to have all.
     known: Vec<u64>,
-    /// The definitions of partition 0 in `[folded, tail_end)` as of the last look, each with its version, in rising order.
+    /// The definitions of partition 0 in `[folded, tail_end)` as of the last look, each with its version, in rising
+    /// order.
     tail: VecDeque<Definition>,
     tail_end: u64,
 }
@@ -137,10 +139,11 @@ fn appended(answer: Result<Vec<u64>, Error>) -> Result<Appended, Refusal> {
     }
 }
 
-/// What partition 0 has below `version` and some other partition may lack; takes along what checkpoints tell of `known`.
+/// What partition 0 has below `version` and some other partition may lack; takes along what checkpoints tell of
+/// `known`.
 ///
-/// Folded definitions come from their cells, of all projects that are configured: only the newest of each, since the ones
-/// before it would be passed over at once. The rest comes from the log.
+/// Folded definitions come from their cells, of all projects that are configured: only the newest of each, since the
+/// ones before it would be passed over at once. The rest comes from the log.
 async fn before(serve: &Serve, version: u64, known: &mut [u64]) -> Result<Vec<Definition>, Refusal> {
     for (partition, known) in (0..serve.partitions).zip(known.iter_mut()).skip(1) {
         let checkpoint = serve.store.checkpoint(serve.generation, partition).await?;

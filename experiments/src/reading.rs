@@ -26,8 +26,8 @@ const PAGE_NAMES: usize = 256;
 pub(crate) struct Progress {
     /// Everything that was answered 2xx before the request is in it.
     pub(crate) complete: bool,
-    /// Now, when complete; else the later of the log's time at the checkpoint and of the time when nothing was waiting, as
-    /// far as this process knows (0 = neither), Unix milliseconds. So an idle week is no week behind.
+    /// Now, when complete; else the later of the log's time at the checkpoint and of the time when nothing was waiting,
+    /// as far as this process knows (0 = neither), Unix milliseconds. So an idle week is no week behind.
     pub(crate) as_of_ms: i64,
 }
 
@@ -204,8 +204,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Calls `take` with each name that has windows in `[from, to)` and with these, for a kind whose rows hold all names.
-    /// At most `names_max` names are looked at, each two reads, whether it lies in the interval or not.
+    /// Calls `take` with each name that has windows in `[from, to)` and with these, for a kind whose rows hold all
+    /// names. At most `names_max` names are looked at, each two reads, whether it lies in the interval or not.
     pub(crate) async fn names_and_windows(
         &self,
         kind: CellKind,

@@ -1,7 +1,7 @@
 //! Why a request was not answered: a status, a stable code, and a message for people.
 //!
-//! Always true here: a refusal carries no request id; [`crate::request`] puts it in when it writes the body, as JSON for
-//! programs and as a page for browsers.
+//! Always true here: a refusal carries no request id; [`crate::request`] puts it in when it writes the body, as JSON
+//! for programs and as a page for browsers.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

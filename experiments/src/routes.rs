@@ -1,4 +1,5 @@
-//! Every address there is, in one table: the router and the list that `/openapi.json` is checked against are made of it.
+//! Every address there is, in one table: the router and the list that `/openapi.json` is checked against are made of
+//! it.
 //!
 //! Always true here: the router has no fallback of its own, so it can be merged with ingest's.
 
@@ -68,8 +69,8 @@ pub fn router(serve: Serve) -> Router {
     over(Arc::new(serve))
 }
 
-/// The same, and what must run beside it for ever: it looks whether anything waits, so that answers given while something
-/// does reach as far as they can.
+/// The same, and what must run beside it for ever: it looks whether anything waits, so that answers given while
+/// something does reach as far as they can.
 pub fn service(serve: Serve) -> (Router, impl Future<Output = ()> + Send + use<>) {
     let serve = Arc::new(serve);
     let looking = keep_looking(Arc::downgrade(&serve));

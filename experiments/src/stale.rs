@@ -1,13 +1,13 @@
 //! The stale rule: which flags are dead, why, how sure, and what to put in their place.
 //!
 //! Always true here: [`judge`] is one pure function, without a clock, store or configuration of its own; times are Unix
-//! milliseconds and all arithmetic is of integers, rounded down where something is rounded; whatever number decided stands
-//! in the verdict. The numbers in doc comments ("rule 3") are those of the rule's text: 1 coverage, 2 status, 3 dead,
-//! 4 reasons, 5 blockers, 6 stale, 7 advice and score; `golden/stale/README.md` has its words.
+//! milliseconds and all arithmetic is of integers, rounded down where something is rounded; whatever number decided
+//! stands in the verdict. The numbers in doc comments ("rule 3") are those of the rule's text: 1 coverage, 2 status, 3
+//! dead, 4 reasons, 5 blockers, 6 stale, 7 advice and score; `golden/stale/README.md` has its words.
 //!
 //! What feeds it: a [`Fleet`] is put together from last-seen cells (rows, versions, days, values), SDK cells (hours
-//! expected and reported) and definitions (metadata, settings), for the report, the LaunchDarkly-shaped flag status and the
-//! page alike. Cells keep sights to the hour, so a `first` is then the end of its hour, as is a `last`.
+//! expected and reported) and definitions (metadata, settings), for the report, the LaunchDarkly-shaped flag status and
+//! the page alike. Cells keep sights to the hour, so a `first` is then the end of its hour, as is a `last`.
 //!
 //! Where to go next: [`Fleet`] goes in, [`Verdict`] comes out; between them there is one file a sentence of the rule.
 

@@ -1,9 +1,10 @@
 //! `GET /v1/projects/{project}/stale-flags`: the rule's verdict on every flag of a project, with the numbers it used.
 //!
 //! Always true here: a caller's verdicts are of the environments that it may read, and of these only. Those that are
-//! configured as critical decide, or those that `critical` names instead; where none is configured, all do. Where one that
-//! decides is hidden from the caller, no flag is stale, and a note says why. `environment` chooses whose status, coverage and last request are told and changes no
-//! verdict, since a flag is removed from the code of all environments at once.
+//! configured as critical decide, or those that `critical` names instead; where none is configured, all do. Where one
+//! that decides is hidden from the caller, no flag is stale, and a note says why. `environment` chooses whose status,
+//! coverage and last request are told and changes no verdict, since a flag is removed from the code of all environments
+//! at once.
 //!
 //! Where to go next: [`fleet`] reads cells for [`crate::stale`], [`hours`] tells coverage, [`entry`] writes a verdict.
 
@@ -91,8 +92,8 @@ pub(crate) async fn stale_flags(
     }
 }
 
-/// The verdicts, in the fleet's order. Of many flags they take long enough to keep other requests of a thread waiting, so they
-/// are made beside those that answer.
+/// The verdicts, in the fleet's order. Of many flags they take long enough to keep other requests of a thread waiting,
+/// so they are made beside those that answer.
 pub(crate) async fn judged(read: Read) -> Result<(Vec<Verdict>, Read), Refusal> {
     let judged = tokio::task::spawn_blocking(move || (judge(&read.fleet), read)).await;
     judged.map_err(|error| {

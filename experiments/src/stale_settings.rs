@@ -1,8 +1,8 @@
 //! The stale rule's settings as the configuration has them, for all projects.
 //!
-//! Always true here: the most specific setting wins, number by number: what is set for flags of a type in an environment, then
-//! what is set for the environment, then for the type, then for all. This is kept by the order of overrides alone, of which
-//! the last that fits wins.
+//! Always true here: the most specific setting wins, number by number: what is set for flags of a type in an
+//! environment, then what is set for the environment, then for the type, then for all. This is kept by the order of
+//! overrides alone, of which the last that fits wins.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! Usage cells added up: by flag, by what was asked for, along time.
 //!
-//! Always true here: whole numbers only; the groups of a flag come in one fixed order; what lies outside the interval by
-//! a minute is not in it (by an hour, where only hours are kept: see [`Grouping::unit_ms`]).
+//! Always true here: whole numbers only; the groups of a flag come in one fixed order; what lies outside the interval
+//! by a minute is not in it (by an hour, where only hours are kept: see [`Grouping::unit_ms`]).
 //!
 //! What cannot be known: which rows of an hour by application or SDK were sampled (all that may be are marked), whether
 //! counts by reason were, and exact sights once a flag's last-seen rows are full ([`Sight::bound`]).
@@ -309,8 +309,8 @@ pub(crate) async fn count_flags(
     let hours = span.interval.hours();
     let mut cells_read = 0;
     for flag in flags {
-        // A flag seen at no time of the interval has no counts in it. Reasons come from other events, and may lie in hours
-        // that have no counts: nothing tells when they begin or end.
+        // A flag seen at no time of the interval has no counts in it. Reasons come from other events, and may lie in
+        // hours that have no counts: nothing tells when they begin or end.
         let within = match (flag.seen.first(), flag.seen.last()) {
             _ if grouping.reason => hours.clone(),
             (Some(first), Some(last)) => hours.start.max(first)..hours.end.min(last.saturating_add(1)),
@@ -361,8 +361,8 @@ pub(crate) async fn flags(reader: &Reader<'_>, flag: Option<&CellName>) -> Resul
     Ok(flags)
 }
 
-/// The first `flags_max` flags behind `after` that are `wanted`, and whether there are more; nothing is counted of them yet.
-/// No more is read than that takes.
+/// The first `flags_max` flags behind `after` that are `wanted`, and whether there are more; nothing is counted of them
+/// yet. No more is read than that takes.
 pub(crate) async fn some_flags(
     reader: &Reader<'_>,
     after: Option<&CellName>,
@@ -388,8 +388,8 @@ pub(crate) async fn some_flags(
     Ok((flags, more))
 }
 
-/// The last minute in which each variation was served in an hour: (flag, hour, variation) → Unix milliseconds. Last seen
-/// is kept to the hour; the minute is in that hour's usage cell.
+/// The last minute in which each variation was served in an hour: (flag, hour, variation) → Unix milliseconds. Last
+/// seen is kept to the hour; the minute is in that hour's usage cell.
 pub(crate) async fn last_minutes(reader: &Reader<'_>, hours: &[(CellName, u32)]) -> Result<LastMinutes, Refusal> {
     let mut last = LastMinutes::new();
     let values = reader.cells(CellKind::Usage, hours).await?;

@@ -119,7 +119,8 @@ pub struct Up {
 /// `keys`
 #[derive(Debug, Subcommand)]
 pub enum Keys {
-    /// Admit a key, read from standard input, so that it stands in no shell history. A running server takes it within seconds.
+    /// Admit a key, read from standard input, so that it stands in no shell history. A running server takes it within
+    /// seconds.
     #[command(
         after_help = "Examples:\n  echo \"$READ_KEY\" | flagstream keys add --environment production --kind read\n  echo \"$LD_SDK_KEY\" | flagstream keys add --environment development"
     )]
@@ -217,8 +218,8 @@ pub struct Window {
     /// The environment.
     #[command(flatten)]
     pub environment: Environment,
-    /// From when on: RFC 3339 or Unix milliseconds [default: 24 h ago, rounded down]. Rounded to the minute, or hour where
-    /// only hours are kept; the answer says what it covers.
+    /// From when on: RFC 3339 or Unix milliseconds [default: 24 h ago, rounded down]. Rounded to the minute, or hour
+    /// where only hours are kept; the answer says what it covers.
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
     /// Until before when: RFC 3339 or Unix milliseconds [default: now + 5 min, rounded up].
@@ -242,8 +243,8 @@ pub struct Evaluations {
     /// total, minute, hour or day.
     #[arg(long, default_value = "total")]
     pub granularity: String,
-    /// By what, commas between: variation and version together, or variation, application and sdk together (by whole hours),
-    /// or reason alone (full events only).
+    /// By what, commas between: variation and version together, or variation, application and sdk together (by whole
+    /// hours), or reason alone (full events only).
     #[arg(long, default_value = "variation")]
     pub group_by: String,
 }
@@ -286,10 +287,12 @@ pub struct Stale {
     /// The project.
     #[arg(long, default_value = "default")]
     pub project: String,
-    /// Whose status and last request to show; verdicts stay those of the project [default: where the flag is liveliest].
+    /// Whose status and last request to show; verdicts stay those of the project [default: where the flag is
+    /// liveliest].
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub environment: Option<String>,
-    /// Environments that decide, commas between [default: those configured as critical, else all that the key may read].
+    /// Environments that decide, commas between [default: those configured as critical, else all that the key may
+    /// read].
     #[arg(long, value_name = "ENVIRONMENTS", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub critical: Option<String>,
     /// Show flags that are not stale too (the other forms always have them).
@@ -403,8 +406,8 @@ pub struct FlagsScan {
     /// Flag keys, one a line [default: those that the server knows].
     #[arg(long, value_name = "FILE")]
     pub keys: Option<String>,
-    /// Keep the number of lines as `codeReferences` of each flag, 0 for those that are nowhere: replaces the numbers of the
-    /// whole project.
+    /// Keep the number of lines as `codeReferences` of each flag, 0 for those that are nowhere: replaces the numbers of
+    /// the whole project.
     #[arg(long)]
     pub upload: bool,
     /// Upload though files over 4 MiB were passed over.

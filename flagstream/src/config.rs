@@ -57,8 +57,8 @@ impl Settings {
         Self::understand(written)
     }
 
-    /// The configuration in effect as TOML, secrets masked, and behind it, as comments, the limits that no one sets: they are
-    /// of the generation.
+    /// The configuration in effect as TOML, secrets masked, and behind it, as comments, the limits that no one sets:
+    /// they are of the generation.
     ///
     /// # Errors
     /// When it cannot be written as TOML.

@@ -1,7 +1,7 @@
 //! `flagstream flags`: what people say about flags, told to a running server.
 //!
-//! Always true here: what is not named stays as it is; to send the same again does no harm; what was sent is in the answers
-//! when a command ends, or it says that it is not yet.
+//! Always true here: what is not named stays as it is; to send the same again does no harm; what was sent is in the
+//! answers when a command ends, or it says that it is not yet.
 
 mod import;
 mod rows;
@@ -54,8 +54,8 @@ fn show(command: &FlagsShow) -> anyhow::Result<()> {
     print(&command.reader, &answer)
 }
 
-/// What is known of a flag; `None` = it was never evaluated and nothing was said of it. Where the server lags, that is told
-/// after a wait only.
+/// What is known of a flag; `None` = it was never evaluated and nothing was said of it. Where the server lags, that is
+/// told after a wait only.
 fn known(reader: &Reader, path: &str) -> anyhow::Result<Option<Value>> {
     let give_up = Instant::now() + SHOWN_WITHIN;
     loop {

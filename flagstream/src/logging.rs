@@ -1,4 +1,5 @@
-//! Where log lines go: standard error, at `info` unless `RUST_LOG` says otherwise; JSON with `FLAGSTREAM_LOG_FORMAT=json`.
+//! Where log lines go: standard error, at `info` unless `RUST_LOG` says otherwise; JSON with
+//! `FLAGSTREAM_LOG_FORMAT=json`.
 //!
 //! Always true here: a line that nobody can read is left out, and no reason for a server to end.
 

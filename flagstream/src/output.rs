@@ -48,7 +48,8 @@ pub fn with_causes(error: &anyhow::Error) -> String {
     said
 }
 
-/// An error about a data directory: where the system denied it, or a file is in the way, with the directory and what to do.
+/// An error about a data directory: where the system denied it, or a file is in the way, with the directory and what to
+/// do.
 pub fn about_data(error: anyhow::Error, data: &Path) -> anyhow::Error {
     let absolute = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
     let shown = absolute.display();

@@ -28,7 +28,8 @@ pub struct Limits {
 
 /// The kernel's queue of connections not yet taken.
 const BACKLOG: i32 = 1024;
-/// The library's own limits on a request's head. They lie above ours, so that ours answers (400) and not the library (431).
+/// The library's own limits on a request's head. They lie above ours, so that ours answers (400) and not the library
+/// (431).
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 const HEADERS_MAX: usize = 256;
 

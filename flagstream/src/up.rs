@@ -1,7 +1,8 @@
 //! `flagstream up`: ingest, processor, API and page in one process, on the embedded log and store.
 //!
-//! Always true here: nothing is written before keys and address are found to be good; the page's address is printed when it answers; a log or store that can promise nothing any more ends
-//! the process with exit code 1; a stop closes the door, answers what is open, flushes, and closes the log, in that order.
+//! Always true here: nothing is written before keys and address are found to be good; the page's address is printed
+//! when it answers; a log or store that can promise nothing any more ends the process with exit code 1; a stop closes
+//! the door, answers what is open, flushes, and closes the log, in that order.
 
 mod admission;
 mod admitted;
@@ -119,8 +120,8 @@ fn start_processor(settings: &Settings, disk: &Disk) -> anyhow::Result<Processor
         .context("cannot start the processor")
 }
 
-/// Waits a little until all partitions have begun: what the log says of it then stands before the banner, whose last line
-/// waits for somebody.
+/// Waits a little until all partitions have begun: what the log says of it then stands before the banner, whose last
+/// line waits for somebody.
 async fn begun(processor: &Processor) {
     let health = processor.health();
     let begun = async {

@@ -1,7 +1,7 @@
 //! The body of a request, read once into one buffer.
 //!
-//! Always true here: no more is read than the limit (what is beyond is thrown away, so that the sender hears the answer),
-//! no longer than the times allow, and never more bytes than the budget holds for this request.
+//! Always true here: no more is read than the limit (what is beyond is thrown away, so that the sender hears the
+//! answer), no longer than the times allow, and never more bytes than the budget holds for this request.
 
 use std::time::Duration;
 
@@ -92,8 +92,8 @@ impl Frames {
         }
     }
 
-    /// Throws away up to `bytes`, so that of a body up to twice the limit all is read: a sender that is cut off in the middle
-    /// of its body often never reads the answer.
+    /// Throws away up to `bytes`, so that of a body up to twice the limit all is read: a sender that is cut off in the
+    /// middle of its body often never reads the answer.
     async fn throw_away(&mut self, bytes: usize) {
         let mut left = bytes;
         while let Ok(Some(data)) = self.next().await {

@@ -1,7 +1,7 @@
 //! The budget of bytes in flight: bodies being read and records being written.
 //!
-//! Always true here: what is held never passes the limit; what was taken is given back when its holder is dropped, however
-//! its request ended.
+//! Always true here: what is held never passes the limit; what was taken is given back when its holder is dropped,
+//! however its request ended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,8 +1,8 @@
 //! Numbers of payloads refused whole, on their way into the books.
 //!
-//! Always true here: a payload refused whole makes no record; its numbers wait here for the environment's next record, or
-//! for a record of numbers alone. Best effort: what waits when the process dies is lost. Memory is bounded, since only
-//! environments that have keys get a row.
+//! Always true here: a payload refused whole makes no record; its numbers wait here for the environment's next record,
+//! or for a record of numbers alone. Best effort: what waits when the process dies is lost. Memory is bounded, since
+//! only environments that have keys get a row.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,8 @@
 //! What people should see at the door: first payloads, unknown keys, wrong paths, requests for flags, rejections.
 //!
 //! Always true here: every list is bounded and holds what came last; what was seen again is counted and is no news.
-//! Strangers make at most one piece of news a second. What is kept of a stranger: [`strangers`]; how it is told: [`news`].
+//! Strangers make at most one piece of news a second. What is kept of a stranger: [`strangers`]; how it is told:
+//! [`news`].
 
 pub mod news;
 mod strangers;

@@ -102,15 +102,15 @@ impl Ingest {
         self.0.budget.held()
     }
 
-    /// Refuses new payloads (503) from now on, and waits until those that came in are answered. That takes no longer than
-    /// a request and an append may.
+    /// Refuses new payloads (503) from now on, and waits until those that came in are answered. That takes no longer
+    /// than a request and an append may.
     pub async fn stop(&self) {
         self.0.door.close();
         self.0.door.empty().await;
     }
 
-    /// Brings numbers of payloads refused whole into the log when no payload came along to take them. To be spawned once;
-    /// ends after [`Ingest::stop`], when the last of them are written.
+    /// Brings numbers of payloads refused whole into the log when no payload came along to take them. To be spawned
+    /// once; ends after [`Ingest::stop`], when the last of them are written.
     pub async fn carry_numbers(self) {
         let mut pace = interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);

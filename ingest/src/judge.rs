@@ -1,7 +1,7 @@
 //! The judge of times: what an element's time becomes, decided once, before the log.
 //!
-//! Always true here: a judgement is a function of the time sent, the receive time and the generation's clock limits alone.
-//! A time that is late is never clamped; a clamped one is never late.
+//! Always true here: a judgement is a function of the time sent, the receive time and the generation's clock limits
+//! alone. A time that is late is never clamped; a clamped one is never late.
 
 use schemas::event::Element;
 use schemas::generation::ClockLimits;

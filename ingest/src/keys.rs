@@ -1,8 +1,8 @@
 //! The key table: whose a credential is.
 //!
-//! Always true here: only SHA-256 hashes are kept, never a key; a look-up costs one hash and one map access, whatever the
-//! answer; a table is immutable and swapped whole, so a request sees one table; a key that a swap takes away is revoked
-//! with a grace, never forgotten at once, because a 401 silences its SDK for life.
+//! Always true here: only SHA-256 hashes are kept, never a key; a look-up costs one hash and one map access, whatever
+//! the answer; a table is immutable and swapped whole, so a request sees one table; a key that a swap takes away is
+//! revoked with a grace, never forgotten at once, because a 401 silences its SDK for life.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -194,8 +194,9 @@ impl Keys {
         Self::default()
     }
 
-    /// Puts another table in force. Keys that only the one before had are revoked, with `grace_seconds` from `now_ms` on;
-    /// a key revoked earlier keeps its end; a key that comes back is valid at once. Gives the table as it is now in force.
+    /// Puts another table in force. Keys that only the one before had are revoked, with `grace_seconds` from `now_ms`
+    /// on; a key revoked earlier keeps its end; a key that comes back is valid at once. Gives the table as it is now in
+    /// force.
     pub fn swap(&self, table: KeyTable, now_ms: i64, grace_seconds: u64) -> Arc<KeyTable> {
         let mut held = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let table = match held.as_deref() {

@@ -1,8 +1,9 @@
 //! The limits at the door: all of them, with their defaults, in one place.
 //!
-//! Always true here: these bound what one request, and all requests together, may make this process do; limits on which the
-//! numbers depend (lateness, rows of a cell) are of the generation instead, and lengths of keys of [`schemas::id`]. Those
-//! that decide which events of a payload become records are both: written here, fixed by [`Limits::of_generation`].
+//! Always true here: these bound what one request, and all requests together, may make this process do; limits on which
+//! the numbers depend (lateness, rows of a cell) are of the generation instead, and lengths of keys of [`schemas::id`].
+//! Those that decide which events of a payload become records are both: written here, fixed by
+//! [`Limits::of_generation`].
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Counters of this process, for whoever exports them.
 //!
-//! Always true here: they rise only, from zero at the process's start; each request that came in is counted once under what
-//! it was answered with, or as `cancelled`. What an environment sent is told by its books.
+//! Always true here: they rise only, from zero at the process's start; each request that came in is counted once under
+//! what it was answered with, or as `cancelled`. What an environment sent is told by its books.
 
 use std::fmt;
 

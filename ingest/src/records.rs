@@ -1,7 +1,7 @@
 //! From a body to records: inflate, decode, split, judge, encode, in one go and without waiting.
 //!
-//! Always true here: what comes out owns its bytes, so the body can be dropped before the log is awaited; the same request at
-//! the same receive time gives the same records.
+//! Always true here: what comes out owns its bytes, so the body can be dropped before the log is awaited; the same
+//! request at the same receive time gives the same records.
 
 use std::cell::RefCell;
 use std::collections::HashSet;

@@ -17,8 +17,8 @@ use protocols::Reply;
 use crate::ingest::Ingest;
 use crate::way::walk;
 
-/// A router that takes every request which no other route takes: SDKs' paths are dispatched by the protocols, the rest gets
-/// a 404. Merge it with routers that have routes and no fallback.
+/// A router that takes every request which no other route takes: SDKs' paths are dispatched by the protocols, the rest
+/// gets a 404. Merge it with routers that have routes and no fallback.
 pub fn service(ingest: Ingest) -> Router {
     Router::new().fallback(take).with_state(ingest)
 }

@@ -1,11 +1,12 @@
 //! The way of a payload through ingest, step by step.
 //!
-//! Always true here: each step either goes on or ends the way with an [`End`]; whatever can be refused cheaply is refused
-//! before the body is read; nothing is kept of a payload that is not answered 202, but the numbers of its rejections.
+//! Always true here: each step either goes on or ends the way with an [`End`]; whatever can be refused cheaply is
+//! refused before the body is read; nothing is kept of a payload that is not answered 202, but the numbers of its
+//! rejections.
 //!
-//! Places left for later: a flood from one key is to be refused beside the budget (before the body); raw payloads are to be
-//! forwarded to a vendor after the append, from the body, which must then live that long; the gate (DESIGN §6) decides in
-//! [`append`] whether the log, the old store or both must have the payload before the answer.
+//! Places left for later: a flood from one key is to be refused beside the budget (before the body); raw payloads are
+//! to be forwarded to a vendor after the append, from the body, which must then live that long; the gate (DESIGN §6)
+//! decides in [`append`] whether the log, the old store or both must have the payload before the answer.
 
 use axum::body::Body;
 use http::request::Parts;

@@ -1,7 +1,7 @@
 //! What the server says it counted, read through its API as any program would.
 //!
-//! Always true here: lists are read to their last page; counts are asked by the minute, with room around the asked times, so that
-//! a count in a wrong minute is seen; a metric sum is read as the decimal that it is written as.
+//! Always true here: lists are read to their last page; counts are asked by the minute, with room around the asked
+//! times, so that a count in a wrong minute is seen; a metric sum is read as the decimal that it is written as.
 
 use crate::contents::{MINUTE_MS, minute_of};
 use crate::differences::{Books, Counted, CountedEvent};
@@ -260,7 +260,8 @@ fn books(answer: &BooksAnswer) -> Books {
     }
 }
 
-/// The UTC days that `[from_ms, to_ms]` touches, and the day of a minute later: an answer's time is the client's, a receipt's the server's.
+/// The UTC days that `[from_ms, to_ms]` touches, and the day of a minute later: an answer's time is the client's, a
+/// receipt's the server's.
 fn days(from_ms: i64, to_ms: i64) -> Result<Vec<String>> {
     const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
     let first = (from_ms - MINUTE_MS).div_euclid(DAY_MS);

@@ -18,10 +18,11 @@ const SHOWN_MAX: usize = 20;
 
 /// Compares a ledger with what the server counted
 ///
-/// Waits until the server has counted all that it acknowledged (`lag.records` is 0), then compares every flag, variation and minute, every
-/// custom event and the books: acknowledged ≤ counted ≤ acknowledged + unknown. An acknowledged payload counts once however often it was sent;
-/// one that was answered 5xx, or not at all, once or not at all; one that was refused, not at all. The books must balance:
-/// accepted = counted + duplicate + late + poison. Exits with 1, and names the first differences, if a number is not what it may be.
+/// Waits until the server has counted all that it acknowledged (`lag.records` is 0), then compares every flag,
+/// variation and minute, every custom event and the books: acknowledged ≤ counted ≤ acknowledged + unknown. An
+/// acknowledged payload counts once however often it was sent; one that was answered 5xx, or not at all, once or not at
+/// all; one that was refused, not at all. The books must balance: accepted = counted + duplicate + late + poison. Exits
+/// with 1, and names the first differences, if a number is not what it may be.
 #[derive(Args)]
 #[command(after_help = "Example:
   loadtest check --server http://127.0.0.1:8080 --ledger ledger.jsonl")]
@@ -38,7 +39,8 @@ pub(crate) struct Arguments {
     /// Seconds to wait until the server has counted what it acknowledged
     #[arg(long, default_value_t = 60)]
     wait_seconds: u64,
-    /// An attempt whose connection ended without an answer must not be counted: for servers that were only stopped gracefully
+    /// An attempt whose connection ended without an answer must not be counted: for servers that were only stopped
+    /// gracefully
     #[arg(long)]
     graceful: bool,
     /// Print the verdict as JSON

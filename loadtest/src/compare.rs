@@ -1,7 +1,8 @@
 //! `loadtest compare`: what a request costs the server, as a ratio to a bare echo of the same bodies.
 //!
-//! Always true here: both servers live through the same rounds, in turns, with the same number of threads and the same client;
-//! the CPU time is the server process's own and includes what it does after the answers, until everything is counted.
+//! Always true here: both servers live through the same rounds, in turns, with the same number of threads and the same
+//! client; the CPU time is the server process's own and includes what it does after the answers, until everything is
+//! counted.
 
 mod bodies;
 mod drive;
@@ -25,9 +26,10 @@ const COUNTED_LIMIT: Duration = Duration::from_secs(120);
 
 /// Measures `flagstream up` against a bare hyper echo, in turns
 ///
-/// Each round drives the echo and then flagstream with the same bodies, as many requests in flight as asked for, each on a connection of its
-/// own, and reads the CPU time of the server process from /proc before and after; flagstream's includes what it still does after the load
-/// until its lag is 0. Reported are requests a second, requests a CPU second of the server, and their ratio to the echo's, round by round.
+/// Each round drives the echo and then flagstream with the same bodies, as many requests in flight as asked for, each
+/// on a connection of its own, and reads the CPU time of the server process from /proc before and after; flagstream's
+/// includes what it still does after the load until its lag is 0. Reported are requests a second, requests a CPU second
+/// of the server, and their ratio to the echo's, round by round.
 #[derive(Args)]
 #[command(after_help = "Examples:
   loadtest compare --binary target/release/flagstream

@@ -1,7 +1,7 @@
 //! What a payload says, as facts to be compared with what was counted.
 //!
-//! Always true here: lists are sorted by their key and hold each key once; minutes are Unix milliseconds of the minute's start;
-//! metric values are exact millionths.
+//! Always true here: lists are sorted by their key and hold each key once; minutes are Unix milliseconds of the
+//! minute's start; metric values are exact millionths.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

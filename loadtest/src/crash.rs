@@ -14,13 +14,15 @@ use std::time::Duration;
 
 /// Kills a server with -9 under load, again and again, and checks what it counted
 ///
-/// Starts `BINARY up` on an empty data directory, runs clients with a ledger against it, kills it at a moment chosen by the seed, starts it
-/// again on the same data and port (now and then killing it while it starts), and goes on; the clients' retries and repeated payloads cross
-/// the crashes. Then the ledger is checked; every payload about which nothing is known is sent again with its id, after which each number
-/// must be exact; and the server is killed once more, and must give the same numbers.
+/// Starts `BINARY up` on an empty data directory, runs clients with a ledger against it, kills it at a moment chosen by
+/// the seed, starts it again on the same data and port (now and then killing it while it starts), and goes on; the
+/// clients' retries and repeated payloads cross the crashes. Then the ledger is checked; every payload about which
+/// nothing is known is sent again with its id, after which each number must be exact; and the server is killed once
+/// more, and must give the same numbers.
 ///
-/// The graceful rounds, with a server and a ledger of their own, stop it with SIGTERM: it must end with 0, and what it did not answer must not
-/// be counted. Exits with 1 on any difference, and keeps data, ledger and the server's output for a look.
+/// The graceful rounds, with a server and a ledger of their own, stop it with SIGTERM: it must end with 0, and what it
+/// did not answer must not be counted. Exits with 1 on any difference, and keeps data, ledger and the server's output
+/// for a look.
 #[derive(Args)]
 #[command(after_help = "Examples:
   loadtest crash --binary target/release/flagstream

@@ -1,6 +1,7 @@
 //! What may have been counted against what was counted: a pure function.
 //!
-//! Always true here: a number outside its range is named, with its range; a number for which the ledger has no row must be 0.
+//! Always true here: a number outside its range is named, with its range; a number for which the ledger has no row must
+//! be 0.
 
 use crate::expected::{Cell, EventRanges, Expected, FlagVersion, Range, Served};
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! Ledger → what may have been counted: a range for every number.
 //!
-//! Always true here: a payload acknowledged at least once counts once; one that was attempted and neither acknowledged nor refused
-//! for good counts once or not at all; one that was only refused, or never left, does not count.
+//! Always true here: a payload acknowledged at least once counts once; one that was attempted and neither acknowledged
+//! nor refused for good counts once or not at all; one that was only refused, or never left, does not count.
 
 use crate::contents::Contents;
 use crate::ledger::{Line, Meaning, Outcome};
@@ -219,7 +219,8 @@ mod tests {
         Contents { elements: 3, evaluations, events }
     }
 
-    /// Ranges of (accepted, counted, duplicate, evaluations, metric sum) after attempts of one payload with these outcomes.
+    /// Ranges of (accepted, counted, duplicate, evaluations, metric sum) after attempts of one payload with these
+    /// outcomes.
     fn ranges(unanswered: Unanswered, outcomes: &[Option<Outcome>]) -> [(i128, i128); 5] {
         let mut ledgered = Ledgered::new(unanswered);
         for (attempt, outcome) in (1..).zip(outcomes) {

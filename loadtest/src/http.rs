@@ -1,8 +1,8 @@
 //! A small HTTP/1.1 client: one connection, one request at a time, kept alive.
 //!
-//! Always true here: a request is bytes made beforehand, written as they are; an answer's head and body have limits; after a
-//! failure, or when the caller drops an exchange half-way, the connection is gone and the next exchange makes a new one.
-//! It costs little on purpose: where the server is measured, the client must not be what is measured.
+//! Always true here: a request is bytes made beforehand, written as they are; an answer's head and body have limits;
+//! after a failure, or when the caller drops an exchange half-way, the connection is gone and the next exchange makes a
+//! new one. It costs little on purpose: where the server is measured, the client must not be what is measured.
 
 use crate::ledger::Outcome;
 use std::io;
@@ -56,7 +56,8 @@ impl Connection {
             Some(stream) if is_open(&stream) => stream,
             _ => self.connect().await?,
         };
-        // A server may answer, and close, without having read all of the request: its answer counts, so it is read even then.
+        // A server may answer, and close, without having read all of the request: its answer counts, so it is read even
+        // then.
         let written = stream.write_all(request).await;
         let answer = read_answer(&mut stream, &mut self.input).await;
         let answer = match (written, answer) {
@@ -79,7 +80,8 @@ impl Connection {
     async fn connect(&self) -> Result<TcpStream, Failure> {
         let failed = |error| Failure::NotConnected(self.address, error);
         let stream = TcpStream::connect(self.address).await.map_err(failed)?;
-        // While no one listens, a client that tries again and again may be given the very port it asks for, and meet itself.
+        // While no one listens, a client that tries again and again may be given the very port it asks for, and meet
+        // itself.
         if stream.local_addr().map_err(failed)? == self.address {
             return Err(failed(io::Error::new(io::ErrorKind::ConnectionRefused, "the connection met itself")));
         }

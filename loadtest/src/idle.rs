@@ -11,7 +11,8 @@ use std::time::Duration;
 
 /// Measures the resident memory of an idle `flagstream up`
 ///
-/// Starts it on an empty data directory and reads VmRSS from /proc when it listens and some seconds later. No connection is made.
+/// Starts it on an empty data directory and reads VmRSS from /proc when it listens and some seconds later. No
+/// connection is made.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The flagstream binary

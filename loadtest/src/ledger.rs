@@ -1,8 +1,9 @@
 //! The ledger: a file of JSON lines, one before each send and one after each answer.
 //!
-//! Always true here: the line of a send has been handed to the operating system before its first byte goes to the socket, so a
-//! payload that may have reached the server stands in the ledger, whatever dies. An attempt without an answer's line is unknown.
-//! Each line is one write; a line torn by the ledger's own death is followed by the end of the file or by a new run.
+//! Always true here: the line of a send has been handed to the operating system before its first byte goes to the
+//! socket, so a payload that may have reached the server stands in the ledger, whatever dies. An attempt without an
+//! answer's line is unknown. Each line is one write; a line torn by the ledger's own death is followed by the end of
+//! the file or by a new run.
 
 use crate::contents::Contents;
 use anyhow::{Context, Result, bail};
@@ -105,7 +106,8 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Opens a ledger to add to, or makes it. A torn last line is ended, so that the next run starts on a line of its own.
+    /// Opens a ledger to add to, or makes it. A torn last line is ended, so that the next run starts on a line of its
+    /// own.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let opened = OpenOptions::new().read(true).append(true).create(true).open(path);
         let mut file = opened.with_context(|| format!("cannot open the ledger `{}`", path.display()))?;

@@ -1,7 +1,8 @@
 //! Clients that behave like server SDKs, each with its ledger lines.
 //!
-//! Always true here: a payload is retried once, one second later, with the same id, when the SDK would; a client that gets any other
-//! 4xx falls silent, as an SDK does; every wait has a limit; when the load is stopped each client ends what it began.
+//! Always true here: a payload is retried once, one second later, with the same id, when the SDK would; a client that
+//! gets any other 4xx falls silent, as an SDK does; every wait has a limit; when the load is stopped each client ends
+//! what it began.
 
 mod client;
 mod settle;
@@ -139,7 +140,8 @@ impl Load {
         Ok(())
     }
 
-    /// Stops the clients and waits until each has ended what it began: the payloads that no 2xx and no refusal has settled.
+    /// Stops the clients and waits until each has ended what it began: the payloads that no 2xx and no refusal has
+    /// settled.
     ///
     /// # Errors
     /// The ledger could not be written.

@@ -1,7 +1,8 @@
-//! Proof by weight: load with a ledger, checked against what the server says it counted; crashes under that load; and figures.
+//! Proof by weight: load with a ledger, checked against what the server says it counted; crashes under that load; and
+//! figures.
 //!
-//! Always true here: nothing goes to another machine; every run has an end; no server that was started here outlives its command.
-//! Start at [`ledger`], which everything else writes or reads, and [`differences`], which decides.
+//! Always true here: nothing goes to another machine; every run has an end; no server that was started here outlives
+//! its command. Start at [`ledger`], which everything else writes or reads, and [`differences`], which decides.
 
 mod address;
 mod api;

@@ -1,14 +1,17 @@
-//! Payloads as server SDKs make them: a summary, index and identify events, full events of an experiment, custom events.
+//! Payloads as server SDKs make them: a summary, index and identify events, full events of an experiment, custom
+//! events.
 //!
-//! Always true here: a payload is a function of (seed, run, client, number, time); every element is valid and on time, so that a
-//! correct server rejects nothing and finds nothing late; metric values have at most two decimals, so their sums are known exactly.
-//! Few keys and versions are used: what is counted must never reach a limit of the fold and land in an `other` row.
+//! Always true here: a payload is a function of (seed, run, client, number, time); every element is valid and on time,
+//! so that a correct server rejects nothing and finds nothing late; metric values have at most two decimals, so their
+//! sums are known exactly. Few keys and versions are used: what is counted must never reach a limit of the fold and
+//! land in an `other` row.
 
 use crate::contents::{Contents, Gathering};
 use crate::dice::{Dice, mixed};
 use serde_json::{Value, json};
 
-/// The flags that the clients ask for: key and number of variations. Keys with odd characters are among them on purpose.
+/// The flags that the clients ask for: key and number of variations. Keys with odd characters are among them on
+/// purpose.
 const FLAGS: &[(&str, u32)] = &[
     ("checkout-redesign", 2),
     ("search.ranking", 3),
@@ -56,7 +59,8 @@ impl Maker {
 
     /// The next payload, as if flushed at `now_ms` (Unix milliseconds).
     pub(crate) fn make(&mut self, now_ms: i64) -> Payload {
-        // Most payloads are flushed at once, some were held back by a slow application: several minutes are live at a time.
+        // Most payloads are flushed at once, some were held back by a slow application: several minutes are live at a
+        // time.
         let held_ms = if self.dice.happens(0.2) { self.dice.below(180_000) as i64 } else { 0 };
         let end_ms = now_ms - held_ms;
         let mut draft = Draft::default();
@@ -83,7 +87,8 @@ impl Maker {
         self.finish(draft)
     }
 
-    /// A payload of full events, one custom event after every three evaluations, until the body has `bytes_min` bytes, for measuring.
+    /// A payload of full events, one custom event after every three evaluations, until the body has `bytes_min` bytes,
+    /// for measuring.
     pub(crate) fn make_full(&mut self, now_ms: i64, bytes_min: usize) -> Payload {
         let mut draft = Draft::default();
         while draft.bytes < bytes_min {

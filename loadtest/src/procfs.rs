@@ -9,7 +9,8 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
-/// utime + stime: the 14th and 15th field, the 12th and 13th after the name, which may hold anything but ends with the last `)`.
+/// utime + stime: the 14th and 15th field, the 12th and 13th after the name, which may hold anything but ends with the
+/// last `)`.
 fn ticks_of(stat: &str) -> Option<u64> {
     let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().skip(11);
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)

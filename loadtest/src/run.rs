@@ -14,12 +14,14 @@ use std::time::{Duration, Instant};
 
 /// Sends payloads as server SDKs do, and writes a ledger
 ///
-/// Each client makes summaries, index and identify events, full events of experiments and custom events, sends them to /bulk with a payload
-/// id, and sends a payload once more after a second, with the same id, on 400, 408, 429, 5xx and network errors. On any other 4xx it falls
-/// silent, as an SDK does. Some payloads are sent again though they were acknowledged.
+/// Each client makes summaries, index and identify events, full events of experiments and custom events, sends them to
+/// /bulk with a payload id, and sends a payload once more after a second, with the same id, on 400, 408, 429, 5xx and
+/// network errors. On any other 4xx it falls silent, as an SDK does. Some payloads are sent again though they were
+/// acknowledged.
 ///
-/// The ledger gets a line before each send and one after each answer; `loadtest check` compares it with what the server counted. It is added
-/// to, never overwritten, and must hold everything that the server was ever sent in that environment.
+/// The ledger gets a line before each send and one after each answer; `loadtest check` compares it with what the server
+/// counted. It is added to, never overwritten, and must hold everything that the server was ever sent in that
+/// environment.
 #[derive(Args)]
 #[command(after_help = "Examples:
   loadtest run --server http://127.0.0.1:8080 --sdk-key KEY --clients 32 --seconds 10 --ledger ledger.jsonl

@@ -1,7 +1,7 @@
 //! A server as a child process.
 //!
-//! Always true here: a child is killed and waited for when its value is dropped; what it prints goes to a file; waiting for it to
-//! listen or to end has a limit.
+//! Always true here: a child is killed and waited for when its value is dropped; what it prints goes to a file; waiting
+//! for it to listen or to end has a limit.
 
 use crate::address;
 use anyhow::{Context, Result, bail};
@@ -166,7 +166,8 @@ pub(crate) fn pin(cpus: &[usize]) -> Result<()> {
     sched_setaffinity(None, &set).with_context(|| format!("cannot run on the CPUs {cpus:?}"))
 }
 
-/// Copies what the child prints to its log, so that it never waits for a reader, and tells the first address named in it.
+/// Copies what the child prints to its log, so that it never waits for a reader, and tells the first address named in
+/// it.
 fn copy_lines(pipe: impl Read, mut log: File, tell: &mpsc::Sender<SocketAddr>) {
     for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
         if let Some(address) = address::told(&String::from_utf8_lossy(&line)) {
@@ -177,7 +178,8 @@ fn copy_lines(pipe: impl Read, mut log: File, tell: &mpsc::Sender<SocketAddr>) {
     }
 }
 
-/// A free port that the system will not give to outgoing connections: while a server is down between two lives, nothing takes its port.
+/// A free port that the system will not give to outgoing connections: while a server is down between two lives, nothing
+/// takes its port.
 pub(crate) fn free_port(seed: u64) -> Result<SocketAddr> {
     for offset in 0..1_000 {
         let port = 20_000 + ((seed.wrapping_mul(7_919) + offset) % 10_000) as u16;

@@ -1,8 +1,9 @@
 //! `loadtest up`: a stand-in for `flagstream up`, which counts plainly and can be told to err.
 //!
-//! The proof of the proof: `check` and `crash` are run against it, once as it is, when they must hold, and once for each fault, when
-//! they must not. Always true here: without a fault, a body is in the journal, handed to the operating system, before its 202, and what is
-//! counted is a function of the journal. It serves the few reads that `check` makes, in pages, and nothing else.
+//! The proof of the proof: `check` and `crash` are run against it, once as it is, when they must hold, and once for
+//! each fault, when they must not. Always true here: without a fault, a body is in the journal, handed to the operating
+//! system, before its 202, and what is counted is a function of the journal. It serves the few reads that `check`
+//! makes, in pages, and nothing else.
 
 mod counts;
 mod journal;
@@ -64,7 +65,8 @@ pub(crate) enum Fault {
     Behind,
     /// Forgets, when it is started, which payload ids it has seen
     Forget,
-    /// Counts a payload and closes the connection without an answer: allowed to a server that dies, not to one that stops gracefully
+    /// Counts a payload and closes the connection without an answer: allowed to a server that dies, not to one that
+    /// stops gracefully
     Mute,
     /// Answers 503 and counts the payload all the same: allowed
     Deny,

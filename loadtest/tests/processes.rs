@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 const LOADTEST: &str = env!("CARGO_BIN_EXE_loadtest");
 
-/// One run at a time: a server is started again on the port that it was killed on, which another run's server could have
-/// taken meanwhile.
+/// One run at a time: a server is started again on the port that it was killed on, which another run's server could
+/// have taken meanwhile.
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// Runs `loadtest crash` against the stand-in with a fault, in short rounds.

@@ -1,7 +1,7 @@
 //! Dead letters: records that the fold could not take, kept with the reason and their raw bytes.
 //!
-//! Always true here: a dead letter is on the disk before the checkpoint passes its record; keeping one twice is keeping it
-//! once (its name is its place in the log); beyond [`KEPT_MAX`] files only the books count them. One JSON file each:
+//! Always true here: a dead letter is on the disk before the checkpoint passes its record; keeping one twice is keeping
+//! it once (its name is its place in the log); beyond [`KEPT_MAX`] files only the books count them. One JSON file each:
 //! `<generation>-<partition>-<offset>.json`, header and body in base64.
 
 use std::fs::{self, File};
@@ -139,8 +139,8 @@ impl DeadLetters {
         self.newest_before(None, limit)
     }
 
-    /// As [`DeadLetters::newest`], of those before this place in the log: generation, partition, offset. No other file is
-    /// read.
+    /// As [`DeadLetters::newest`], of those before this place in the log: generation, partition, offset. No other file
+    /// is read.
     ///
     /// # Errors
     /// When the folder cannot be read. A file that is no dead letter is passed over.

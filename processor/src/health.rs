@@ -71,8 +71,8 @@ impl Health {
         }
     }
 
-    /// How far back, in milliseconds of log time, a partition remembers payload ids. `None` = it remembers all it ever had,
-    /// or this process has not run long enough to tell.
+    /// How far back, in milliseconds of log time, a partition remembers payload ids. `None` = it remembers all it ever
+    /// had, or this process has not run long enough to tell.
     #[must_use]
     pub fn dedupe_age_ms(&self, partition: u32) -> Option<u64> {
         let held = self.partition(partition)?;

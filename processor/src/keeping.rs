@@ -1,7 +1,8 @@
 //! How cells, checkpoint and state become durable: together in one store, or apart.
 //!
-//! Always true here: each call is the worker's action as it came, its answer is the worker's input; what a worker begins
-//! with was read in an order in which its state is never ahead of the checkpoint, nor either above the log's end.
+//! Always true here: each call is the worker's action as it came, its answer is the worker's input; what a worker
+//! begins with was read in an order in which its state is never ahead of the checkpoint, nor either above the log's
+//! end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +25,8 @@ use crate::Error;
 pub enum Keeping {
     /// Cells, checkpoint and state in one transaction; the log is kept from the state's position on.
     Together(Arc<Embedded>),
-    /// Cells and checkpoint in a store, state beside the worker, copies of it where another machine finds them; the log is
-    /// kept from the newest copy's position on.
+    /// Cells and checkpoint in a store, state beside the worker, copies of it where another machine finds them; the log
+    /// is kept from the newest copy's position on.
     Apart {
         /// Of cells and checkpoints.
         store: Arc<dyn Store>,
@@ -38,7 +39,8 @@ pub enum Keeping {
     },
 }
 
-/// How often a partition's state is copied to where another machine finds it: when either has passed since the last time.
+/// How often a partition's state is copied to where another machine finds it: when either has passed since the last
+/// time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SnapshotEvery {
     /// This time; default 10 minutes. A state that has not moved is not copied again.
@@ -86,9 +88,9 @@ impl Keeping {
         }
     }
 
-    /// What a worker begins with: state, then checkpoint, then what the log holds. Another process may go on meanwhile: it
-    /// saves a state, and copies it, after its checkpoint, so a state read before a checkpoint is never ahead of it; and the
-    /// log's end, read last, is never below either.
+    /// What a worker begins with: state, then checkpoint, then what the log holds. Another process may go on meanwhile:
+    /// it saves a state, and copies it, after its checkpoint, so a state read before a checkpoint is never ahead of it;
+    /// and the log's end, read last, is never below either.
     pub(crate) async fn find(self, generation: u32, partition: u32, log: Arc<dyn EventLog>) -> Result<Found, Error> {
         let mut before = held(&*log, partition).await?;
         loop {

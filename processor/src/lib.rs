@@ -1,12 +1,12 @@
 //! Log in, store out: drives the worker of each partition, one task each.
 //!
-//! Always true here: nothing is decided that could change a number, for that is the worker's; an action is carried out as
-//! it came, in order; a failure that may pass is waited for and handed back, any other ends the partition, panics
+//! Always true here: nothing is decided that could change a number, for that is the worker's; an action is carried out
+//! as it came, in order; a failure that may pass is waited for and handed back, any other ends the partition, panics
 //! included, and is told through [`Processor::failed`], so that the process ends.
 //!
 //! Where to go next: `partition` is the loop, `under_way` what it waits for, `keeping` how things become durable,
-//! `dead_letters` what the fold could not take, `health` and `replay` how far everything is. Which rule of the design is
-//! held by which test is the table in `tests/rules.rs`.
+//! `dead_letters` what the fold could not take, `health` and `replay` how far everything is. Which rule of the design
+//! is held by which test is the table in `tests/rules.rs`.
 
 mod dead_letters;
 mod health;
@@ -126,8 +126,8 @@ pub struct Processor {
 }
 
 impl Processor {
-    /// Starts a task for each partition of the generation; `subscribe` opens a reader that tells of this partition. What it
-    /// tells of others is passed over: each of them has a task and a reader of its own.
+    /// Starts a task for each partition of the generation; `subscribe` opens a reader that tells of this partition.
+    /// What it tells of others is passed over: each of them has a task and a reader of its own.
     ///
     /// # Errors
     /// When a setting cannot be kept, a reader cannot be opened, or there can be no folder for dead letters.

@@ -1,12 +1,12 @@
 //! The loop of one partition: signals of the log and answers of the store go into the worker, its actions come out.
 //!
-//! Always true here: each assignment has a worker of its own, and what an earlier one had at the store has come to its end
-//! before it begins; batches are taken only while there is room, in records and in bytes, so memory is bounded; a batch
-//! that leaves records out is refused; nothing that waits (for the store, the disk, the log) keeps a stop or the rest of
-//! the loop waiting.
+//! Always true here: each assignment has a worker of its own, and what an earlier one had at the store has come to its
+//! end before it begins; batches are taken only while there is room, in records and in bytes, so memory is bounded; a
+//! batch that leaves records out is refused; nothing that waits (for the store, the disk, the log) keeps a stop or the
+//! rest of the loop waiting.
 //!
-//! Where to go next: `beginning` says what a worker begins with, `progress` who is told how far it is and what the log may
-//! let go, `under_way` what goes on beside folding.
+//! Where to go next: `beginning` says what a worker begins with, `progress` who is told how far it is and what the log
+//! may let go, `under_way` what goes on beside folding.
 
 mod beginning;
 mod progress;

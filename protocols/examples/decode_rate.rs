@@ -1,7 +1,7 @@
 //! How fast bodies become rows, on one core, next to a parse of the same bytes that keeps nothing.
 //!
-//! `cargo run --release -p protocols --example decode_rate [seconds per body]`. The two are run in turns, so that both see
-//! the same machine; the ratio is what stays comparable between machines.
+//! `cargo run --release -p protocols --example decode_rate [seconds per body]`. The two are run in turns, so that both
+//! see the same machine; the ratio is what stays comparable between machines.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

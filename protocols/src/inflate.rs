@@ -11,7 +11,8 @@ use schemas::rejection::Rejection;
 use crate::limits::Limits;
 use crate::protocol::Refusal;
 
-/// Makes plain a body that came with this `Content-Encoding`: true = its plain bytes are in `buffer`, false = it is plain.
+/// Makes plain a body that came with this `Content-Encoding`: true = its plain bytes are in `buffer`, false = it is
+/// plain.
 ///
 /// # Errors
 /// `bad_compression`: an encoding other than gzip, broken gzip, or more bytes than the limits allow.

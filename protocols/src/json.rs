@@ -1,11 +1,11 @@
 //! JSON by `serde_json`, with two liberties that a derived struct does not take.
 //!
-//! Always true here: the grammar is `serde_json`'s, and bad syntax is its error: it takes each element of a body whole, as
-//! text ([`read_array`]), before [`Walk`] reads fields off it. Nothing is built, a value is a slice of the body ([`Scalar`])
-//! until somebody asks for its text. A field of a wrong type is a value ([`Field::Wrong`]) and no error, so that one bad
-//! field spoils its event and no other; and of a name that comes twice the last counts. Text is checked to be Unicode only
-//! when somebody asks for it: [`repaired`] sees to bytes that are no UTF-8, and half a surrogate pair (JSON may spell one) is
-//! an error of [`Str::text`] and [`Name::text`] alone.
+//! Always true here: the grammar is `serde_json`'s, and bad syntax is its error: it takes each element of a body whole,
+//! as text ([`read_array`]), before [`Walk`] reads fields off it. Nothing is built, a value is a slice of the body
+//! ([`Scalar`]) until somebody asks for its text. A field of a wrong type is a value ([`Field::Wrong`]) and no error,
+//! so that one bad field spoils its event and no other; and of a name that comes twice the last counts. Text is checked
+//! to be Unicode only when somebody asks for it: [`repaired`] sees to bytes that are no UTF-8, and half a surrogate
+//! pair (JSON may spell one) is an error of [`Str::text`] and [`Name::text`] alone.
 
 mod depth;
 mod number;

@@ -1,8 +1,8 @@
 //! LaunchDarkly's event protocol: schemas 4, 3, 2 and 1, unsummarized payloads, diagnostics, and image requests.
 //!
-//! Always true here: the shape of the body says what it is (an array: analytics; an object: a diagnostic), since SDKs retry
-//! a failed diagnostic on the analytics path, without its headers. An array is decoded by [`payload`], element by element:
-//! [`element`] takes the fields, [`rows`] makes rows of them. What a header means is in [`headers`].
+//! Always true here: the shape of the body says what it is (an array: analytics; an object: a diagnostic), since SDKs
+//! retry a failed diagnostic on the analytics path, without its headers. An array is decoded by [`payload`], element by
+//! element: [`element`] takes the fields, [`rows`] makes rows of them. What a header means is in [`headers`].
 
 mod context;
 mod diagnostic;
@@ -168,7 +168,8 @@ fn malformed(message: impl Into<String>) -> Refusal {
     Refusal::new(Rejection::MalformedPayload, message)
 }
 
-/// What is said of a body that `serde_json` refuses. Where one nests deeper than any event may, that is what is wrong with it.
+/// What is said of a body that `serde_json` refuses. Where one nests deeper than any event may, that is what is wrong
+/// with it.
 fn not_json(error: &serde_json::Error, plain: &str, limits: &Limits) -> Refusal {
     if is_deeper(plain, limits.depth_max) {
         let message = format!("body nests deeper than {} levels, and is no JSON: {error}", limits.depth_max);

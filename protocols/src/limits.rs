@@ -1,7 +1,7 @@
 //! The limits of decoding: what one request may make this process do.
 //!
-//! Always true here: the defaults are DESIGN's numbers; a limit that is passed costs the smallest thing that holds it (a
-//! counter, a flag's entry, an event, and only then the payload), which is numbered by its reason.
+//! Always true here: the defaults are DESIGN's numbers; a limit that is passed costs the smallest thing that holds it
+//! (a counter, a flag's entry, an event, and only then the payload), which is numbered by its reason.
 
 /// Limits of decoding; each is inclusive. Keys have theirs in [`schemas::id`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub struct Limits {
     pub events_max: usize,
     /// Largest event, in bytes of JSON; of a summary, the largest entry of one flag.
     pub event_bytes_max: usize,
-    /// Deepest nesting of a body, counted from the outermost array; an event that goes deeper is refused (of a summary, the
-    /// entry of one flag).
+    /// Deepest nesting of a body, counted from the outermost array; an event that goes deeper is refused (of a summary,
+    /// the entry of one flag).
     pub depth_max: usize,
     /// Largest count of one counter.
     pub count_max: u64,

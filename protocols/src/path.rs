@@ -1,7 +1,7 @@
 //! A path as its segments.
 //!
-//! Always true here: empty segments are dropped, so doubled and trailing slashes mean nothing; segments are as sent, and
-//! only [`decoded`] undoes percent signs, after the cutting, so that `%2F` is never taken for a slash.
+//! Always true here: empty segments are dropped, so doubled and trailing slashes mean nothing; segments are as sent,
+//! and only [`decoded`] undoes percent signs, after the cutting, so that `%2F` is never taken for a slash.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,8 @@
 //! The id by which a re-send is known.
 //!
-//! Always true here: equal ids sent give equal ids kept; no id kept is longer than [`PAYLOAD_ID_BYTES_MAX`], so that the
-//! remembered ids have a bound. Dropping an over-long id would count its re-send twice, so it is kept as its SHA-256.
+//! Always true here: equal ids sent give equal ids kept; no id kept is longer than [`PAYLOAD_ID_BYTES_MAX`], so that
+//! the remembered ids have a bound. Dropping an over-long id would count its re-send twice, so it is kept as its
+//! SHA-256.
 
 use schemas::event::PayloadId;
 use schemas::id::{PAYLOAD_ID_BYTES_MAX, push_part};

@@ -1,8 +1,8 @@
 //! The reply: what this SDK must be told, decided from what happened and who asks.
 //!
-//! Always true here: a reply is a function of route, outcome and request headers. An SDK retries once on 400, 408, 429, 5xx
-//! and falls silent for ever on any other 4xx, so 401 is for keys that are certainly unknown and 413 for SDKs known to
-//! survive it. Answers to browsers carry CORS headers, refusals too, or the page could not read them.
+//! Always true here: a reply is a function of route, outcome and request headers. An SDK retries once on 400, 408, 429,
+//! 5xx and falls silent for ever on any other 4xx, so 401 is for keys that are certainly unknown and 413 for SDKs known
+//! to survive it. Answers to browsers carry CORS headers, refusals too, or the page could not read them.
 
 use std::borrow::Cow;
 
@@ -145,8 +145,8 @@ fn is_bearer(authorization: &[u8]) -> bool {
     authorization.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"bearer "))
 }
 
-/// The reply to a request that belongs to no protocol. For [`RouteMiss::Foreign`] it is a plain 404, should nobody else know
-/// the path either.
+/// The reply to a request that belongs to no protocol. For [`RouteMiss::Foreign`] it is a plain 404, should nobody else
+/// know the path either.
 #[must_use]
 pub fn answer_miss(miss: RouteMiss, headers: &[(&str, &[u8])]) -> Reply {
     let mut reply = match miss {

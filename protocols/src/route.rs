@@ -1,7 +1,7 @@
 //! Where a request belongs: decided from method and path alone, before anything else is read.
 //!
-//! Always true here: no path is in two protocols; a path under a protocol's prefix that the protocol does not know is a miss
-//! with its own answer (400: an SDK lives on), never somebody else's 404 (which would silence it).
+//! Always true here: no path is in two protocols; a path under a protocol's prefix that the protocol does not know is a
+//! miss with its own answer (400: an SDK lives on), never somebody else's 404 (which would silence it).
 
 use std::borrow::Cow;
 

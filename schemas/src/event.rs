@@ -1,8 +1,9 @@
 //! What an event is: a payload decoded, before anything was decided about it.
 //!
-//! Always true here: rows are flat and borrow from the request's body; a row names the element (of the payload's analytics
-//! array) that it came from; every key has passed [`crate::id::check_key`]; nothing here has been clamped, judged late or
-//! dropped for its time. Which partition a row goes to is [`crate::split`]'s matter, what its time becomes is ingest's.
+//! Always true here: rows are flat and borrow from the request's body; a row names the element (of the payload's
+//! analytics array) that it came from; every key has passed [`crate::id::check_key`]; nothing here has been clamped,
+//! judged late or dropped for its time. Which partition a row goes to is [`crate::split`]'s matter, what its time
+//! becomes is ingest's.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -90,8 +91,9 @@ pub struct Element {
     pub time_ms: Option<i64>,
 }
 
-/// One counter: evaluations of a flag's variation. From a summary, or one full event of an unsummarized payload. A counter of
-/// 0 is a sight: a full event of a flag that its SDK keeps out of the summaries was seen, and counts nothing.
+/// One counter: evaluations of a flag's variation. From a summary, or one full event of an unsummarized payload. A
+/// counter of 0 is a sight: a full event of a flag that its SDK keeps out of the summaries was seen, and counts
+/// nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Count<'a> {
     /// Index into [`Payload::elements`].
@@ -170,7 +172,8 @@ impl Reason {
         Self::Other,
     ];
 
-    /// The reason with this number in a cell, where unknown ones are [`Reason::Other`]; a record with one is refused before.
+    /// The reason with this number in a cell, where unknown ones are [`Reason::Other`]; a record with one is refused
+    /// before.
     #[must_use]
     pub fn from_number(number: u32) -> Self {
         usize::try_from(number).ok().and_then(|n| Self::ALL.get(n)).copied().unwrap_or(Self::Other)

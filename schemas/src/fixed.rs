@@ -35,7 +35,8 @@ impl Micros {
     }
 }
 
-/// An exponent, held within ±100,000: beyond that every value is zero or out of range whatever its digits (a body is smaller).
+/// An exponent, held within ±100,000: beyond that every value is zero or out of range whatever its digits (a body is
+/// smaller).
 fn parse_exponent(text: &str) -> Option<i64> {
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),

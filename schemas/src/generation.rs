@@ -188,7 +188,8 @@ impl Generation {
     /// Compares this process's values with a stored row.
     ///
     /// # Errors
-    /// [`Disagreement`]: the bytes are no row, the first value that differs, by name, or values that this build cannot see.
+    /// [`Disagreement`]: the bytes are no row, the first value that differs, by name, or values that this
+    /// build cannot see.
     pub fn check(&self, row: &[u8]) -> Result<(), Disagreement> {
         let theirs = wire::Generation::decode(row).map_err(|e| NotAGeneration(e.to_string()))?;
         let named = |g: &wire::Generation| {

@@ -1,7 +1,8 @@
 //! Ids are data: bytes with a limit, told apart by length and never by a separator.
 //!
-//! Always true here: an id holds no NUL, is not empty, is valid Unicode and no longer than its limit. Whoever builds
-//! a composite key goes through [`push_part`], which writes the length first, so no two lists of parts give the same bytes.
+//! Always true here: an id holds no NUL, is not empty, is valid Unicode and no longer than its limit. Whoever builds a
+//! composite key goes through [`push_part`], which writes the length first, so no two lists of parts give the same
+//! bytes.
 
 use std::fmt;
 

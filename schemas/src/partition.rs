@@ -1,7 +1,7 @@
 //! Which partition a payload's parts belong to. Fixed for a generation, with golden values below.
 //!
-//! Always true here: the choice depends on nothing but the names given and P. It is xxh3-64 (seed 0) over the parts, each
-//! written with its length first, modulo P; so it can be computed in any language.
+//! Always true here: the choice depends on nothing but the names given and P. It is xxh3-64 (seed 0) over the parts,
+//! each written with its length first, modulo P; so it can be computed in any language.
 
 use xxhash_rust::xxh3::xxh3_64;
 

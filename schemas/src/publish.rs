@@ -1,10 +1,10 @@
 //! The publishing of a definition: which record goes to which partition next.
 //!
-//! Always true here: no I/O, no clock. A definition goes to partition 0 first and, as far as anybody can know, once: its
-//! offset there, plus 1, is its version. With that version it goes to every other partition. Before it, each gets those
-//! earlier versions that are not known to be there, in rising order; so whoever has passed version v in a partition has
-//! passed every version up to v. To append one to another partition twice does no harm: a fold keeps the highest version
-//! that it has seen of each definition.
+//! Always true here: no I/O, no clock. A definition goes to partition 0 first and, as far as anybody can know, once:
+//! its offset there, plus 1, is its version. With that version it goes to every other partition. Before it, each gets
+//! those earlier versions that are not known to be there, in rising order; so whoever has passed version v in a
+//! partition has passed every version up to v. To append one to another partition twice does no harm: a fold keeps the
+//! highest version that it has seen of each definition.
 //!
 //! Two may publish at once, and each of them may die at any point: [`Publishing::again`] finishes a half-finished one.
 
@@ -137,8 +137,8 @@ impl Publishing {
         }
     }
 
-    /// Partition 0 was looked through and has it at this offset, or does not have it. Where two published the same bytes,
-    /// either of the two offsets serves.
+    /// Partition 0 was looked through and has it at this offset, or does not have it. Where two published the same
+    /// bytes, either of the two offsets serves.
     pub fn found(&mut self, offset: Option<u64>) {
         if self.stage == Stage::Unsure {
             match offset {
@@ -148,9 +148,9 @@ impl Publishing {
         }
     }
 
-    /// `definitions` are those that partition 0 has below this one's version, each with its version; `known` has for each
-    /// partition the version up to which it is known to have all (a checkpoint tells it; 0 = nothing is known). Definitions
-    /// at or below every one of `known` may be left out.
+    /// `definitions` are those that partition 0 has below this one's version, each with its version; `known` has for
+    /// each partition the version up to which it is known to have all (a checkpoint tells it; 0 = nothing is known).
+    /// Definitions at or below every one of `known` may be left out.
     pub fn before(&mut self, definitions: &[Definition], known: &[u64]) {
         if self.stage != Stage::AskBefore {
             return;

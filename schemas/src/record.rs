@@ -115,9 +115,9 @@ impl Header {
         })
     }
 
-    /// Reads what can be booked of a header whose version, kind or reasons this build does not know: field numbers never
-    /// change their meaning. `kind` of the answer means nothing; an id of an unknown kind is none; numbers of unknown
-    /// reasons are left out, the record being a dead letter that holds them.
+    /// Reads what can be booked of a header whose version, kind or reasons this build does not know: field numbers
+    /// never change their meaning. `kind` of the answer means nothing; an id of an unknown kind is none; numbers of
+    /// unknown reasons are left out, the record being a dead letter that holds them.
     #[must_use]
     pub fn salvage(bytes: &Bytes) -> Option<Self> {
         let header = wire::Header::decode(bytes.clone()).ok()?;
@@ -253,7 +253,8 @@ fn record_kind(number: u32) -> Result<RecordKind, RecordError> {
         .ok_or(RecordError::Value { field: "kind", value: number.into() })
 }
 
-/// A reason that this build does not know is refused: books without it would differ from those of a build that knows it.
+/// A reason that this build does not know is refused: books without it would differ from those of a build that knows
+/// it.
 fn read_numbers(field: &'static str, numbers: &[wire::Number]) -> Result<Rejections, RecordError> {
     match numbers.iter().find(|number| Rejection::from_number(number.reason).is_none()) {
         Some(unknown) => Err(RecordError::Value { field, value: unknown.reason.into() }),

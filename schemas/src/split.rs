@@ -1,9 +1,10 @@
 //! The split rule: which rows of a payload make which record of which partition.
 //!
-//! Always true here: one payload makes at most one record per partition, or several *parts* where one would be too large;
-//! the rule looks at nothing but the decoded rows and P, so a re-send makes the same parts again, wherever and whenever it
-//! arrives; the home partition gets every row, the partition of a subject gets the exposures and conversions that act there.
-//! It is version [`crate::generation::SPLIT_RULE`] of the rule: to change it is to begin another generation.
+//! Always true here: one payload makes at most one record per partition, or several *parts* where one would be too
+//! large; the rule looks at nothing but the decoded rows and P, so a re-send makes the same parts again, wherever and
+//! whenever it arrives; the home partition gets every row, the partition of a subject gets the exposures and
+//! conversions that act there. It is version [`crate::generation::SPLIT_RULE`] of the rule: to change it is to begin
+//! another generation.
 
 use std::ops::Range;
 
@@ -15,7 +16,8 @@ use crate::partition;
 /// What a record takes beside its rows, at most: header, origin, rejections, contexts seen, diagnostics, and the frames
 /// of the columns. A test fills each to its limit.
 const FIXED_BYTES: usize = 40 * 1024;
-/// What one row takes beside the bytes of its texts, at most; a full evaluation (a reason and an exposure) takes the most.
+/// What one row takes beside the bytes of its texts, at most; a full evaluation (a reason and an exposure) takes the
+/// most.
 const ROW_BYTES: usize = 80;
 /// What one context of a row takes beside the bytes of its kind and key, at most.
 const CONTEXT_BYTES: usize = 20;
@@ -52,7 +54,8 @@ pub struct Split {
     pub acts_in: Vec<u32>,
 }
 
-/// Cuts a payload of `environment` into parts for a log of `partitions` partitions. There is always at least one home part.
+/// Cuts a payload of `environment` into parts for a log of `partitions` partitions. There is always at least one home
+/// part.
 #[must_use]
 pub fn split(environment: &Environment, payload: &Payload<'_>, partitions: u32) -> Split {
     cut(environment, payload, partitions, PART_BYTES_MAX)

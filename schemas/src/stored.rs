@@ -1,7 +1,7 @@
 //! What a worker and a store hand each other: cells with their h, checkpoints, changes to partition state.
 //!
-//! Always true here: h is the offset of the last record applied to a cell; a position is one past the last record in it;
-//! values are absolute, never differences.
+//! Always true here: h is the offset of the last record applied to a cell; a position is one past the last record in
+//! it; values are absolute, never differences.
 
 use bytes::Bytes;
 

@@ -5,8 +5,8 @@
 //!   payload was acknowledged, once or not at all where nobody knows, never twice;
 //! - exposures carry no digit: each is the only one of its subject;
 //! - what becomes of a time is worked out here, never taken from the product's judge;
-//! - where time decides, and two nodes, or a node and the fold, may decide otherwise, an event is *undecided*: it may be
-//!   missing, but it may not be there twice either.
+//! - where time decides, and two nodes, or a node and the fold, may decide otherwise, an event is *undecided*: it may
+//!   be missing, but it may not be there twice either.
 
 mod hold;
 mod homes;

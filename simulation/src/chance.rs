@@ -1,8 +1,8 @@
 //! The dice of a seed, and the count of what it let happen.
 //!
 //! Always true here: the same seed throws the same on every machine (splitmix64); the streams of neighbouring seeds are
-//! far apart; a fault is thrown through [`Chance::fault`], which counts it; once the world is calm no fault is thrown any
-//! more.
+//! far apart; a fault is thrown through [`Chance::fault`], which counts it; once the world is calm no fault is thrown
+//! any more.
 
 use crate::faults::{Fault, Tally};
 
@@ -22,13 +22,14 @@ impl Chance {
     pub fn new(seed: u64) -> Self {
         let mut chance =
             Self { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), calm: false, grain_ms: 1, tally: Tally::default() };
-        // A throw adds to the state what seeds are apart: without this, seed 8 would throw what seed 7 throws, one later.
+        // A throw adds to the state what seeds are apart: without this, seed 8 would throw what seed 7 throws, one
+        // later.
         chance.state = chance.bits();
         chance
     }
 
-    /// Other dice, which this seed decides too: what they throw takes nothing from these, so that a seed which does not ask
-    /// for what they decide is the run that it was.
+    /// Other dice, which this seed decides too: what they throw takes nothing from these, so that a seed which does not
+    /// ask for what they decide is the run that it was.
     #[must_use]
     pub fn aside(&self) -> Self {
         Self::new(self.state.rotate_left(23))

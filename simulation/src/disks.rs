@@ -1,8 +1,8 @@
 //! The disks beside the workers, and the place of the snapshots.
 //!
-//! Always true here: changes and their position are saved as one, and the position never falls, as in `stores::state`; a
-//! disk remembers what it was, so that it can be set back to a state it once had; of a partition's snapshots the newest
-//! [`KEPT`] stay, as in `stores::snapshots`.
+//! Always true here: changes and their position are saved as one, and the position never falls, as in `stores::state`;
+//! a disk remembers what it was, so that it can be set back to a state it once had; of a partition's snapshots the
+//! newest [`KEPT`] stay, as in `stores::snapshots`.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,8 +1,9 @@
 //! What can go wrong, and how often it did.
 //!
-//! Always true here: the list is written once, with the name that people read, and how many times in a thousand seeds it
-//! must at least have happened, about half of what it does (a run with fewer proves less than it says, and fails). What takes
-//! a seed out of the judgement has a most instead: a run with more of it says less than it seems to, and fails.
+//! Always true here: the list is written once, with the name that people read, and how many times in a thousand seeds
+//! it must at least have happened, about half of what it does (a run with fewer proves less than it says, and fails).
+//! What takes a seed out of the judgement has a most instead: a run with more of it says less than it seems to, and
+//! fails.
 
 macro_rules! faults {
     ($($name:ident, $least:literal, $text:literal $(, at most $most:literal)?;)+) => {
@@ -26,7 +27,8 @@ macro_rules! faults {
                 match self { $(Self::$name => $least,)+ }
             }
 
-            /// How often it may happen in a million seeds of the two store models together; `None` = as often as it likes.
+            /// How often it may happen in a million seeds of the two store models together; `None` = as often as it
+            /// likes.
             #[must_use]
             pub fn most(self) -> Option<u64> {
                 match self { $(Self::$name => None $(.or(Some($most)))?,)+ }

@@ -1,6 +1,7 @@
 //! A record's fingerprint, worked out a second time: CRC32C over header and body, by a table.
 //!
-//! Always true here: nothing of it is the product's, so that a fingerprint that says too little is another than this one.
+//! Always true here: nothing of it is the product's, so that a fingerprint that says too little is another than this
+//! one.
 
 use schemas::log::Logged;
 

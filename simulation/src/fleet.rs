@@ -1,12 +1,12 @@
-//! The fleet: flags with a known story, four months of their SDKs' reports through the product's own pipeline, and what the
-//! stale report then says of each, held against what is true.
+//! The fleet: flags with a known story, four months of their SDKs' reports through the product's own pipeline, and what
+//! the stale report then says of each, held against what is true.
 //!
 //! Always true here: truth comes from a flag's story and was drawn before anything ran; what is reported goes through
 //! ingest's router, the log, the processor and the store, what is asked through the query API; nothing here looks at a
 //! cell or calls the rule. One seed and one number of flags are one fleet and one result, at whatever speed it ran.
 //!
-//! Where to go next: [`kinds`] is the table of stories and of what should be said; [`flags`] draws a fleet, `bodies` writes
-//! what SDKs send, `pipeline` takes it; [`answer`] reads the report and [`score`] counts.
+//! Where to go next: [`kinds`] is the table of stories and of what should be said; [`flags`] draws a fleet, `bodies`
+//! writes what SDKs send, `pipeline` takes it; [`answer`] reads the report and [`score`] counts.
 
 pub mod answer;
 mod bodies;

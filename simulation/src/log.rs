@@ -1,7 +1,7 @@
 //! The log: one topic, some partitions, in memory.
 //!
-//! Always true here: offsets are dense and begin at 0 with the generation record; a record appended stays as it is; only
-//! append times may step back. What retention took cannot be read any more, but the oracle still sees it.
+//! Always true here: offsets are dense and begin at 0 with the generation record; a record appended stays as it is;
+//! only append times may step back. What retention took cannot be read any more, but the oracle still sees it.
 
 use counting::worker::LogRange;
 use schemas::generation::Generation;

@@ -20,8 +20,8 @@ use simulation::trace::{COLUMNS, Trace};
 /// Within so many seeds every mistake must be caught.
 const SEEDS: u64 = 20_000;
 
-/// Proof by seed: crashes, zombies, lost answers and torn writes against the product's own counting, held against a naive
-/// oracle.
+/// Proof by seed: crashes, zombies, lost answers and torn writes against the product's own counting, held against a
+/// naive oracle.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask sim", bin_name = "cargo xtask sim", after_help = EXAMPLES)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -45,8 +45,8 @@ struct Arguments {
     /// With this mistake switched on (a name from --mutants)
     #[arg(long)]
     mutant: Option<String>,
-    /// Every crash of small scripts, and pairs of crashes (the second loses no disk, and reaches all replicas or none); on
-    /// one thread
+    /// Every crash of small scripts, and pairs of crashes (the second loses no disk, and reaches all replicas or none);
+    /// on one thread
     #[arg(long, conflicts_with_all = ["seeds", "from", "mutant", "threads"])]
     small: bool,
     /// Threads; all cores unless told

@@ -1,7 +1,7 @@
 //! The mistakes that the simulation must notice: each breaks one rule of the design.
 //!
-//! Always true here: a mutant is a name and a switch in the part that it breaks; nothing else of the run changes. What the
-//! dice show too seldom is shown by a script, a small world without dice.
+//! Always true here: a mutant is a name and a switch in the part that it breaks; nothing else of the run changes. What
+//! the dice show too seldom is shown by a script, a small world without dice.
 
 use counting::Break;
 use counting::worker::Settings;

@@ -1,7 +1,7 @@
 //! What noticed a mistake, told by what was said of it.
 //!
-//! Always true here: every complaint of the simulation has one kind, found by words of its own; a mutant is caught by the
-//! check that is there for it, and by no other.
+//! Always true here: every complaint of the simulation has one kind, found by words of its own; a mutant is caught by
+//! the check that is there for it, and by no other.
 
 macro_rules! noticed {
     ($($(#[$doc:meta])+ $name:ident, $word:literal, $words:expr;)+) => {

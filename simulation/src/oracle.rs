@@ -1,10 +1,11 @@
-//! The oracle: the rules of counting said once more, as plainly as can be, as a loop and lists over the bytes of the log.
+//! The oracle: the rules of counting said once more, as plainly as can be, as a loop and lists over the bytes of the
+//! log.
 //!
-//! Always true here: it shares nothing with the product but the reading of records and the plain types (a re-send is known
-//! by what is written in its header, not by a hash of it); what it expects of a cell is a list of facts (a text and a
-//! number) after each record; what it finds in a store is read from the wire form.
-//! It sees one partition, from offset 0 on and without gaps, each record once, as the log has it; no batch, no flush,
-//! no state that is saved, no cell that is loaded.
+//! Always true here: it shares nothing with the product but the reading of records and the plain types (a re-send is
+//! known by what is written in its header, not by a hash of it); what it expects of a cell is a list of facts (a text
+//! and a number) after each record; what it finds in a store is read from the wire form. It sees one partition, from
+//! offset 0 on and without gaps, each record once, as the log has it; no batch, no flush, no state that is saved, no
+//! cell that is loaded.
 //!
 //! Where to go next: `payload` has usage, last seen, events and SDKs, `bulk` what is a bulk read, `stand_in` the
 //! experiments, `cell` the limits; `told` reads stored cells; `definitions` says what a partition has of partition 0's.
@@ -96,8 +97,8 @@ impl Oracle {
         self.heads.len() as u64 - 1
     }
 
-    /// What a cell says after the first `position` records; `None` = there is none yet. As long as no record changes the
-    /// cell, the answer is the same reference.
+    /// What a cell says after the first `position` records; `None` = there is none yet. As long as no record changes
+    /// the cell, the answer is the same reference.
     #[must_use]
     pub fn at(&self, key: &CellKey, position: u64) -> Option<&Facts> {
         self.cells.get(key)?.at(position).map(|(_, facts)| facts)
@@ -254,8 +255,8 @@ impl Oracle {
         self.cell(CellKind::Books, header, CellName::None, header.received_ms.div_euclid(DAY_MS))
     }
 
-    /// In partition 0 a definition comes without a version, and its version is its offset plus 1; elsewhere it brings one.
-    /// The highest version stays, and the cell is in partition 0 alone.
+    /// In partition 0 a definition comes without a version, and its version is its offset plus 1; elsewhere it brings
+    /// one. The highest version stays, and the cell is in partition 0 alone.
     fn definition(&mut self, logged: &Logged, header: &Header) -> bool {
         let Ok(definition) = record::decode_definition(&logged.body) else { return false };
         let first = self.partition == 0;

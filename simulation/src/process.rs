@@ -1,7 +1,8 @@
 //! A process that folds partitions: it drives the product's worker and carries out what the worker asks for.
 //!
 //! Always true here:
-//! - actions are carried out in the order given, but that a load may overtake the steps of a flush or be overtaken by them;
+//! - actions are carried out in the order given, but that a load may overtake the steps of a flush or be overtaken by
+//!   them;
 //! - a dead letter is an action too, and so kept before the next write begins;
 //! - a process that dies leaves behind what its actions had done by then, and nothing else;
 //! - a paused one keeps everything in memory and goes on from there when it wakes.

@@ -1,7 +1,7 @@
 //! Seeds, run: one, or many on all cores.
 //!
-//! Always true here: a seed's outcome depends on the seed, the store model and the mutant alone, not on the machine, the
-//! threads or the seeds beside it; a panic anywhere is a failure of its seed.
+//! Always true here: a seed's outcome depends on the seed, the store model and the mutant alone, not on the machine,
+//! the threads or the seeds beside it; a panic anywhere is a failure of its seed.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -213,8 +213,8 @@ thread_local! {
     static PANICKED_AT: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Panics that a seed asks for print nothing, nor do others here, for each becomes the failure of its seed: what the hook
-/// knows and the failure does not is where it was.
+/// Panics that a seed asks for print nothing, nor do others here, for each becomes the failure of its seed: what the
+/// hook knows and the failure does not is where it was.
 pub(crate) fn remember_where_it_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

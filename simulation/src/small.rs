@@ -1,9 +1,11 @@
-//! Small worlds, walked: two workers (one, where state and cells are one store) fold a short log and die at every action,
-//! one after another and in pairs. A write of up to [`CHOICES_MAX`] cells that is cut off leaves every choice of them behind,
-//! on all replicas or on one of them alone; the second crash of a pair loses no disk, and reaches all replicas or none.
+//! Small worlds, walked: two workers (one, where state and cells are one store) fold a short log and die at every
+//! action, one after another and in pairs. A write of up to [`CHOICES_MAX`] cells that is cut off leaves every choice
+//! of them behind, on all replicas or on one of them alone; the second crash of a pair loses no disk, and reaches all
+//! replicas or none.
 //!
-//! Always true here: nothing is thrown; the workers take turns by a fixed script, so a crash is told by its number (which
-//! action, how far it got, what became of the disk). Every stored pair is held against the oracle after every step.
+//! Always true here: nothing is thrown; the workers take turns by a fixed script, so a crash is told by its number
+//! (which action, how far it got, what became of the disk). Every stored pair is held against the oracle after every
+//! step.
 
 mod scripts;
 

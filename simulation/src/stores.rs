@@ -1,9 +1,9 @@
-//! The store as a worker meets it: servers of one of two models, a network that loses and delays, and the client's half of
-//! the protocol, which is `stores::protocol`.
+//! The store as a worker meets it: servers of one of two models, a network that loses and delays, and the client's half
+//! of the protocol, which is `stores::protocol`.
 //!
 //! Always true here: whether a server takes a write, what a refusal means and which reply a reader takes is asked of
-//! `stores::protocol`, but where a [`StoreBreak`] says otherwise; a write that was not answered may have reached any of the
-//! servers or none, now or later; whatever a server took is told once by [`Stores::news`].
+//! `stores::protocol`, but where a [`StoreBreak`] says otherwise; a write that was not answered may have reached any of
+//! the servers or none, now or later; whatever a server took is told once by [`Stores::news`].
 //!
 //! Where to go next: [`conditional`] is one server with a condition, [`replicas`] three where the last write wins,
 //! [`fate`] throws what becomes of a write on its way, [`table`] keeps items of either model by key.

@@ -173,8 +173,8 @@ impl Traffic {
         &self.audit
     }
 
-    /// Whether partition 0 has each publication once, after everything has settled: not twice where somebody did not know,
-    /// and not never.
+    /// Whether partition 0 has each publication once, after everything has settled: not twice where somebody did not
+    /// know, and not never.
     ///
     /// # Errors
     /// What was published how often, and how often partition 0 has it.

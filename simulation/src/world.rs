@@ -1,7 +1,7 @@
 //! One seed's world: who acts next.
 //!
-//! Always true here: every turn is one small step of one actor; what the stores took since the last turn is held against
-//! the oracle before the next; after the faults stop, everything comes to its end.
+//! Always true here: every turn is one small step of one actor; what the stores took since the last turn is held
+//! against the oracle before the next; after the faults stop, everything comes to its end.
 //!
 //! Where to go next: [`setup`] throws what kind of world it is; [`begin`] has how a process begins and stops, and
 //! [`misfortunes`] and [`eras`] what goes wrong with it and with its topic; [`looking`] holds the stores against the

@@ -1,6 +1,6 @@
-//! What is written to and read from a store: the forms shared with the worker lie in `schemas::stored` (StoredCell, CellWrite,
-//! WriteAnswer, Checkpoint, StateChanges, SavedState, Flush), since `counting` and `stores` both speak them; here is only
-//! what a reader of ranges gets.
+//! What is written to and read from a store: the forms shared with the worker lie in `schemas::stored` (StoredCell,
+//! CellWrite, WriteAnswer, Checkpoint, StateChanges, SavedState, Flush), since `counting` and `stores` both speak them;
+//! here is only what a reader of ranges gets.
 
 pub use schemas::stored::{CellWrite, Checkpoint, Flush, SavedState, StateChanges, StoredCell, WriteAnswer};
 

@@ -1,8 +1,8 @@
 //! A store in DynamoDB.
 //!
-//! Always true here: a cell is put by one `PutItem` under the condition of [`crate::protocol`], never by a batch of writes
-//! and never by an addition; every read is consistent, of keys or of one row in order, never a scan; a call that may
-//! succeed later ends as [`Error::Unavailable`] and is tried again by whoever made it.
+//! Always true here: a cell is put by one `PutItem` under the condition of [`crate::protocol`], never by a batch of
+//! writes and never by an addition; every read is consistent, of keys or of one row in order, never a scan; a call that
+//! may succeed later ends as [`Error::Unavailable`] and is tried again by whoever made it.
 //!
 //! Where to go next: `item` is how things lie in the tables, `client` how DynamoDB is reached and what its errors mean,
 //! `setup` makes and checks the tables.
@@ -53,8 +53,8 @@ impl DynamoStore {
     /// Connects, and checks that the tables are there and fit.
     ///
     /// # Errors
-    /// [`Error::Setting`] that says which table is missing or differs, or that the credentials are refused, and what to do;
-    /// [`Error::Unavailable`] when nobody answers.
+    /// [`Error::Setting`] that says which table is missing or differs, or that the credentials are refused,
+    /// and what to do; [`Error::Unavailable`] when nobody answers.
     pub async fn open(options: Options) -> Result<Self, Error> {
         let client = client::connect(&options).await;
         setup::check(&client, &options).await?;

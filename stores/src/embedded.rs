@@ -1,8 +1,8 @@
 //! The store of a single process: one file of one engine (redb) that holds cells, checkpoints and partition state.
 //!
-//! Always true here: a flush (cells, checkpoint and state of a partition) is on the disk whole or not at all, and answered
-//! after; state never stands above its partition's checkpoint; every value is compared with its checksum when it is read.
-//! What is guarded beyond that, and why this engine, is in `docs/decisions/state-engine.md`.
+//! Always true here: a flush (cells, checkpoint and state of a partition) is on the disk whole or not at all, and
+//! answered after; state never stands above its partition's checkpoint; every value is compared with its checksum when
+//! it is read. What is guarded beyond that, and why this engine, is in `docs/decisions/state-engine.md`.
 //!
 //! Where to go next: `engine` opens and poisons, `committer` groups commits, `tables` has the layout,
 //! `flush` the rules of writing, `state_rows` partition state.

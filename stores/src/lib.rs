@@ -1,8 +1,8 @@
 //! The state: cells and checkpoints in a store, and partition state beside the worker.
 //!
-//! Always true here: a write of a cell carries h, the offset of the last record in it, and is refused when the store has
-//! a higher h (an equal h is success); nothing is ever incremented at the store; a checkpoint is written under the same
-//! condition.
+//! Always true here: a write of a cell carries h, the offset of the last record in it, and is refused when the store
+//! has a higher h (an equal h is success); nothing is ever incremented at the store; a checkpoint is written under the
+//! same condition.
 //!
 //! Where to go next: [`Store`] is what the back ends share and `conformance` (feature `testing`) what each must pass;
 //! [`memory`] is the one for tests, [`embedded`] the one for a single process, which alone takes cells, checkpoint and
@@ -33,7 +33,8 @@ pub use error::Error;
 
 /// A store of cells and checkpoints, shared by all processes of a generation.
 pub trait Store: Send + Sync + std::fmt::Debug {
-    /// The cells with these keys, in the order asked; `None` where there is none. Consistent: sees every answered write.
+    /// The cells with these keys, in the order asked; `None` where there is none. Consistent: sees every answered
+    /// write.
     fn load(&self, keys: Vec<CellKey>) -> BoxFuture<'_, Result<Vec<Option<StoredCell>>, Error>>;
 
     /// Writes each cell on the condition that the store's h is lower; answers in the order given, when all are durable.

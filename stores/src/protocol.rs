@@ -1,15 +1,17 @@
-//! What every back end says to its servers, as pure functions: conditions, what a refusal means, who wins among replies.
+//! What every back end says to its servers, as pure functions: conditions, what a refusal means, who wins among
+//! replies.
 //!
-//! Always true here: nothing is known of any client library; what a store holds and what is written are values. Back ends,
-//! and the simulation's models of them, ask here and never decide themselves.
+//! Always true here: nothing is known of any client library; what a store holds and what is written are values. Back
+//! ends, and the simulation's models of them, ask here and never decide themselves.
 //!
 //! There are two ways to keep a lagging writer from undoing what is ahead of it (DESIGN §3 "Stores"):
 //! - a *condition*, evaluated at the server: `attribute_not_exists(h) OR h < :h` ([`may_put`], [`cell_refused`],
-//!   [`may_put_checkpoint`], [`checkpoint_refused`]). The server looks and puts in one step, so nothing comes in between;
-//! - the *last write wins*, by a timestamp that is h itself ([`timestamp`]): each replica keeps the pair with the highest,
-//!   at a tie the larger bytes ([`supersedes`]); so does a reader with the replies of a quorum ([`newest`]). Such a store
-//!   never says which writes it took, which is why a worker treats what it loads at or above its checkpoint as not yet
-//!   durable.
+//!   [`may_put_checkpoint`], [`checkpoint_refused`]). The server looks and puts in one step, so nothing comes in
+//!   between;
+//! - the *last write wins*, by a timestamp that is h itself ([`timestamp`]): each replica keeps the pair with the
+//!   highest, at a tie the larger bytes ([`supersedes`]); so does a reader with the replies of a quorum ([`newest`]).
+//!   Such a store never says which writes it took, which is why a worker treats what it loads at or above its
+//!   checkpoint as not yet durable.
 
 use crate::{Checkpoint, StoredCell, WriteAnswer};
 
@@ -39,21 +41,22 @@ pub fn checkpoint_refused(held: &Checkpoint, ours: &Checkpoint) -> bool {
     held.position <= ours.position
 }
 
-/// The timestamp of a write where the last one wins: a cell's h, a checkpoint's position. It counts as microseconds there
-/// and means none; offsets end at 2⁶³ − 1.
+/// The timestamp of a write where the last one wins: a cell's h, a checkpoint's position. It counts as microseconds
+/// there and means none; offsets end at 2⁶³ − 1.
 #[must_use]
 pub fn timestamp(h_or_position: u64) -> i64 {
     i64::try_from(h_or_position).unwrap_or(i64::MAX)
 }
 
-/// Whether a write takes the place of another, each told as (timestamp, bytes): it is later, or at the same time larger.
+/// Whether a write takes the place of another, each told as (timestamp, bytes): it is later, or at the same time
+/// larger.
 #[must_use]
 pub fn supersedes<B: Ord>(new: (i64, B), held: (i64, B)) -> bool {
     new > held
 }
 
-/// The reply that a reader takes, of those that came: the one that supersedes all others, each told as in [`supersedes`].
-/// A reader asks a [`quorum`].
+/// The reply that a reader takes, of those that came: the one that supersedes all others, each told as in
+/// [`supersedes`]. A reader asks a [`quorum`].
 pub fn newest<R, B: Ord>(replies: impl IntoIterator<Item = R>, told: impl Fn(&R) -> (i64, B)) -> Option<R> {
     replies.into_iter().reduce(|taken, reply| if supersedes(told(&reply), told(&taken)) { reply } else { taken })
 }

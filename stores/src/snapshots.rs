@@ -2,9 +2,10 @@
 //!
 //! Always true here: a snapshot is named by generation, partition, layout and position; it appears under its name only
 //! when it is whole and on the disk; a partition's are written by one writer at a time (a process that has lost the
-//! partition may still be at it), held off by a file lock that ends with its process; it is compared with its checksum before any of it is used; the newest
-//! [`KEPT`] of a partition stay. A folder is the only place so far: another (S3) is a second type beside [`Folder`] with
-//! the same three functions over `encode` and `decode`, and only then is it worth a trait.
+//! partition may still be at it), held off by a file lock that ends with its process; it is compared with its checksum
+//! before any of it is used; the newest [`KEPT`] of a partition stay. A folder is the only place so far: another (S3)
+//! is a second type beside [`Folder`] with the same three functions over `encode` and `decode`, and only then is it
+//! worth a trait.
 //!
 //! Layout (numbers little-endian): magic (8), generation (4), partition (4), position (8), number of rows (8); per row
 //! length of key (4), length of value (4), key, value; CRC32C of all before it (4).

@@ -1,5 +1,5 @@
-//! The forbidden arrows. The table in `arrows/rows.rs` says who may import whom; here it is held against what cargo says. Normal and build
-//! dependencies count, dev-dependencies are outside.
+//! The forbidden arrows. The table in `arrows/rows.rs` says who may import whom; here it is held against what cargo
+//! says. Normal and build dependencies count, dev-dependencies are outside.
 
 use crate::workspace;
 use anyhow::{Context, Result, bail};
@@ -128,7 +128,8 @@ fn check(graph: &Graph, rows: &[Row]) -> Vec<String> {
     violations
 }
 
-/// The crates of the default build of [`COMMAND`] in `folder`, a line each: name, version, place, and after `|` the features.
+/// The crates of the default build of [`COMMAND`] in `folder`, a line each: name, version, place, and after `|` the
+/// features.
 fn built_with(folder: &Path) -> Result<String> {
     let mut cargo = workspace::cargo();
     cargo.current_dir(folder).args(["tree", "--package", COMMAND, "--edges", "normal,build", "--prefix", "none"]);

@@ -1,5 +1,5 @@
-//! Checks in headless Chromium (`loadtest/browsers`): real browser SDKs whose page reads all flags, and our own pages full of hostile names. One
-//! server a check. Without a browser nothing is skipped: it is installed, or this fails.
+//! Checks in headless Chromium (`loadtest/browsers`): real browser SDKs whose page reads all flags, and our own pages
+//! full of hostile names. One server a check. Without a browser nothing is skipped: it is installed, or this fails.
 
 use crate::sdks::{self, install, run_to_end, server::Server};
 use crate::workspace;

@@ -18,7 +18,8 @@ pub(crate) fn run() -> Result<bool> {
     Ok(true)
 }
 
-/// Distinct packages in the output of `cargo tree --prefix none`: (of the workspace, others). A crate in two versions counts twice.
+/// Distinct packages in the output of `cargo tree --prefix none`: (of the workspace, others). A crate in two versions
+/// counts twice.
 fn count(tree: &str) -> (usize, usize) {
     let packages: BTreeSet<&str> = tree
         .lines()

@@ -1,6 +1,6 @@
-//! Real SDKs, as their registries hand them out, against a real server: each program (in `loadtest/sdks`) knows what it does, and the server must
-//! have counted exactly that, plain and compressed, and when a payload is refused, doubled, or a diagnostic goes astray. One server a run. The
-//! vendor's client for its API must read our answers, too.
+//! Real SDKs, as their registries hand them out, against a real server: each program (in `loadtest/sdks`) knows what it
+//! does, and the server must have counted exactly that, plain and compressed, and when a payload is refused, doubled,
+//! or a diagnostic goes astray. One server a run. The vendor's client for its API must read our answers, too.
 
 use answers::Books;
 use anyhow::{Context, Result, bail, ensure};
@@ -136,7 +136,8 @@ pub(crate) fn run_to_end(mut command: Command, limit: Duration) -> Result<String
     Ok(std::fs::read_to_string(&out)?)
 }
 
-/// The fault took place and the SDK did what it does about it, all else was accepted, and bodies were compressed as asked for.
+/// The fault took place and the SDK did what it does about it, all else was accepted, and bodies were compressed as
+/// asked for.
 fn check_exchanges(exchanges: &[Exchange], run: &Run) -> Result<()> {
     let refused: Vec<&Exchange> = exchanges.iter().filter(|exchange| exchange.status == 503).collect();
     ensure!(refused.len() == usize::from(run.fault != Fault::Nothing), "{} requests were answered 503", refused.len());

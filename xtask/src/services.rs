@@ -1,8 +1,8 @@
-//! Real Kafka, DynamoDB Local, Cassandra and an SQS server for tests: found or started, asked whether they are ready, stopped.
-//! `services/servers.rs` has the row of each; `services/up.rs` the order in which they are looked for.
+//! Real Kafka, DynamoDB Local, Cassandra and an SQS server for tests: found or started, asked whether they are ready,
+//! stopped. `services/servers.rs` has the row of each; `services/up.rs` the order in which they are looked for.
 //!
-//! Always true here: addresses go to standard output and everything else to standard error, so that a shell can take the
-//! addresses as they are.
+//! Always true here: addresses go to standard output and everything else to standard error, so that a shell can take
+//! the addresses as they are.
 
 use anyhow::{Context, Result, ensure};
 use control::Deed;

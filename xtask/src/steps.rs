@@ -1,4 +1,5 @@
-//! What `cargo xtask verify` does, in order: one row a step. A step is a command that anyone can type; it fails when the command does.
+//! What `cargo xtask verify` does, in order: one row a step. A step is a command that anyone can type; it fails when
+//! the command does.
 
 use crate::workspace;
 use anyhow::Result;
@@ -11,8 +12,8 @@ pub(crate) struct Step {
     /// What holds when it passes.
     pub(crate) what: &'static str,
     pub(crate) program: Program,
-    /// Its arguments; `TESTING` stands for the `testing` features of all packages that have one, `BUILT` and `RELEASED` for
-    /// the command as the steps `build` and `build-release` made it.
+    /// Its arguments; `TESTING` stands for the `testing` features of all packages that have one, `BUILT` and `RELEASED`
+    /// for the command as the steps `build` and `build-release` made it.
     pub(crate) arguments: &'static [&'static str],
     pub(crate) environment: &'static [(&'static str, &'static str)],
     /// A step that must have passed before this one can tell anything.

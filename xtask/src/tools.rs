@@ -1,4 +1,5 @@
-//! What the steps need beyond cargo, asked for before anything runs: a missing tool is a failure that says what to install.
+//! What the steps need beyond cargo, asked for before anything runs: a missing tool is a failure that says what to
+//! install.
 
 use crate::workspace;
 use anyhow::Result;

@@ -1,6 +1,6 @@
-//! Runs a list of steps, each with a line that says how it went and how long it took. Nothing is skipped in silence: a step whose
-//! requirement failed counts as failed, ignored tests are numbered, and seeds that no test tried fail the step that asked for
-//! them. The last line is `N passed, N failed`.
+//! Runs a list of steps, each with a line that says how it went and how long it took. Nothing is skipped in silence: a
+//! step whose requirement failed counts as failed, ignored tests are numbered, and seeds that no test tried fail the
+//! step that asked for them. The last line is `N passed, N failed`.
 
 use crate::steps::{Program, SEEDS, Step, testing_features};
 use crate::workspace;

@@ -1,4 +1,5 @@
-//! Where the repository lies, where its builds go, and how its programs are run. Builds go outside the clone unless the caller says otherwise.
+//! Where the repository lies, where its builds go, and how its programs are run. Builds go outside the clone unless the
+//! caller says otherwise.
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{Metadata, MetadataCommand};

@@ -1,6 +1,7 @@
 //! The days on which a flag was used: a bitmap that slides forward only.
 //!
-//! Always true here: the days are those of the last [`DAYS_MAX`] up to the newest, whatever the order in which they came.
+//! Always true here: the days are those of the last [`DAYS_MAX`] up to the newest, whatever the order in which they
+//! came.
 
 use super::CellError;
 

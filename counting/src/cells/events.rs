@@ -1,7 +1,7 @@
 //! A custom event in a UTC hour: how many, how many with a value, and the exact sum of the values.
 //!
-//! Always true here: the sum is in millionths and exact. Each event adds at most 10¹⁸ × 10⁹, so that 1.7 × 10¹¹ events at
-//! both limits fit an `i128`; more than 47 million of them in every second of the hour would be needed to pass it.
+//! Always true here: the sum is in millionths and exact. Each event adds at most 10¹⁸ × 10⁹, so that 1.7 × 10¹¹ events
+//! at both limits fit an `i128`; more than 47 million of them in every second of the hour would be needed to pass it.
 
 use prost::Message;
 use schemas::event::COUNT_MAX;

@@ -1,10 +1,10 @@
-//! A flag, for ever: first and last sight by (variation, application, SDK, the versions of both, error, bulk read or not), to
-//! the hour; the values told, by variation; versions and since when; days of intentional use.
+//! A flag, for ever: first and last sight by (variation, application, SDK, the versions of both, error, bulk read or
+//! not), to the hour; the values told, by variation; versions and since when; days of intentional use.
 //!
-//! Always true here: last sight never moves back and first never forward; at most two rows are marked `other`, one of bulk
-//! reads and one of the rest, so that the former never make a flag look alive; versions are the [`VERSIONS_MAX`] highest,
-//! rising; days are the last [`DAYS_MAX`] up to the newest. First, last, values and versions are of all reads, days of use
-//! of the intentional ones alone.
+//! Always true here: last sight never moves back and first never forward; at most two rows are marked `other`, one of
+//! bulk reads and one of the rest, so that the former never make a flag look alive; versions are the [`VERSIONS_MAX`]
+//! highest, rising; days are the last [`DAYS_MAX`] up to the newest. First, last, values and versions are of all reads,
+//! days of use of the intentional ones alone.
 
 use bytes::Bytes;
 use prost::Message;
@@ -67,8 +67,8 @@ pub struct LastSeenChange<'a> {
 /// A row, as readers see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LastSeenRow<'a> {
-    /// It is the row of everything beyond the limit (there is one of bulk reads and one of the rest); the names and `error`
-    /// mean nothing then.
+    /// It is the row of everything beyond the limit (there is one of bulk reads and one of the rest); the names and
+    /// `error` mean nothing then.
     pub other: bool,
     /// What was served.
     pub variation: StoredVariation<'a>,
@@ -253,7 +253,8 @@ impl LastSeen {
         changed
     }
 
-    /// Where the row stands that is of this variation, these texts and these marks (error, bulk); a new one begins at `hour`.
+    /// Where the row stands that is of this variation, these texts and these marks (error, bulk); a new one begins at
+    /// `hour`.
     fn row(
         &mut self,
         variation: &StoredVariation<'_>,

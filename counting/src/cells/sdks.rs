@@ -53,8 +53,8 @@ pub struct SdkRow<'a> {
     pub sdk_version: &'a [u8],
     /// Hours in which it reported: bit n (lowest first) = hour n of the day.
     pub hours: u32,
-    /// About how many instances reported, by linear counting (Whang et al., 1990) over 256 bits: standard error about
-    /// 5 % at 50 and at 250 instances, 8 % at 700; `None` = above about 1,000, where nearly all bits are set and nothing
+    /// About how many instances reported, by linear counting (Whang et al., 1990) over 256 bits: standard error about 5
+    /// % at 50 and at 250 instances, 8 % at 700; `None` = above about 1,000, where nearly all bits are set and nothing
     /// can be told. 0 when no instance told an id.
     pub instances: Option<f64>,
     /// Diagnostics received.

@@ -1,7 +1,7 @@
 //! A stand-in experiment on a UTC day: units and exact sums by variation, in tests and in the simulation alone.
 //!
-//! Always true here: numbers are signed and exact, for a cell takes differences; a row never leaves the cell, not even at
-//! zero; rows stand in order of variation; a cell that has nothing but zeros and no row is no bytes.
+//! Always true here: numbers are signed and exact, for a cell takes differences; a row never leaves the cell, not even
+//! at zero; rows stand in order of variation; a cell that has nothing but zeros and no row is no bytes.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The texts of a cell: each stands once, in order of first appearance, and rows point to them.
 //!
-//! Always true here: number 0 is the empty text and number n the n-th; texts are only ever added; all together they keep
-//! within a budget of bytes, a text's tag and length included.
+//! Always true here: number 0 is the empty text and number n the n-th; texts are only ever added; all together they
+//! keep within a budget of bytes, a text's tag and length included.
 
 use bytes::Bytes;
 use schemas::record::StoredVariation;

@@ -1,8 +1,8 @@
-//! A flag in a UTC hour: counts per minute by (variation, version), for the hour by (variation, application, SDK and its
-//! version), and full evaluations by reason.
+//! A flag in a UTC hour: counts per minute by (variation, version), for the hour by (variation, application, SDK and
+//! its version), and full evaluations by reason.
 //!
-//! Always true here: at most one pair and one row are marked `other`; a pair has as many counts as its bitmap of minutes
-//! has bits; reasons stand in order of number.
+//! Always true here: at most one pair and one row are marked `other`; a pair has as many counts as its bitmap of
+//! minutes has bits; reasons stand in order of number.
 
 use prost::Message;
 use schemas::event::Reason;

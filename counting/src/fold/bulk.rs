@@ -1,9 +1,9 @@
-//! Bulk reads: a mobile or client-side SDK that hands an application all its flags reports each of them as evaluated, whether
-//! anybody looks at it or not.
+//! Bulk reads: a mobile or client-side SDK that hands an application all its flags reports each of them as evaluated,
+//! whether anybody looks at it or not.
 //!
-//! Always true here: the rule is of whole numbers; it looks at one summary at a time, as far as it lies in one record, and at
-//! the flags that the state knows, this record's included, at nothing that came later. Flags beyond the generation's limit,
-//! which share one cell, take no part in it.
+//! Always true here: the rule is of whole numbers; it looks at one summary at a time, as far as it lies in one record,
+//! and at the flags that the state knows, this record's included, at nothing that came later. Flags beyond the
+//! generation's limit, which share one cell, take no part in it.
 
 use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};

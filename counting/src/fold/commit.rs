@@ -1,7 +1,7 @@
 //! What a record changes, and how it is applied.
 //!
-//! Always true here: a commit is whole before it is applied; applying it cannot fail, panic or stop half-way, and a cell
-//! that has the record already is left as it is.
+//! Always true here: a commit is whole before it is applied; applying it cannot fail, panic or stop half-way, and a
+//! cell that has the record already is left as it is.
 
 use bytes::Bytes;
 use schemas::generation::FoldLimits;

@@ -2,8 +2,8 @@
 //!
 //! Always true here: every cell that `step` may want for these records is named or held, but for names whose turn comes
 //! when others of the same batch have taken the last places: then both possible cells are named. At most four for each
-//! row of a record. Order is that of first appearance. (Of a stand-in experiment the day of each row is named; other days
-//! that a row changes are known to `step` alone.) A record on which this panics asks for the cell of its books, in
+//! row of a record. Order is that of first appearance. (Of a stand-in experiment the day of each row is named; other
+//! days that a row changes are known to `step` alone.) A record on which this panics asks for the cell of its books, in
 //! which `step` is going to book it as poison; where `step` wants more after all, it says so itself.
 
 use bytes::Bytes;

@@ -168,9 +168,9 @@ impl<'r, 's> Gatherer<'r, 's> {
         Ok(())
     }
 
-    /// Notes the flags that a mobile or client-side SDK asks for; answers which summaries are bulk reads of them. It comes
-    /// before all else that has names, and takes them in the order of the rows. Sights take no part: a bulk read is told
-    /// by a summary.
+    /// Notes the flags that a mobile or client-side SDK asks for; answers which summaries are bulk reads of them. It
+    /// comes before all else that has names, and takes them in the order of the rows. Sights take no part: a bulk read
+    /// is told by a summary.
     fn asked_by_client(&mut self, view: &'r PayloadView) -> Vec<u32> {
         let mut asked = Asked::default();
         let mut last: Option<(&Bytes, bool)> = None;
@@ -209,7 +209,8 @@ impl<'r, 's> Gatherer<'r, 's> {
         Ok(Spot { flag: row.flag, hour, usage, last_seen })
     }
 
-    /// Reasons of full events, which stand in the usage cell of their flag; when it was seen its counters and sights tell.
+    /// Reasons of full events, which stand in the usage cell of their flag; when it was seen its counters and sights
+    /// tell.
     fn reasons(&mut self, view: &'r PayloadView) -> Result<(), Refusal> {
         for row in view.reasons() {
             let hour = hour_of(row.minute).ok_or_else(|| no_hour("a reason", row.minute))?;
@@ -253,7 +254,8 @@ impl<'r, 's> Gatherer<'r, 's> {
             self.push(cell, Change::Sdk(own));
         }
         for (sdk, sdk_version, dropped_events) in view.diagnostics() {
-            // By the name that its payloads have: what a diagnostic calls itself differs, and one SDK would be shown as two.
+            // By the name that its payloads have: what a diagnostic calls itself differs, and one SDK would be shown as
+            // two.
             let named = !own.sdk.is_empty();
             let change = SdkChange {
                 sdk: if named { own.sdk } else { sdk },

@@ -1,7 +1,8 @@
 //! Records read once: header, id and body, each as far as it can be read.
 //!
 //! Always true here: reading never fails as a whole. A record that cannot be read is kept with the reason, so that the
-//! duplicate check can come before it is booked as poison; of a header of an unknown version what can be booked is read.
+//! duplicate check can come before it is booked as poison; of a header of an unknown version what can be booked is
+//! read.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,8 +1,8 @@
 //! A payload's exposures and conversions as changes of subjects and of the cells of stand-in experiments.
 //!
 //! Always true here: nothing is changed; rows of one record that touch one subject build on one another, and what they
-//! change of a cell is one change, so that a cell which ends as it was is not touched. What a row counts for is decided by
-//! the definition in force at its record's offset.
+//! change of a cell is one change, so that a cell which ends as it was is not touched. What a row counts for is decided
+//! by the definition in force at its record's offset.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -83,7 +83,8 @@ impl Rules {
 }
 
 impl<'r> Gatherer<'r, '_> {
-    /// Works through a payload's exposures, then its conversions; `log_time_ms` is the running one, this record included.
+    /// Works through a payload's exposures, then its conversions; `log_time_ms` is the running one, this record
+    /// included.
     pub(super) fn stand_ins(&mut self, view: &'r PayloadView, log_time_ms: i64) -> Result<(), Refusal> {
         let Some(experiments) = self.rules.experiments(self.state, self.environment) else { return Ok(()) };
         let mut worked = Worked::default();
@@ -144,8 +145,8 @@ impl<'r> Gatherer<'r, '_> {
     }
 }
 
-/// The rows that concern an experiment, in the order in which they are worked through: exposures, then conversions, each
-/// with the experiments in order of key.
+/// The rows that concern an experiment, in the order in which they are worked through: exposures, then conversions,
+/// each with the experiments in order of key.
 pub(super) fn concerns<'r, 's>(view: &'r PayloadView, experiments: &'s Experiments) -> Vec<Concern<'r, 's>> {
     let mut all = Vec::new();
     for row in view.exposures() {

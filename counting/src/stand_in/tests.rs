@@ -1,5 +1,5 @@
-//! The stand-in experiment: in which order rows come makes no difference, nor does what is given up of them; what counts
-//! is decided once; subjects expire by the log's time; a state read again goes on as if it had never been away.
+//! The stand-in experiment: in which order rows come makes no difference, nor does what is given up of them; what
+//! counts is decided once; subjects expire by the log's time; a state read again goes on as if it had never been away.
 
 use std::collections::BTreeMap;
 

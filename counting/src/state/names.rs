@@ -1,8 +1,8 @@
-//! The flags and custom event keys seen of each environment: the first ones have cells of their own, the rest share one; and
-//! which of those flags a mobile or client-side SDK has asked for.
+//! The flags and custom event keys seen of each environment: the first ones have cells of their own, the rest share
+//! one; and which of those flags a mobile or client-side SDK has asked for.
 //!
-//! Always true here: a name once in stays for the generation, and so does its mark; no more than the limit come in; the maps
-//! are looked into and never walked.
+//! Always true here: a name once in stays for the generation, and so does its mark; no more than the limit come in; the
+//! maps are looked into and never walked.
 
 use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
@@ -60,8 +60,8 @@ impl Names {
         self.environments.get(environment)
     }
 
-    /// Adds a name or its mark; answers whether either is new. What is kept is a copy, so that it does not hold a record's
-    /// bytes.
+    /// Adds a name or its mark; answers whether either is new. What is kept is a copy, so that it does not hold a
+    /// record's bytes.
     pub(crate) fn add(
         &mut self,
         environment: &Environment,

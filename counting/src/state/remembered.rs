@@ -1,8 +1,8 @@
 //! The ids of the last N records of a partition: what dedupe looks at.
 //!
 //! Always true here: every copy of an id, counted or not, renews it; an id is known when a copy lies at most N offsets
-//! back. In memory an id takes 16 bytes in the ring and 5 to 11 in the table (28 in all at N = 1,000,000); what is handed out to
-//! be saved is each id once, in order of offset.
+//! back. In memory an id takes 16 bytes in the ring and 5 to 11 in the table (28 in all at N = 1,000,000); what is
+//! handed out to be saved is each id once, in order of offset.
 
 use std::collections::VecDeque;
 
@@ -89,8 +89,8 @@ impl Remembered {
         RememberedChanges { put, remove: std::mem::take(&mut self.trimmed) }
     }
 
-    /// Forgets the older half of the window, for the broken rule that gives memory back; nothing is said of it to whoever
-    /// saves.
+    /// Forgets the older half of the window, for the broken rule that gives memory back; nothing is said of it to
+    /// whoever saves.
     pub(crate) fn forget_older_half(&mut self) {
         let half = self.ring.len() / 2;
         self.newest.retain(|place| place.wrapping_sub(low(self.base)) as usize >= half);

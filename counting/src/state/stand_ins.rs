@@ -1,7 +1,7 @@
 //! What the state knows of stand-in experiments: the definitions in force and the subjects.
 //!
-//! Always true here: an experiment is in force when the newest version of its definition says one; subjects are found by
-//! the key of their row, which holds no record's bytes.
+//! Always true here: an experiment is in force when the newest version of its definition says one; subjects are found
+//! by the key of their row, which holds no record's bytes.
 
 use bytes::Bytes;
 use hashbrown::HashMap;

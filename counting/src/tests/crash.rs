@@ -1,5 +1,5 @@
-//! Crash at every action, by seed: whatever happened, every cell is the exact fold of a prefix that reaches at least to the
-//! checkpoint; and each rule, broken, is noticed.
+//! Crash at every action, by seed: whatever happened, every cell is the exact fold of a prefix that reaches at least to
+//! the checkpoint; and each rule, broken, is noticed.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

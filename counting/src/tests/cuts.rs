@@ -129,7 +129,8 @@ fn the_same_log_again_changes_nothing() {
     }
 }
 
-/// Commits are applied to cells and states of another log, in any order and twice: nothing panics, whatever comes of it.
+/// Commits are applied to cells and states of another log, in any order and twice: nothing panics, whatever comes of
+/// it.
 #[test]
 fn applying_a_commit_is_total() {
     let generation = small_generation();

@@ -1,7 +1,7 @@
 //! The naive fold: the rules said once more, as plainly as can be, with lists that are searched from the beginning.
 //!
-//! A cell is a list of facts (a text and a number), and beside it the names that have a place in its budget of texts. It
-//! shares no code with the fold but the reading of records.
+//! A cell is a list of facts (a text and a number), and beside it the names that have a place in its budget of texts.
+//! It shares no code with the fold but the reading of records.
 
 mod stand_in;
 
@@ -234,9 +234,9 @@ impl Naive {
         }
     }
 
-    /// The summaries in which somebody's SDK hands out all flags: four in five of those that such SDKs are known to ask for,
-    /// none more than twice as often as another. Flags without a cell of their own do not matter, nor does anything where
-    /// fewer than five flags are known.
+    /// The summaries in which somebody's SDK hands out all flags: four in five of those that such SDKs are known to ask
+    /// for, none more than twice as often as another. Flags without a cell of their own do not matter, nor does
+    /// anything where fewer than five flags are known.
     fn bulk(&mut self, environment: &Environment, view: &PayloadView) -> BTreeSet<u32> {
         if view.credential() == Credential::Server {
             return BTreeSet::new();

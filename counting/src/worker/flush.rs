@@ -1,8 +1,8 @@
 //! A flush: what is made durable at one moment, and in which order.
 //!
 //! Always true here: what is written was fixed when the flush began, between two records; each step begins when the one
-//! before it is durable; a step that failed is taken again as it was; a refused cell is durable in the store already, with
-//! more in it. Nothing but the last step's answer moves `durable`.
+//! before it is durable; a step that failed is taken again as it was; a refused cell is durable in the store already,
+//! with more in it. Nothing but the last step's answer moves `durable`.
 
 use schemas::log::Logged;
 use schemas::stored::{Checkpoint, Flush, StoredCell, WriteAnswer};

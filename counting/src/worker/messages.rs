@@ -1,7 +1,7 @@
 //! What a worker is told and what it asks for.
 //!
-//! Always true here: inputs and actions are plain values; each action but `Begin`, `Snapshot`, `DeadLetter` and `Stop` is
-//! answered by one input.
+//! Always true here: inputs and actions are plain values; each action but `Begin`, `Snapshot`, `DeadLetter` and `Stop`
+//! is answered by one input.
 
 use schemas::cell::CellKey;
 use schemas::log::Logged;

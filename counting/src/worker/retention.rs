@@ -17,9 +17,10 @@ pub enum Source {
     Empty,
 }
 
-/// What a worker begins with, by positions: of the saved state, of the newest snapshot, and of the oldest record that the
-/// log holds. DESIGN §3, *Partition state*: "one that has no state, or state whose position the log no longer holds, loads
-/// the newest snapshot whose position the log still holds; the empty state at offset 0 counts as the first snapshot".
+/// What a worker begins with, by positions: of the saved state, of the newest snapshot, and of the oldest record that
+/// the log holds. DESIGN §3, *Partition state*: "one that has no state, or state whose position the log no longer
+/// holds, loads the newest snapshot whose position the log still holds; the empty state at offset 0 counts as the first
+/// snapshot".
 ///
 /// A position is held when the record there is, or would be the next one: `position >= held_from`.
 #[must_use]
@@ -37,9 +38,9 @@ pub fn source(saved: Option<u64>, snapshot: Option<u64>, held_from: u64) -> Sour
 /// The offset below which the log may let records go. DESIGN §3, *Partition state*: "retention never passes the last
 /// snapshot (embedded: the durable state)".
 ///
-/// `saved` is the position of the saved state, `newest_snapshot` that of the newest snapshot known to be whole (0 = there
-/// is none but the empty state). Apart, the saved state counts too, for a snapshot may be newer than the state of a disk
-/// that is still in use. Together there are no snapshots, and theirs is not looked at.
+/// `saved` is the position of the saved state, `newest_snapshot` that of the newest snapshot known to be whole (0 =
+/// there is none but the empty state). Apart, the saved state counts too, for a snapshot may be newer than the state of
+/// a disk that is still in use. Together there are no snapshots, and theirs is not looked at.
 #[must_use]
 pub fn keep_from(mode: Mode, saved: u64, newest_snapshot: u64) -> u64 {
     match mode {
@@ -77,7 +78,8 @@ mod tests {
         assert_eq!(keep_from(Mode::Apart, 5, 7), 5, "a disk set back still finds its records");
     }
 
-    /// Whatever is let go, a worker that has lost its disk begins with the newest snapshot, and one that has not with it.
+    /// Whatever is let go, a worker that has lost its disk begins with the newest snapshot, and one that has not with
+    /// it.
     #[test]
     fn what_is_kept_is_enough_to_begin() {
         for (saved, snapshot) in (0..6).flat_map(|saved| (0..6).map(move |snapshot| (saved, snapshot))) {

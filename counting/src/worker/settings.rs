@@ -32,8 +32,8 @@ pub struct Settings {
     pub partition: u32,
     /// How things become durable.
     pub mode: Mode,
-    /// The store keeps the write with the highest h but does not say whether it took one (Cassandra): a cell loaded with
-    /// h at or above what is known to be durable counts as dirty until it is written again.
+    /// The store keeps the write with the highest h but does not say whether it took one (Cassandra): a cell loaded
+    /// with h at or above what is known to be durable counts as dirty until it is written again.
     pub last_write_wins: bool,
     /// Cells held in memory, at most (more while they are dirty or one batch needs them).
     pub cells_max: usize,

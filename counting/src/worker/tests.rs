@@ -254,7 +254,8 @@ fn far_ahead(rule: crate::Break) -> (Worker, Vec<Action>) {
     (worker, actions)
 }
 
-/// The rules that only the simulation notices: that each switch breaks what it says, and nothing more can be shown here.
+/// The rules that only the simulation notices: that each switch breaks what it says, and nothing more can be shown
+/// here.
 #[test]
 fn switches_of_the_simulation_break_what_they_say() {
     use crate::Break::{

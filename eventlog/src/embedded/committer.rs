@@ -1,8 +1,8 @@
 //! The committer: one thread that takes all waiting appends, has them written with one sync a batch, and wakes all.
 //!
-//! Always true here: an append is answered after the sync of its last record; [`Error::Full`] is said only of one that has
-//! no record in the log (a large one may lie in several batches, of which a later one fails); at the first poisoned answer of the writer
-//! all who wait and all who come are refused, and the process is told.
+//! Always true here: an append is answered after the sync of its last record; [`Error::Full`] is said only of one that
+//! has no record in the log (a large one may lie in several batches, of which a later one fails); at the first poisoned
+//! answer of the writer all who wait and all who come are refused, and the process is told.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! A cursor: reads the records of one partition in order of offset, straight through the segment files.
 //!
-//! Always true here: it reads only what was durable when it looked; each block's header and each payload of its partition
-//! is proved at this read; a hole in the offsets is damage, never passed over. Memory: one chunk or one block.
+//! Always true here: it reads only what was durable when it looked; each block's header and each payload of its
+//! partition is proved at this read; a hole in the offsets is damage, never passed over. Memory: one chunk or one
+//! block.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;

@@ -124,7 +124,8 @@ fn prove(
         file.write_at(byte, bytes).map_err(|error| Error::io(format!("writing {name} at byte {byte}"), error))
     };
     let cut = (torn_end > end).then(|| Cut { file: name.to_owned(), byte: end, bytes: torn_end - end });
-    // Zeros also where none are missing: after a failed sync the disk may have parts of a batch where the cache has zeros.
+    // Zeros also where none are missing: after a failed sync the disk may have parts of a batch where the cache has
+    // zeros.
     let room = (bytes.len() as u64 - end).min(BATCH_ROOM_BYTES).max(torn_end - end);
     write(end, &vec![0; room as usize])?;
     if !options.breaks(Break::NoRewrite) {

@@ -1,8 +1,8 @@
 //! A segment: one file of the log, its header page and its name; and the view of all segments that readers share.
 //!
 //! Always true here: a file that bears a segment's name is as long as its header says, its header was durable before it
-//! got the name, and says with which batch the segment before it ended; what lies behind a segment's `end` is not durable
-//! and never read.
+//! got the name, and says with which batch the segment before it ended; what lies behind a segment's `end` is not
+//! durable and never read.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

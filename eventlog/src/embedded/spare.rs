@@ -1,7 +1,8 @@
 //! The spare: the next segment's file, zero-filled and synced before anyone needs it.
 //!
 //! Always true here: a spare that is handed out is as long as a segment, all zeros, and synced; overwriting it needs no
-//! room and no journal commit. Nothing is made any more once [`Spares`] is dropped. When the disk is full the reserve is given up, and made again only after the next spare.
+//! room and no journal commit. Nothing is made any more once [`Spares`] is dropped. When the disk is full the reserve
+//! is given up, and made again only after the next spare.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};

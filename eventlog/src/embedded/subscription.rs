@@ -1,7 +1,7 @@
 //! A reader of the embedded log: a cursor for each of its partitions, in turn; woken by the committer, never polling.
 //!
-//! Always true here: files are read on tokio's blocking threads; a read that was under way when its future was dropped is
-//! picked up by the next call; at the end of what is durable the reader says [`Signal::Idle`] once, then waits.
+//! Always true here: files are read on tokio's blocking threads; a read that was under way when its future was dropped
+//! is picked up by the next call; at the end of what is durable the reader says [`Signal::Idle`] once, then waits.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

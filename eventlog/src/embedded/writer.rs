@@ -1,7 +1,8 @@
 //! The writer: the one place where the log is changed. It takes batches one at a time and answers when each is durable.
 //!
-//! Always true here: the next batch is written only after the sync of the one before; after a sync that failed nothing is
-//! written any more; readers are shown a batch only after its sync. It knows no thread: the committer drives it, tests do.
+//! Always true here: the next batch is written only after the sync of the one before; after a sync that failed nothing
+//! is written any more; readers are shown a batch only after its sync. It knows no thread: the committer drives it,
+//! tests do.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};

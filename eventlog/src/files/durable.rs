@@ -1,7 +1,8 @@
 //! Directories that survive a power cut.
 //!
-//! Always true here: a directory that is there may have been made by a process that died before it was durable, so being
-//! there proves nothing: the one above it is synced each time. One is made only in a directory that is durable itself.
+//! Always true here: a directory that is there may have been made by a process that died before it was durable, so
+//! being there proves nothing: the one above it is synced each time. One is made only in a directory that is durable
+//! itself.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
@@ -13,8 +14,9 @@ const PRIVATE: u32 = 0o700;
 /// Marks a directory that is shared on purpose, as the one for temporary files is.
 const STICKY: u32 = 0o1000;
 
-/// Makes a directory, and those above it, for its owner alone (mode 0700), and makes its name durable. One that is there
-/// is closed to others too if it is this user's; one of somebody else, or shared on purpose (sticky), is left as it is.
+/// Makes a directory, and those above it, for its owner alone (mode 0700), and makes its name durable. One that is
+/// there is closed to others too if it is this user's; one of somebody else, or shared on purpose (sticky), is left as
+/// it is.
 ///
 /// # Errors
 /// Whatever the disk says.

@@ -1,7 +1,8 @@
 //! A simulated disk that forgets what was not synced, and fails when told to: everything by seed.
 //!
 //! Always true here: what [`File::sync_data`] or [`Files::sync_dir`] answered Ok for survives every power cut; anything
-//! else may be there or not, sector by sector and name by name. After a power cut or a kill the handles of before are dead.
+//! else may be there or not, sector by sector and name by name. After a power cut or a kill the handles of before are
+//! dead.
 //!
 //! How a cut decides: each 512-byte sector (or, by the dice, 4 KiB page) written since the last sync shows one of the
 //! states it went through; the length one of those it had; each change of a name happened or not, one by one. After a

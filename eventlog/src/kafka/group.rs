@@ -1,8 +1,8 @@
 //! The group: who of several processes has which partition.
 //!
-//! Always true here: the member fetches nothing and commits nothing; it takes part so that partitions are handed out, and
-//! tells their readers. Before it lets a partition go it waits until its reader has heard of it and asked for the next
-//! signal, but no longer than it was told to: what comes of that is never a wrong number, only work done twice.
+//! Always true here: the member fetches nothing and commits nothing; it takes part so that partitions are handed out,
+//! and tells their readers. Before it lets a partition go it waits until its reader has heard of it and asked for the
+//! next signal, but no longer than it was told to: what comes of that is never a wrong number, only work done twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

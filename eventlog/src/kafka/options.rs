@@ -13,16 +13,16 @@ pub struct Options {
     pub partitions: u32,
     /// The group in which processors share the partitions.
     pub group: String,
-    /// How long the client tries to bring a record in: 30 s. Ingest waits less long; but no twin of a record may land much
-    /// later than what its SDK sends again.
+    /// How long the client tries to bring a record in: 30 s. Ingest waits less long; but no twin of a record may land
+    /// much later than what its SDK sends again.
     pub acknowledge_within: Duration,
-    /// How long a member may go on flushing a partition that it must give away: 10 s. Nothing depends on it: what is not
-    /// flushed by then is folded again elsewhere.
+    /// How long a member may go on flushing a partition that it must give away: 10 s. Nothing depends on it: what is
+    /// not flushed by then is folded again elsewhere.
     pub revoke_within: Duration,
     /// How long a broker may take to answer a question: 5 s.
     pub answer_within: Duration,
-    /// Bytes of records of one partition that may wait for their acknowledgement: 16 MiB. More are [`crate::Error::Busy`],
-    /// so that a partition whose broker is slow or gone holds up nobody else.
+    /// Bytes of records of one partition that may wait for their acknowledgement: 16 MiB. More are
+    /// [`crate::Error::Busy`], so that a partition whose broker is slow or gone holds up nobody else.
     pub waiting_bytes_max: usize,
     /// How long the topic must keep records at least, in milliseconds; see [`crate::kafka::Options::new`].
     pub retention_min_ms: u64,
@@ -32,7 +32,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults, for a topic. Its retention must reach over the lateness limit and time for a person to act: 8 days.
+    /// The defaults, for a topic. Its retention must reach over the lateness limit and time for a person to act: 8
+    /// days.
     #[must_use]
     pub fn new(brokers: impl Into<String>, topic: impl Into<String>, partitions: u32) -> Self {
         const DAY_MS: u64 = 86_400_000;

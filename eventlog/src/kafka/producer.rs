@@ -1,9 +1,9 @@
 //! Appends.
 //!
-//! Always true here: an append is answered once each of its records is known to be kept or lost, never earlier, and with
-//! `Ok` only when all are kept by every replica in sync; records of one partition wait within a limit of their own; after
-//! an error that ends the client, a new one takes its place. There is no linger: a lone record leaves at once, and where
-//! many come they gather while [`IN_FLIGHT`] requests are under way.
+//! Always true here: an append is answered once each of its records is known to be kept or lost, never earlier, and
+//! with `Ok` only when all are kept by every replica in sync; records of one partition wait within a limit of their
+//! own; after an error that ends the client, a new one takes its place. There is no linger: a lone record leaves at
+//! once, and where many come they gather while [`IN_FLIGHT`] requests are under way.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

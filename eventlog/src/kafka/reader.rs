@@ -1,8 +1,8 @@
 //! Reads partitions, each from where its reader says.
 //!
-//! Always true here: a partition is fetched by an assignment of our own, from a position that was compared with what Kafka
-//! holds, with every record's CRC checked; a position that is gone is an error and never moved; what comes is in order of
-//! offset, from the position on.
+//! Always true here: a partition is fetched by an assignment of our own, from a position that was compared with what
+//! Kafka holds, with every record's CRC checked; a position that is gone is an error and never moved; what comes is in
+//! order of offset, from the position on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

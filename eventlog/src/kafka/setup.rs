@@ -1,7 +1,7 @@
 //! Makes the topic.
 //!
-//! Always true here: a topic that exists is never altered; what it must be like stands in one list, by which it is made,
-//! checked and told to an administrator.
+//! Always true here: a topic that exists is never altered; what it must be like stands in one list, by which it is
+//! made, checked and told to an administrator.
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;

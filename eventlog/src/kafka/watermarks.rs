@@ -1,7 +1,7 @@
 //! What each partition holds.
 //!
-//! Always true here: whoever asks is answered by a look that began after the question, so whatever was answered as appended
-//! before is among it; those who ask while a look is under way share the next one. One thread looks.
+//! Always true here: whoever asks is answered by a look that began after the question, so whatever was answered as
+//! appended before is among it; those who ask while a look is under way share the next one. One thread looks.
 
 use std::sync::Arc;
 

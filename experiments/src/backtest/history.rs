@@ -1,9 +1,10 @@
 //! On which days each row of a flag in an environment was seen.
 //!
-//! Always true here: days of intentional use are known of the flag as a whole. Where all its intentional rows served the same,
-//! they stand for each row; where rows differ, the hours of usage tell which variation an application and SDK were served, and a
-//! day counts for a row if both say so. Where rows differ in what usage does not keep (version of the application, error), a day
-//! counts for all of them: a row is never taken for unseen on a day on which it may have been seen.
+//! Always true here: days of intentional use are known of the flag as a whole. Where all its intentional rows served
+//! the same, they stand for each row; where rows differ, the hours of usage tell which variation an application and SDK
+//! were served, and a day counts for a row if both say so. Where rows differ in what usage does not keep (version of
+//! the application, error), a day counts for all of them: a row is never taken for unseen on a day on which it may have
+//! been seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,8 +98,8 @@ fn is_other(row: &Row) -> bool {
     row.variation.is_none() && !row.default && !row.error && row.application.is_empty() && row.sdk.is_empty()
 }
 
-/// Whether days of use alone do not tell what was served on these days: intentional rows differ, and one of them was seen both
-/// before the last of these days and on the first or after it.
+/// Whether days of use alone do not tell what was served on these days: intentional rows differ, and one of them was
+/// seen both before the last of these days and on the first or after it.
 pub(crate) fn needs_usage(seen: &FlagEnvironment, first_day: u32, last_day: u32) -> bool {
     let mut intentional = seen.rows.iter().filter(|row| !row.bulk);
     let Some(one) = intentional.next() else { return false };

@@ -1,7 +1,7 @@
 //! What contradicts a verdict of the past: a flag called stale came alive again.
 //!
-//! Always true here: only environments that decided are looked at; bulk reads contradict nothing. A flag that nobody asked for
-//! is contradicted by any intentional use, one that served a single variation by another one being served.
+//! Always true here: only environments that decided are looked at; bulk reads contradict nothing. A flag that nobody
+//! asked for is contradicted by any intentional use, one that served a single variation by another one being served.
 
 use std::collections::BTreeMap;
 
@@ -34,8 +34,8 @@ pub(super) fn of(verdict: &Verdict, histories: &BTreeMap<String, History>, day: 
     revivals.min()
 }
 
-/// The first day on which something else was served. What is beyond the limit of rows may be anything, so it is taken for
-/// something else.
+/// The first day on which something else was served. What is beyond the limit of rows may be anything, so it is taken
+/// for something else.
 fn another(history: &History, expected: &Variation, day: u32) -> Option<(u32, Option<Variation>)> {
     let others = history.rows.iter().filter(|row| row.served && row.variation.as_ref() != Some(expected));
     others.filter_map(|row| Some((row.first_from(day, &history.used)?, row.variation.clone()))).min()

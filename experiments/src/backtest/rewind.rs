@@ -1,7 +1,7 @@
 //! Forgetting what came after a moment.
 //!
-//! Always true here: a fleet is only ever wound back, never forward; a row that was first seen later goes, one that was seen
-//! later too was last seen on its last day before.
+//! Always true here: a fleet is only ever wound back, never forward; a row that was first seen later goes, one that was
+//! seen later too was last seen on its last day before.
 
 use counting::cells::VERSIONS_MAX;
 
@@ -35,7 +35,8 @@ fn forget(seen: &mut FlagEnvironment, history: &History, day: u32) {
     }
     let newest = history.versions.iter().rev().find(|(_, since_ms)| *since_ms < as_of_ms);
     seen.version = newest.map(|(version, _)| *version);
-    // A cell that has let versions go does not tell which was the newest then: it may have been new, which keeps the flag.
+    // A cell that has let versions go does not tell which was the newest then: it may have been new, which keeps the
+    // flag.
     let forgot = newest.is_none() && history.versions.len() >= VERSIONS_MAX;
     seen.version_since_ms = newest.map(|(_, since_ms)| *since_ms).or(forgot.then_some(as_of_ms));
     seen.values.retain(|value| value.last_ms < as_of_ms);

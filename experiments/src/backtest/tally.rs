@@ -1,7 +1,7 @@
 //! What the verdicts of all moments come to.
 //!
-//! Always true here: moments come from the newest to the oldest and are told from the oldest to the newest; a flag that was
-//! called on several days is one flag.
+//! Always true here: moments come from the newest to the oldest and are told from the oldest to the newest; a flag that
+//! was called on several days is one flag.
 
 use std::collections::BTreeMap;
 

@@ -63,7 +63,8 @@ const ASKED: (u32, u32) = (NOW - 91, NOW - 1);
 fn fleet() -> Past {
     let mut past = empty();
     let every: Vec<u32> = (NOW - 200..=NOW).collect();
-    // Quiet for 40 days before the first moment; alive again 70 days ago, within 30 days of the first call; and quiet since.
+    // Quiet for 40 days before the first moment; alive again 70 days ago, within 30 days of the first call; and quiet
+    // since.
     let days = [NOW - 150, NOW - 131, NOW - 70];
     flag(&mut past, "woke-soon", &[(row(0, "web", &days), &days)], ASKED);
     // As before, but alive again 61 days after the first moment.
@@ -80,7 +81,8 @@ fn fleet() -> Past {
     flag(&mut past, "alive", &rows, ASKED);
     // One variation all the time.
     flag(&mut past, "launched", &[(row(1, "web", &every), &every[..])], ASKED);
-    // Another variation long ago and in the end: nothing but its ends is in last seen, only usage tells of the days between.
+    // Another variation long ago and in the end: nothing but its ends is in last seen, only usage tells of the days
+    // between.
     let rare = [NOW - 200, NOW - 2];
     let rows = [(row(1, "web", &every), &every[..]), (row(0, "web", &rare), &rare[..])];
     flag(&mut past, "rare", &rows, ASKED);
@@ -102,8 +104,8 @@ fn each_day_has_its_stale_flags_and_those_that_came_alive_again() {
     assert_eq!(outcome.days.iter().map(|told| told.day).collect::<Vec<_>>(), MOMENTS, "from the oldest on");
     // All but `alive`; woke-soon after 21 days; woke-late after 61, rolled-back after 41, rare after 89.
     assert_eq!(at(&outcome, NOW - 91), (7, 6, 1, 3));
-    // woke-soon was used 9 days ago, which settles it; so did nothing contradict it. woke-late after 31 days, rare after 59,
-    // rolled-back after 11.
+    // woke-soon was used 9 days ago, which settles it; so did nothing contradict it. woke-late after 31 days, rare
+    // after 59, rolled-back after 11.
     assert_eq!(at(&outcome, NOW - 61), (7, 6, 1, 2));
     // woke-soon and dead are quiet, woke-late is settled 29 days ago, launched; rolled-back and rare served two.
     assert_eq!(at(&outcome, NOW - 1), (7, 4, 0, 0));
@@ -139,7 +141,8 @@ fn a_flag_is_told_once_with_the_first_call_that_was_contradicted() {
     let revival = called("rolled-back").unwrap().call.revival.clone().unwrap();
     assert_eq!(revival.variation, Some(Variation::Index(0)));
     assert_eq!((outcome.called.len(), outcome.revived), (6, 4));
-    // All six were first called 91 days ago; within 30 days of a call woke-soon (21) and rolled-back (11 after its second).
+    // All six were first called 91 days ago; within 30 days of a call woke-soon (21) and rolled-back (11 after its
+    // second).
     assert_eq!((outcome.watched, outcome.revived_within), (6, 2));
 }
 

@@ -1,7 +1,8 @@
 //! `PUT`, `PATCH` and `GET` of a flag's metadata, and its snooze.
 //!
-//! Always true here: only an admin key changes anything, and the API only with a body of JSON: another site's page cannot send that
-//! with the visitor's cookie unless this server says so beforehand (it never does), and the cookie is `SameSite=Strict`.
+//! Always true here: only an admin key changes anything, and the API only with a body of JSON: another site's page
+//! cannot send that with the visitor's cookie unless this server says so beforehand (it never does), and the cookie is
+//! `SameSite=Strict`.
 
 use std::sync::Arc;
 
@@ -57,8 +58,8 @@ pub(crate) async fn put(
     answer(&serve, &caller, &project, &flag, &Said { version, body }).await
 }
 
-/// `PATCH /v1/projects/{project}/flags/{flag}`: changes the fields it names, null ends what was known; where that changes
-/// nothing there is no new version, and `changed` says so.
+/// `PATCH /v1/projects/{project}/flags/{flag}`: changes the fields it names, null ends what was known; where that
+/// changes nothing there is no new version, and `changed` says so.
 ///
 /// Two processes: as [`snooze`].
 pub(crate) async fn change(
@@ -83,8 +84,8 @@ pub(crate) async fn change(
 
 /// `PUT /v1/projects/{project}/flags/{flag}/snooze`: changes `snoozedUntil` alone.
 ///
-/// Within a process nothing that another says meanwhile is lost. Two processes may both read before either publishes: then
-/// the later in partition 0 is in force, whole, and the other's change is gone.
+/// Within a process nothing that another says meanwhile is lost. Two processes may both read before either publishes:
+/// then the later in partition 0 is in force, whole, and the other's change is gone.
 pub(crate) async fn snooze(
     State(serve): State<Arc<Serve>>,
     caller: Caller,
@@ -98,7 +99,8 @@ pub(crate) async fn snooze(
     answer(&serve, &caller, &project, &flag, &said).await
 }
 
-/// Snoozes a flag until that time (Unix milliseconds), or wakes it with `None`, whatever else was said of it; for admins.
+/// Snoozes a flag until that time (Unix milliseconds), or wakes it with `None`, whatever else was said of it; for
+/// admins.
 pub(crate) async fn change_snooze(
     serve: &Arc<Serve>,
     caller: &Caller,

@@ -1,8 +1,9 @@
 //! The fields of a flag's metadata: what each may hold, from JSON and back.
 //!
-//! Always true here: a field that is missing or null is not known; a field of any other name is refused; what is written
-//! can be read again and is then the same. Times come as Unix milliseconds, RFC 3339 or a date (its beginning in UTC) and are
-//! written as milliseconds; places in code come as a number or as a list and are written as their number. What comes in anew has times that can be meant; what is stored already may have any.
+//! Always true here: a field that is missing or null is not known; a field of any other name is refused; what is
+//! written can be read again and is then the same. Times come as Unix milliseconds, RFC 3339 or a date (its beginning
+//! in UTC) and are written as milliseconds; places in code come as a number or as a list and are written as their
+//! number. What comes in anew has times that can be meant; what is stored already may have any.
 
 use schemas::id::{KEY_BYTES_MAX, check_key_text};
 use serde::Serialize;

@@ -1,7 +1,8 @@
 //! `/`: the flags of an environment, who reports, the books of today; before the first event, how to send one.
 //!
-//! Always true here: flags come in order of name, [`FLAGS_MAX`] a page; last seen and usage are read of those alone (and
-//! last seen of what a search passes over), so that an environment of many flags costs a page no more than one of few.
+//! Always true here: flags come in order of name, [`FLAGS_MAX`] a page; last seen and usage are read of those alone
+//! (and last seen of what a search passes over), so that an environment of many flags costs a page no more than one of
+//! few.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! `/flag`: one flag over time, by variation, application and SDK, who asked for it, and what the stale rule says of it.
+//! `/flag`: one flag over time, by variation, application and SDK, who asked for it, and what the stale rule says of
+//! it.
 //!
 //! Always true here: the flag's usage cells are read once; the verdict is that of the stale page.
 

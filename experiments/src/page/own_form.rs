@@ -1,7 +1,7 @@
 //! Whether a form was sent from one of our own pages.
 //!
-//! Always true here: a browser that tells neither where the form was sent from nor whose page it stood on is refused, since
-//! where no key is needed no cookie guards us.
+//! Always true here: a browser that tells neither where the form was sent from nor whose page it stood on is refused,
+//! since where no key is needed no cookie guards us.
 
 use axum::http::{HeaderMap, header};
 
@@ -9,8 +9,8 @@ use crate::refusal::Refusal;
 
 /// Refuses what another site's page sent, and what does not tell.
 ///
-/// Browsers tell by `Sec-Fetch-Site` on HTTPS and on this machine, else by `Origin`, whose host must be the one that was
-/// asked; no script can set either.
+/// Browsers tell by `Sec-Fetch-Site` on HTTPS and on this machine, else by `Origin`, whose host must be the one that
+/// was asked; no script can set either.
 pub(crate) fn own_form(headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST.as_str()).unwrap_or_default();

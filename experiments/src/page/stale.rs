@@ -3,8 +3,8 @@
 //! Always true here: verdicts are those of [`crate::stale_flags`], judged once a request; counts at the top are of all
 //! flags, rows of one page are all that is rendered; everything can be done without a script.
 //!
-//! Where to go next: [`question`] is the address, [`list`] the table, [`evidence`] the drawer, [`snooze`] the one thing that
-//! changes anything.
+//! Where to go next: [`question`] is the address, [`list`] the table, [`evidence`] the drawer, [`snooze`] the one thing
+//! that changes anything.
 
 pub(crate) mod card;
 mod evidence;

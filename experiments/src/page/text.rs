@@ -18,8 +18,8 @@ pub(crate) fn visible(text: &str) -> String {
     out
 }
 
-/// A foreign text as the value of an attribute that scripts read: browsers hand on exactly this, line breaks too. For what
-/// nobody is shown.
+/// A foreign text as the value of an attribute that scripts read: browsers hand on exactly this, line breaks too. For
+/// what nobody is shown.
 pub(crate) fn exact(text: &str) -> PreEscaped<String> {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

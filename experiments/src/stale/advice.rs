@@ -13,8 +13,8 @@ pub(super) struct Advised {
     pub(super) value: Option<String>,
 }
 
-/// "temporary (not known counts as yes) ∧ not archived ∧ not snoozed ∧ age ≥ W": each told by itself. A snooze ends at its
-/// time.
+/// "temporary (not known counts as yes) ∧ not archived ∧ not snoozed ∧ age ≥ W": each told by itself. A snooze ends at
+/// its time.
 pub(super) fn conditions(case: &Case<'_>) -> Conditions {
     let metadata = &case.flag.metadata;
     let stale_days = case.stale_days();
@@ -38,9 +38,9 @@ pub(super) fn is_stale(conditions: &Conditions, reasons: &[Reason], blockers: &[
         && blockers.is_empty()
 }
 
-/// Rule 7, of a stale flag: "one environment settled → `READY_FOR_CODE_REMOVAL` with the variation (and value) to put in its
-/// place; all critical environments quiet and code references known and none → `READY_TO_ARCHIVE`; else none." No two
-/// critical environments have settled on different variations, for that is a blocker.
+/// Rule 7, of a stale flag: "one environment settled → `READY_FOR_CODE_REMOVAL` with the variation (and value) to put
+/// in its place; all critical environments quiet and code references known and none → `READY_TO_ARCHIVE`; else none."
+/// No two critical environments have settled on different variations, for that is a blocker.
 pub(super) fn advise(case: &Case<'_>) -> Advised {
     if let Some(settled) = case.settled().next() {
         let (variation, value) = (settled.variation.clone(), value_of(case, settled.variation));

@@ -1,7 +1,8 @@
 //! Which version of an application is its newest, for reason `OLD_APP_VERSIONS_ONLY`.
 //!
-//! Always true here: a version's first sight is its earliest row of any flag in an environment, so that an old version which
-//! is told a new variation stays old; an application or version that was not told is never old and makes none old.
+//! Always true here: a version's first sight is its earliest row of any flag in an environment, so that an old version
+//! which is told a new variation stays old; an application or version that was not told is never old and makes none
+//! old.
 
 use std::collections::HashMap;
 
@@ -47,8 +48,8 @@ impl<'a> AppVersions<'a> {
     }
 
     /// "Newest = latest `first` of any flag in that environment, that first ≥ S ago": the newest version first seen at
-    /// `settled_ms` or before, if the row's own is not that, and the row's own. By the letter of the rule a version younger
-    /// than that is not the newest either.
+    /// `settled_ms` or before, if the row's own is not that, and the row's own. By the letter of the rule a version
+    /// younger than that is not the newest either.
     pub(super) fn newest_other_than(&self, environment: &str, row: &Row, settled_ms: i64) -> Option<[Version<'a>; 2]> {
         let application = self.applications.get(&(environment, row.application.as_str()))?;
         let (version, first_ms) = application.first_ms.get_key_value(row.application_version.as_str())?;

@@ -58,8 +58,9 @@ fn low_coverage(case: &Case<'_>) -> Option<Evidence> {
     (!evidence.is_empty()).then_some(evidence)
 }
 
-/// "`PERIODIC` = the days of intentional use in critical environments are ≥ 4, every gap between neighbours 6–8 days or every
-/// gap 27–32 days, and the last is not longer ago than 8 or 32 days." Days are whole UTC days, as-of's own included.
+/// "`PERIODIC` = the days of intentional use in critical environments are ≥ 4, every gap between neighbours 6–8 days or
+/// every gap 27–32 days, and the last is not longer ago than 8 or 32 days." Days are whole UTC days, as-of's own
+/// included.
 fn periodic(case: &Case<'_>) -> Option<Evidence> {
     let mut days: Vec<i64> =
         case.critical().filter_map(|place| place.seen).flat_map(|seen| &seen.days).map(|day| i64::from(*day)).collect();

@@ -1,7 +1,7 @@
 //! One flag laid out for the rule: its places (a flag in an environment), which of them decide, and its age.
 //!
-//! Always true here: every environment of the fleet is a place, those without rows too; the words *intentional*, *served*
-//! and *within* are defined in this file and nowhere else.
+//! Always true here: every environment of the fleet is a place, those without rows too; the words *intentional*,
+//! *served* and *within* are defined in this file and nowhere else.
 
 use std::collections::BTreeMap;
 
@@ -148,8 +148,8 @@ impl<'a> Place<'a> {
         self.intentional().filter(move |row| !row.error && !row.default && self.is_within(row, d_ms))
     }
 
-    /// The variation of the rows served within d, if it is exactly one. A row that does not tell its variation may be any,
-    /// so with it there is none.
+    /// The variation of the rows served within d, if it is exactly one. A row that does not tell its variation may be
+    /// any, so with it there is none.
     pub(super) fn only_variation(&self, d_ms: i64) -> Option<&'a Variation> {
         let mut served = self.served_within(d_ms).map(|row| row.variation.as_ref());
         let first = served.next()??;

@@ -1,5 +1,5 @@
-//! Rule 1: "Coverage of an environment = share of hours in which the applications that normally report did report. Below
-//! 95 % its status is `unknown`."
+//! Rule 1: "Coverage of an environment = share of hours in which the applications that normally report did report.
+//! Below 95 % its status is `unknown`."
 //!
 //! Always true here: whether an environment is covered is decided on the hours themselves, not on a rounded share.
 

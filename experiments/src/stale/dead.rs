@@ -28,7 +28,8 @@ pub(super) fn dead(place: &Place<'_>) -> Option<Dead> {
         .then(|| Dead::Settled { variation: variation.clone(), since_ms: settled_since_ms(place, variation) })
 }
 
-/// The last time that anything else was served there, or that the version changed; at the least the variation's first row.
+/// The last time that anything else was served there, or that the version changed; at the least the variation's first
+/// row.
 fn settled_since_ms(place: &Place<'_>, variation: &Variation) -> i64 {
     let same = |row: &&Row| !row.error && !row.default && row.variation.as_ref() == Some(variation);
     let first_ms = place.intentional().filter(same).map(|row| row.first_ms).min().unwrap_or(i64::MIN);

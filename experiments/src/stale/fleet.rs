@@ -1,7 +1,8 @@
 //! What the rule looks at: environments and their coverage, flags and their sights.
 //!
-//! Always true here: these are values and say nothing about where they came from; what is not known is `None` or an empty
-//! text, never a guess. They hold what was known at `as_of_ms`: whoever asks about a past day leaves out what came later.
+//! Always true here: these are values and say nothing about where they came from; what is not known is `None` or an
+//! empty text, never a guess. They hold what was known at `as_of_ms`: whoever asks about a past day leaves out what
+//! came later.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +17,8 @@ pub struct Fleet {
     pub settings: Settings,
     /// By name.
     pub environments: BTreeMap<String, Environment>,
-    /// Hours by environment and flag type, where W of flags of that type is not W of the environment's others: coverage is
-    /// that of the flag's own W.
+    /// Hours by environment and flag type, where W of flags of that type is not W of the environment's others: coverage
+    /// is that of the flag's own W.
     pub hours_by_type: BTreeMap<String, BTreeMap<FlagType, Hours>>,
     /// Environments that decide and are not among these: whoever asks may not read them.
     pub hidden_deciding: usize,

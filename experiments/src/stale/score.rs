@@ -8,8 +8,8 @@ use super::verdict::Reason;
 
 const FULL: u32 = 100;
 
-/// "Score 0–100 = weighted reasons × coverage": the sum of the weights of the reasons that hold, at most 100, times the least
-/// coverage of a critical environment.
+/// "Score 0–100 = weighted reasons × coverage": the sum of the weights of the reasons that hold, at most 100, times the
+/// least coverage of a critical environment.
 pub(super) fn score(case: &Case<'_>, reasons: &[Reason], coverage_ppm: u32) -> u8 {
     let weights = reasons.iter().filter_map(|reason| case.settings.weights.get(&reason.code));
     covered(weights.fold(0, |sum, weight| weight.saturating_add(sum)), coverage_ppm)

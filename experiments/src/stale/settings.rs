@@ -1,7 +1,7 @@
 //! The numbers of the rule that people may set.
 //!
-//! Always true here: the defaults are those of the rule's text; of several overrides that fit, the last one that names a
-//! number wins, number by number.
+//! Always true here: the defaults are those of the rule's text; of several overrides that fit, the last one that names
+//! a number wins, number by number.
 
 use std::collections::BTreeMap;
 

@@ -4,9 +4,9 @@ use super::case::Place;
 use super::coverage;
 use super::verdict::Status;
 
-/// "`new` = no intentional row, age < S. `inactive` = no intentional row within S (and age ≥ S). `launched` = served rows
-/// within S show exactly one variation and the flag's version (if its age is known) is older than S. Else `active`."
-/// Before all: `unknown` when coverage is low.
+/// "`new` = no intentional row, age < S. `inactive` = no intentional row within S (and age ≥ S). `launched` = served
+/// rows within S show exactly one variation and the flag's version (if its age is known) is older than S. Else
+/// `active`." Before all: `unknown` when coverage is low.
 pub(super) fn status(place: &Place<'_>, age_ms: i64) -> Status {
     let inactive_ms = place.thresholds.inactive_ms();
     let young = age_ms < inactive_ms;

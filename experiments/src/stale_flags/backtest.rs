@@ -1,9 +1,9 @@
 //! `GET /v1/projects/{project}/stale-flags/backtest`: what the rule would have said on past days, and what came of it.
 //!
-//! Always true here: last-seen cells and reports are read once each, in one range an environment, whatever the number of days;
-//! usage in one range a flag and environment, and only where last seen alone cannot tell (`needs_usage`). What is asked for is
-//! bounded before it is read, and what is read as it is read; both bounds depend on what is stored alone, not on how fast this
-//! machine is.
+//! Always true here: last-seen cells and reports are read once each, in one range an environment, whatever the number
+//! of days; usage in one range a flag and environment, and only where last seen alone cannot tell (`needs_usage`). What
+//! is asked for is bounded before it is read, and what is read as it is read; both bounds depend on what is stored
+//! alone, not on how fast this machine is.
 //!
 //! Where to go next: [`crate::backtest`] judges, [`read`] feeds it, [`answer`] writes what it says.
 

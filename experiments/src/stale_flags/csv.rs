@@ -1,7 +1,8 @@
 //! Lists as CSV (RFC 4180), for spreadsheets.
 //!
-//! Always true here: every cell stands in quotation marks; where one begins that a spreadsheet would take for a formula, a
-//! single quote stands before it. Some spreadsheets split lines at semicolons, so a cell may begin behind one of these too.
+//! Always true here: every cell stands in quotation marks; where one begins that a spreadsheet would take for a
+//! formula, a single quote stands before it. Some spreadsheets split lines at semicolons, so a cell may begin behind
+//! one of these too.
 
 use axum::http::StatusCode;
 use csv::{QuoteStyle, Terminator, WriterBuilder};

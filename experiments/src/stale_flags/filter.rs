@@ -35,8 +35,8 @@ impl Filter {
         })
     }
 
-    /// Whether the verdict is asked for: one of the statuses, any of the reasons, one of the advices, stale or not, the part
-    /// in its key.
+    /// Whether the verdict is asked for: one of the statuses, any of the reasons, one of the advices, stale or not, the
+    /// part in its key.
     pub(crate) fn wants(&self, verdict: &Verdict) -> bool {
         let status = super::entry::status(verdict, self.environment.as_deref());
         let has_reason = || verdict.reasons.iter().any(|reason| self.reasons.contains(&reason.code));

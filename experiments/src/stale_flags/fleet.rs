@@ -1,9 +1,9 @@
 //! The rule's fleet, from cells: one range of last-seen cells and the SDK days of every environment that is looked at.
 //!
-//! Always true here: cells keep sights to the hour, so a first and a last sight and the beginning of a version are all taken
-//! for the last millisecond of their hour, none beyond as-of: a flag is never called old, unchanged or unused earlier than
-//! it is. The row of everything
-//! beyond a limit has no variation, so it keeps a flag from being settled and, unless of bulk reads, from being quiet.
+//! Always true here: cells keep sights to the hour, so a first and a last sight and the beginning of a version are all
+//! taken for the last millisecond of their hour, none beyond as-of: a flag is never called old, unchanged or unused
+//! earlier than it is. The row of everything beyond a limit has no variation, so it keeps a flag from being settled
+//! and, unless of bulk reads, from being quiet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
@@ -42,7 +42,8 @@ pub(crate) struct Read {
     pub(crate) beyond: Vec<String>,
     /// The newest of callers' own defaults, as JSON, by environment and flag.
     pub(crate) defaults: BTreeMap<(String, String), String>,
-    /// Versions and since when (Unix milliseconds), the newest last, by environment and flag; only where the past is asked for.
+    /// Versions and since when (Unix milliseconds), the newest last, by environment and flag; only where the past is
+    /// asked for.
     pub(crate) versions: BTreeMap<(String, String), Vec<(u64, i64)>>,
     /// Days of intentional use of any flag, by environment; only where the past is asked for.
     pub(crate) used: BTreeMap<String, BTreeSet<u32>>,
@@ -65,7 +66,8 @@ impl Read {
     }
 }
 
-/// Reads the environments of a project. `as_of_ms`: the time of the verdicts; `None` = as far as all that is read reaches.
+/// Reads the environments of a project. `as_of_ms`: the time of the verdicts; `None` = as far as all that is read
+/// reaches.
 pub(crate) async fn read(
     serve: &Serve,
     project: &str,

@@ -1,7 +1,7 @@
 //! How many fleets are read and judged at once.
 //!
-//! Always true here: a fleet may fill hundreds of megabytes, so at most [`AT_ONCE`] are held by the process; who waits for
-//! longer than [`WAIT`] is told to come again.
+//! Always true here: a fleet may fill hundreds of megabytes, so at most [`AT_ONCE`] are held by the process; who waits
+//! for longer than [`WAIT`] is told to come again.
 
 use std::time::Duration;
 

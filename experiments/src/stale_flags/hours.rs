@@ -1,11 +1,12 @@
-//! Coverage in hours: which hours an environment's applications should have reported in, and in which of these they did.
+//! Coverage in hours: which hours an environment's applications should have reported in, and in which of these they
+//! did.
 //!
-//! Always true here: no store and no clock; an hour is a whole UTC hour since 1970, and the hour under way does not count. An
-//! application is expected in an hour if it reported in at least half of the occurrences of that hour of the week between its
-//! first and its last report within the window and the [`BEFORE_DAYS`] before it: its silence since then does not make silence
-//! usual. So office hours are not missed at night, three blind days of thirty are, and an application that was last heard
-//! before all that is not expected any more. An environment that was heard once and not within the window is not covered at
-//! all, however long ago that was; one that was never heard is: there nobody asked.
+//! Always true here: no store and no clock; an hour is a whole UTC hour since 1970, and the hour under way does not
+//! count. An application is expected in an hour if it reported in at least half of the occurrences of that hour of the
+//! week between its first and its last report within the window and the [`BEFORE_DAYS`] before it: its silence since
+//! then does not make silence usual. So office hours are not missed at night, three blind days of thirty are, and an
+//! application that was last heard before all that is not expected any more. An environment that was heard once and not
+//! within the window is not covered at all, however long ago that was; one that was never heard is: there nobody asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -89,8 +90,8 @@ impl Windows {
     }
 }
 
-/// Hours expected and reported in the `window_days` before `as_of_ms`, added up over the applications. `last_sight_ms`: last
-/// intentional row of any flag in the environment, which outlives the reports that are looked at.
+/// Hours expected and reported in the `window_days` before `as_of_ms`, added up over the applications. `last_sight_ms`:
+/// last intentional row of any flag in the environment, which outlives the reports that are looked at.
 pub(crate) fn hours(reports: &Reports, last_sight_ms: Option<i64>, as_of_ms: i64, window_days: u32) -> Hours {
     let end = hour_of(as_of_ms);
     let begin = end.saturating_sub(window_days.saturating_mul(DAY_HOURS));

@@ -1,7 +1,7 @@
 //! The list as a Markdown table, for issues and chat.
 //!
-//! Always true here: foreign text ends no cell and is no markup ([`markdown`]); our own words, numbers and times have nothing
-//! that could be.
+//! Always true here: foreign text ends no cell and is no markup ([`markdown`]); our own words, numbers and times have
+//! nothing that could be.
 
 use super::entry::Entry;
 use super::shown::{Cell, HEADER, row};

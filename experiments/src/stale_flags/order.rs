@@ -1,8 +1,8 @@
 //! The order of the list, and where a page of it ends.
 //!
-//! Always true here: no two flags have the same place, for a place ends with the flag's key; a page's token holds the first
-//! page's as-of, so that all pages judge at the same time, and when the list was begun, for as-of lies before that where
-//! the pipeline lags.
+//! Always true here: no two flags have the same place, for a place ends with the flag's key; a page's token holds the
+//! first page's as-of, so that all pages judge at the same time, and when the list was begun, for as-of lies before
+//! that where the pipeline lags.
 
 use serde::{Deserialize, Serialize};
 

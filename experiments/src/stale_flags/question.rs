@@ -1,7 +1,7 @@
 //! What is asked of the stale flags: which of them, in which order, in which form.
 //!
-//! Always true here: a word that is not known is refused with those that are; environments are looked up by the caller's
-//! right to read them, so that one of others cannot be told from none.
+//! Always true here: a word that is not known is refused with those that are; environments are looked up by the
+//! caller's right to read them, so that one of others cannot be told from none.
 
 use super::filter::{self, Filter};
 use super::order::{Sort, Token};

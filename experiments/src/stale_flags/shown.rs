@@ -1,6 +1,7 @@
 //! Cells of the forms for people: the columns of a row.
 //!
-//! Always true here: CSV and Markdown have the same columns; foreign text is still raw in them, and told apart from ours.
+//! Always true here: CSV and Markdown have the same columns; foreign text is still raw in them, and told apart from
+//! ours.
 
 use jiff::Timestamp;
 

@@ -1,4 +1,5 @@
-//! Every endpoint's exact answer, kept in `golden/answers/`. To write them again: `FLAGSTREAM_REWRITE=1 cargo test -p experiments`.
+//! Every endpoint's exact answer, kept in `golden/answers/`. To write them again: `FLAGSTREAM_REWRITE=1 cargo test -p
+//! experiments`.
 
 use std::path::Path;
 

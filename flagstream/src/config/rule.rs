@@ -1,7 +1,7 @@
 //! What `[stale]` and `[environment.stale]` mean: the settings of the stale rule, checked.
 //!
-//! Always true here: the most specific number wins: of a type in an environment, then of the environment, then of the type,
-//! then of all; S is at most W wherever both hold; W does not reach further back than the cells do.
+//! Always true here: the most specific number wins: of a type in an environment, then of the environment, then of the
+//! type, then of all; S is at most W wherever both hold; W does not reach further back than the cells do.
 
 use anyhow::{bail, ensure};
 use experiments::stale::{FlagType, Override, Settings, Thresholds, UnknownCosts};

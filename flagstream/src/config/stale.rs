@@ -1,7 +1,7 @@
 //! `[stale]`: the numbers of the stale rule, as they are written; [`super::rule`] checks them and says what they mean.
 //!
-//! Always true here: the defaults are the rule's own; a number that is left out of a table for some environment or type is
-//! the one of the next wider table.
+//! Always true here: the defaults are the rule's own; a number that is left out of a table for some environment or type
+//! is the one of the next wider table.
 
 use std::fmt;
 

@@ -1,8 +1,9 @@
-//! Environment variables named `FLAGSTREAM_…`: which are configuration, which belong to something else, which are misspelt.
+//! Environment variables named `FLAGSTREAM_…`: which are configuration, which belong to something else, which are
+//! misspelt.
 //!
-//! Always true here: a name that is nearly one of ours is refused with the one that was meant; another that nobody knows
-//! is told of and passed over, since a platform may set such names itself (Kubernetes does, for a service `flagstream`);
-//! no value is repeated.
+//! Always true here: a name that is nearly one of ours is refused with the one that was meant; another that nobody
+//! knows is told of and passed over, since a platform may set such names itself (Kubernetes does, for a service
+//! `flagstream`); no value is repeated.
 
 use std::collections::HashMap;
 use std::ffi::OsString;

@@ -1,7 +1,7 @@
 //! `flagstream flags import`: a file's rows, sent one by one.
 //!
-//! Always true here: every row of a file is checked before the first is sent; a field that a row does not name stays as it
-//! is; a flag of which everything was said so already gets no new version.
+//! Always true here: every row of a file is checked before the first is sent; a field that a row does not name stays as
+//! it is; a flag of which everything was said so already gets no new version.
 
 use std::io::IsTerminal as _;
 

@@ -1,6 +1,7 @@
 //! Rows of a file of flags: a JSON list, a JSON object by flag, or CSV with a header.
 //!
-//! Always true here: each row knows its line (from 1) and is either good, by the server's own rules, or says what is wrong.
+//! Always true here: each row knows its line (from 1) and is either good, by the server's own rules, or says what is
+//! wrong.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -163,8 +164,8 @@ fn of_csv(text: &str) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The line with a quoted cell that does not end on it: no field has line breaks, so a quote is missing, and all rows until
-/// the next quote would be taken for one cell.
+/// The line with a quoted cell that does not end on it: no field has line breaks, so a quote is missing, and all rows
+/// until the next quote would be taken for one cell.
 fn unclosed(text: &str) -> Option<usize> {
     let (mut inside, mut at_start, mut line) = (false, true, 1);
     let mut characters = text.chars().peekable();
@@ -214,8 +215,8 @@ fn of_record(line: usize, header: &csv::StringRecord, record: &csv::StringRecord
     Row { line, key, said: twice.map_or(Ok(fields), Err) }
 }
 
-/// Lists are keys with blanks or semicolons between; owners are texts; of the others a number is a number; `null` ends what
-/// was known.
+/// Lists are keys with blanks or semicolons between; owners are texts; of the others a number is a number; `null` ends
+/// what was known.
 fn of_cell(name: &str, cell: &str) -> Value {
     match (name, cell.to_ascii_lowercase().as_str()) {
         (_, "null") => Value::Null,

@@ -1,9 +1,9 @@
-//! Where flag keys stand in source trees: whole words alone, by file and line, and the names that React's `useFlags()` makes
-//! of them.
+//! Where flag keys stand in source trees: whole words alone, by file and line, and the names that React's `useFlags()`
+//! makes of them.
 //!
-//! Always true here: what `.gitignore` leaves out and hidden files are not looked at; binary files, files over 4 MiB and
-//! files that cannot be read are named and told, so nobody takes them for looked at. Where it is not clear whether a key is
-//! meant, it counts: a number too low is a reason to remove a flag that is still asked for.
+//! Always true here: what `.gitignore` leaves out and hidden files are not looked at; binary files, files over 4 MiB
+//! and files that cannot be read are named and told, so nobody takes them for looked at. Where it is not clear whether
+//! a key is meant, it counts: a number too low is a reason to remove a flag that is still asked for.
 
 mod camel_case;
 

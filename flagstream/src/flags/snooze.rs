@@ -1,7 +1,7 @@
 //! `flagstream flags snooze`: until when, and for whom.
 //!
-//! Always true here: a time that the server would refuse is a wrong command line; a flag that nobody knows is snoozed only
-//! where that was asked for, since its name is most likely mistyped.
+//! Always true here: a time that the server would refuse is a wrong command line; a flag that nobody knows is snoozed
+//! only where that was asked for, since its name is most likely mistyped.
 
 use anyhow::bail;
 use serde_json::json;

@@ -1,7 +1,8 @@
 //! `flagstream flags scan`: which keys to look for, what was found, and the numbers sent.
 //!
-//! Always true here: numbers are sent only where every file of text was looked at, or somebody said that the others may be left out,
-//! since a number too low is a wrong reason to remove a flag; nothing else that was said of a flag changes.
+//! Always true here: numbers are sent only where every file of text was looked at, or somebody said that the others may
+//! be left out, since a number too low is a wrong reason to remove a flag; nothing else that was said of a flag
+//! changes.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! `flagstream stale`: which flags are dead, as a table, and an exit code for pipelines.
 //!
-//! Always true here: the table has the stale flags, and says how many others there are (`--all` shows them); the other forms
-//! and `--fail-on` look at every flag. The verdicts are the server's own; the exit code is of the answer that was printed, and
-//! of a complete one.
+//! Always true here: the table has the stale flags, and says how many others there are (`--all` shows them); the other
+//! forms and `--fail-on` look at every flag. The verdicts are the server's own; the exit code is of the answer that was
+//! printed, and of a complete one.
 
 mod backtest;
 
@@ -21,7 +21,8 @@ use super::{ask_text, list, on_terminal, segment};
 use crate::cli::Stale;
 use crate::output::aside;
 
-/// What the process ends with when `--fail-on` matches: neither success, nor an error (1), nor a wrong command line (2).
+/// What the process ends with when `--fail-on` matches: neither success, nor an error (1), nor a wrong command line
+/// (2).
 const MATCHED: u8 = 3;
 /// What it ends with when `--fail-on` cannot tell, for the numbers lag the log.
 const INCOMPLETE: u8 = 4;
@@ -34,7 +35,8 @@ const STALE: &str = "stale";
 const VALUE_CHARS_MAX: usize = 40;
 /// Characters of a key that are not broken over lines, where the terminal is wide enough: keys are there to be copied.
 const KEY_CHARS_WHOLE: u16 = 40;
-/// What the longest of our own words and a day take in a column, with the cell's own space; and all columns but the key's.
+/// What the longest of our own words and a day take in a column, with the cell's own space; and all columns but the
+/// key's.
 const WORD_CHARS: u16 = 12;
 const OTHER_COLUMNS_CHARS: u16 = 4 * WORD_CHARS + WORD_CHARS / 2 + 5;
 

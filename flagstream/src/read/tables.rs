@@ -1,13 +1,13 @@
 //! Answers as tables for people.
 //!
-//! Always true here: digits are the server's own; what is not exact says so (`≈` sampled by an SDK, `≥` a counter that has
-//! stopped at its limit), and so does what is beyond a limit of rows (`other`).
+//! Always true here: digits are the server's own; what is not exact says so (`≈` sampled by an SDK, `≥` a counter that
+//! has stopped at its limit), and so does what is beyond a limit of rows (`other`).
 
 use super::answer::Json;
 use super::words::{count, grouped, name, number, right, shown, table, text, time};
 
-/// Evaluations: a row an item, in the server's order; in a series each bucket has a row, with its time, above its total.
-/// `asked` is the one flag that was asked for.
+/// Evaluations: a row an item, in the server's order; in a series each bucket has a row, with its time, above its
+/// total. `asked` is the one flag that was asked for.
 pub(super) fn evaluations(answer: &Json, asked: Option<&str>) -> String {
     let items = answer["items"].items();
     if items.is_empty() {

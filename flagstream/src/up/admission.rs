@@ -1,8 +1,8 @@
 //! Who is admitted: the keys that both services have, and reading them again while the process runs.
 //!
-//! Always true here: both services get the same environments from one reading; whether everything may be open is decided
-//! once, by the bound address; a reading that is damaged, has lost its environments or would open what must not be open
-//! changes nothing.
+//! Always true here: both services get the same environments from one reading; whether everything may be open is
+//! decided once, by the bound address; a reading that is damaged, has lost its environments or would open what must not
+//! be open changes nothing.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};

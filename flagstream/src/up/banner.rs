@@ -1,4 +1,5 @@
-//! What `up` says to the person who started it: where the page is, which keys there are, how to send the first event, who came.
+//! What `up` says to the person who started it: where the page is, which keys there are, how to send the first event,
+//! who came.
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -17,8 +18,8 @@ macro_rules! say {
     ($($text:tt)*) => { tell(&format!($($text)*)) };
 }
 
-/// Says where everything is. The line with the page's address is the first, for programs that wait for it. Keys stand in the
-/// clear on a terminal alone: what goes elsewhere may be kept by a log.
+/// Says where everything is. The line with the page's address is the first, for programs that wait for it. Keys stand
+/// in the clear on a terminal alone: what goes elsewhere may be kept by a log.
 pub fn print(settings: &Settings, address: SocketAddr, environments: &[EnvironmentKeys], admit_command: &str) {
     let url = format!("http://{address}");
     let clear = std::io::stdout().is_terminal();

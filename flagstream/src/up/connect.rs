@@ -1,5 +1,5 @@
-//! The wires between the services, which never name each other: what ingest saw to the page, dead letters and metrics to
-//! the API. ([`super::admission`] gives both the keys.)
+//! The wires between the services, which never name each other: what ingest saw to the page, dead letters and metrics
+//! to the API. ([`super::admission`] gives both the keys.)
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What `/metrics` tells: one registry for the process, which each service puts its own into.
 //!
-//! Always true here: how far partitions are is asked when someone looks, never kept; a partition that this process does not
-//! work on has no numbers but its log's. The log is asked first, since that may take a while and writing must not.
+//! Always true here: how far partitions are is asked when someone looks, never kept; a partition that this process does
+//! not work on has no numbers but its log's. The log is asked first, since that may take a while and writing must not.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::command::SUMMARY;
 use crate::server::Server;
 
-/// Reads the text as OpenMetrics has it: families of `HELP`, `TYPE` and samples, each sample under its own family, the end
-/// told. Answers types by family and values by sample.
+/// Reads the text as OpenMetrics has it: families of `HELP`, `TYPE` and samples, each sample under its own family, the
+/// end told. Answers types by family and values by sample.
 fn read(text: &str) -> (BTreeMap<&str, &str>, BTreeMap<&str, f64>) {
     let (mut helped, mut types, mut samples) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     let lines = text.strip_suffix("# EOF\n").expect("its end").lines();

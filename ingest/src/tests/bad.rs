@@ -1,5 +1,5 @@
-//! `golden/bad/*.json`: bad inputs with their expected answer, one file each. Its README tells the format; a file dropped
-//! in is tested with no line of code.
+//! `golden/bad/*.json`: bad inputs with their expected answer, one file each. Its README tells the format; a file
+//! dropped in is tested with no line of code.
 
 use std::collections::BTreeMap;
 use std::path::Path;

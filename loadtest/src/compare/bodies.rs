@@ -1,7 +1,7 @@
 //! Requests made beforehand, into which only the payload id and the times are written.
 //!
-//! Always true here: a body keeps its length; its times move together, to now, so that nothing is late or ahead; a payload id is
-//! used once in a process's life.
+//! Always true here: a body keeps its length; its times move together, to now, so that nothing is late or ahead; a
+//! payload id is used once in a process's life.
 
 use crate::contents::minute_of;
 use crate::load::now_ms;

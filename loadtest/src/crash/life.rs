@@ -64,7 +64,8 @@ impl Lives {
         Ok((server, Start { first_2xx_ms: first_2xx.as_secs_f64() * 1_000.0, lag_records }))
     }
 
-    /// Waits until the clients are at work again: after a crash they all wait for a second, as SDKs do, and a kill then would hit no one.
+    /// Waits until the clients are at work again: after a crash they all wait for a second, as SDKs do, and a kill then
+    /// would hit no one.
     pub(super) async fn wait_for_load(&self, clients: u64) -> Result<()> {
         let began = Instant::now();
         let before = self.progress.acknowledged.load(Ordering::Relaxed);

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Acknowledged payloads that a client keeps, to send one of them again: some go back minutes, and restarts of the server.
+/// Acknowledged payloads that a client keeps, to send one of them again: some go back minutes, and restarts of the
+/// server.
 const KEPT_MAX: usize = 16;
 /// Unsettled payloads that a client keeps, to settle them at the end.
 const UNSETTLED_MAX: usize = 10_000;
@@ -69,7 +70,8 @@ async fn begin(shared: &Shared, number: u64, turn: u64) -> Option<Instant> {
     let stopped = || shared.stop.load(Ordering::Relaxed);
     let mut due = Instant::now();
     if let Some(rate) = plan.rate {
-        // Open loop: the schedule does not wait for answers; a client that is behind sends at once, and its latency says so.
+        // Open loop: the schedule does not wait for answers; a client that is behind sends at once, and its latency
+        // says so.
         due = shared.start + Duration::from_secs_f64((turn * plan.clients + number) as f64 / rate);
         while Instant::now() < due && !stopped() {
             tokio::time::sleep(due.saturating_duration_since(Instant::now()).min(Duration::from_millis(50))).await;

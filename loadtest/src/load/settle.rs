@@ -1,7 +1,7 @@
 //! Settles payloads about which nothing is known: each is sent again, with its id, until it is acknowledged.
 //!
-//! Always true here: after it has succeeded, every payload that it was given is to be counted exactly once, so that a check has no
-//! room left. It relies on the dedupe window, which is far longer than a test.
+//! Always true here: after it has succeeded, every payload that it was given is to be counted exactly once, so that a
+//! check has no room left. It relies on the dedupe window, which is far longer than a test.
 
 use super::{Progress, attempt};
 use crate::http::Connection;

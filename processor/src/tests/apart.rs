@@ -1,5 +1,5 @@
-//! Crashes where state lies apart from cells: two processes on one partition, driven one action at a time through the real
-//! keeping, killed between actions, with faults of the store, with their state or on a new disk.
+//! Crashes where state lies apart from cells: two processes on one partition, driven one action at a time through the
+//! real keeping, killed between actions, with faults of the store, with their state or on a new disk.
 //!
 //! At each death the cells reach at least to the checkpoint, and not beyond the log; in the end they are the oracle's.
 

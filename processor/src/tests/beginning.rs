@@ -1,5 +1,5 @@
-//! What a worker begins with while another process goes on: between any two reads that one may flush, copy its state and
-//! let the log go.
+//! What a worker begins with while another process goes on: between any two reads that one may flush, copy its state
+//! and let the log go.
 
 use std::sync::{Arc, Mutex};
 
@@ -114,8 +114,8 @@ impl Store for Busy {
     }
 }
 
-/// Positions of checkpoint, state and snapshot used, and of the oldest record held, as a process without a disk of its own
-/// finds them; the other one had flushed to 10 before.
+/// Positions of checkpoint, state and snapshot used, and of the oldest record held, as a process without a disk of its
+/// own finds them; the other one had flushed to 10 before.
 async fn found(flushes: &[u64], cuts: bool) -> (u64, u64, u64, u64) {
     let folder = tempfile::tempdir().unwrap();
     let snapshots = Folder::open(&folder.path().join("snapshots")).unwrap();

@@ -1,7 +1,7 @@
 //! The power cut: one disk that forgets under log and store, cut at any operation, several lives of one machine.
 //!
-//! After each cut the cells are the exact fold of the checkpoint's prefix. In the end, by a ledger of who sent what: what
-//! was acknowledged is counted once, what nobody heard of once or not at all, and the books balance.
+//! After each cut the cells are the exact fold of the checkpoint's prefix. In the end, by a ledger of who sent what:
+//! what was acknowledged is counted once, what nobody heard of once or not at all, and the books balance.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

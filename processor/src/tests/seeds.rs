@@ -1,7 +1,7 @@
 //! Many seeds of one story, several at once: most of a seed's time goes by in waiting for a disk or for the clock.
 //!
-//! Always true here: seeds share nothing, outcomes are looked at in the order of seeds, and whatever goes wrong, a panic
-//! included, is told with its seed.
+//! Always true here: seeds share nothing, outcomes are looked at in the order of seeds, and whatever goes wrong, a
+//! panic included, is told with its seed.
 
 use std::panic::AssertUnwindSafe;
 

@@ -1,11 +1,12 @@
 //! How deep a value nests.
 //!
-//! Always true here: nothing is judged but depth; the text may be any text, and what a broken one gives is of no matter.
+//! Always true here: nothing is judged but depth; the text may be any text, and what a broken one gives is of no
+//! matter.
 
 /// Whether a text nests deeper than so many levels.
 pub(crate) fn is_deeper(text: &str, levels: usize) -> bool {
-    // Nearly no event has so many brackets at all, and to number them is far cheaper than to match them. The two opening
-    // ones differ in one bit.
+    // Nearly no event has so many brackets at all, and to number them is far cheaper than to match them. The two
+    // opening ones differ in one bit.
     let openings = |block: &[u8]| block.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum::<u8>();
     // In blocks that a byte can number, which is what makes it fast.
     let openings: usize = text.as_bytes().chunks(255).map(|block| usize::from(openings(block))).sum();

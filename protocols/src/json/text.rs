@@ -21,7 +21,8 @@ pub(crate) struct Name<'a>(pub(crate) Cow<'a, [u8]>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotUnicode;
 
-/// What bytes that are no UTF-8 become: half a surrogate pair, spelled so that no half on either side can make it whole.
+/// What bytes that are no UTF-8 become: half a surrogate pair, spelled so that no half on either side can make it
+/// whole.
 const BROKEN: &str = "\\ud800\u{fffd}";
 
 impl<'a> Str<'a> {
@@ -88,8 +89,8 @@ impl<'a> Visitor<'a> for NameVisitor {
     }
 }
 
-/// A body that is no UTF-8 as one that is, and is JSON exactly when it would be if nobody looked at the bytes in strings;
-/// such strings then hold half a surrogate pair. `None` = nothing to repair. Stops soon after `bytes_max`.
+/// A body that is no UTF-8 as one that is, and is JSON exactly when it would be if nobody looked at the bytes in
+/// strings; such strings then hold half a surrogate pair. `None` = nothing to repair. Stops soon after `bytes_max`.
 pub(crate) fn repaired(body: &[u8], bytes_max: usize) -> Option<String> {
     if std::str::from_utf8(body).is_ok() {
         return None;

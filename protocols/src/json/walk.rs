@@ -1,8 +1,8 @@
 //! Objects and arrays, member by member and item by item, off a text that is known to be JSON.
 //!
-//! Always true here: `serde_json` took the text whole before it is walked, so no syntax is judged, and each byte is looked at
-//! about once more; of a text that is no JSON the outcome means nothing, but there is one. Each member is handed out as it
-//! comes, so nothing is kept that nobody asked for; what nobody takes is passed over.
+//! Always true here: `serde_json` took the text whole before it is walked, so no syntax is judged, and each byte is
+//! looked at about once more; of a text that is no JSON the outcome means nothing, but there is one. Each member is
+//! handed out as it comes, so nothing is kept that nobody asked for; what nobody takes is passed over.
 
 use super::{Field, Name, Read};
 

@@ -1,7 +1,8 @@
 //! Who an event is about: contexts of schema 4, users of schemas 1 to 3, and their bare keys.
 //!
 //! Always true here: the outcome is a list of (kind, key), each kind once, each key within its limit; a user's kind is
-//! `user`; attributes are never read. A context that the SDK should have refused (no key, an empty one) refuses its event.
+//! `user`; attributes are never read. A context that the SDK should have refused (no key, an empty one) refuses its
+//! event.
 
 use std::borrow::Cow;
 

@@ -1,8 +1,8 @@
 //! Diagnostics: what an SDK tells of itself. Facts, no events; never in the books.
 //!
 //! Always true here: a bare object is never taken for events of schema 1, on whatever path it comes; its identity is
-//! (diagnostic id, kind, time), so that the retry on the other path is known again. A kind unknown to us is numbered and
-//! otherwise ignored, since its SDK must get its 202.
+//! (diagnostic id, kind, time), so that the retry on the other path is known again. A kind unknown to us is numbered
+//! and otherwise ignored, since its SDK must get its 202.
 
 use std::borrow::Cow;
 

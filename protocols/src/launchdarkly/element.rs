@@ -1,7 +1,7 @@
 //! One element of the analytics array, as fields: flat, borrowed, nothing judged.
 //!
-//! Always true here: the order of fields does not matter (`kind` may come last) and the last of a name counts; a field that
-//! no kind uses is skipped; a wrong type is kept as such, for the kind to judge.
+//! Always true here: the order of fields does not matter (`kind` may come last) and the last of a name counts; a field
+//! that no kind uses is skipped; a wrong type is kept as such, for the kind to judge.
 
 use super::context::Inline;
 use super::migration::{Evaluated, Measurements};

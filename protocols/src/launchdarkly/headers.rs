@@ -40,8 +40,8 @@ fn tag<'a>(tags: &Cow<'a, str>, name: &str) -> Cow<'a, str> {
     part(tags, |tags| tags.split(' ').find_map(|tag| tag.strip_prefix(name)).unwrap_or_default())
 }
 
-/// Name and version of the SDK, from what stands before the first space. Browsers cannot set `User-Agent`, so their SDKs
-/// send a header of their own; a browser's own user agent (image requests) tells no SDK.
+/// Name and version of the SDK, from what stands before the first space. Browsers cannot set `User-Agent`, so their
+/// SDKs send a header of their own; a browser's own user agent (image requests) tells no SDK.
 fn sdk<'a>(request: &Request<'a>) -> (Cow<'a, str>, Cow<'a, str>) {
     let mut agent = request.header_text("x-launchdarkly-user-agent");
     if agent.is_empty() {

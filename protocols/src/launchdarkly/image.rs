@@ -1,6 +1,7 @@
 //! Image requests: events in the query of a GIF, from browsers that may not post across origins.
 //!
-//! Always true here: both alphabets of base64 are read, padded or not; the answer is a picture of one transparent pixel.
+//! Always true here: both alphabets of base64 are read, padded or not; the answer is a picture of one transparent
+//! pixel.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;

@@ -1,7 +1,7 @@
 //! One operation of a customer's migration: what was served, and what was measured.
 //!
-//! Always true here: measurements of unknown keys are skipped; one that was not made is absent, not zero. `default` is not
-//! read, so it does not matter on which of its two places an SDK writes it.
+//! Always true here: measurements of unknown keys are skipped; one that was not made is absent, not zero. `default` is
+//! not read, so it does not matter on which of its two places an SDK writes it.
 
 use schemas::event::{MigrationOp, OldNew};
 use schemas::fixed::Micros;

@@ -1,9 +1,9 @@
 //! An array of events: each element alone, all in one walk.
 //!
-//! Always true here: the walk goes to the end of the body, so bad JSON anywhere refuses the payload whole; short of that, an
-//! element is kept or refused alone, and every element ends in one of three places: [`Payload::elements`],
-//! [`Payload::rejections`], or (a diagnostic among events) [`Payload::diagnostics`]. Rows of an element that is refused are
-//! taken back.
+//! Always true here: the walk goes to the end of the body, so bad JSON anywhere refuses the payload whole; short of
+//! that, an element is kept or refused alone, and every element ends in one of three places: [`Payload::elements`],
+//! [`Payload::rejections`], or (a diagnostic among events) [`Payload::diagnostics`]. Rows of an element that is refused
+//! are taken back.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,8 +1,9 @@
 //! Fields become rows: what each kind of element means.
 //!
-//! Always true here: an element that is pushed has passed every rule of its kind. What counts as an evaluation is decided
-//! in one place, [`push_feature`]: counters of summaries always count; a feature event counts only in an unsummarized
-//! payload, and a debug event never. A feature event that counts nowhere may yet be a sight of its flag ([`super::sights`]).
+//! Always true here: an element that is pushed has passed every rule of its kind. What counts as an evaluation is
+//! decided in one place, [`push_feature`]: counters of summaries always count; a feature event counts only in an
+//! unsummarized payload, and a debug event never. A feature event that counts nowhere may yet be a sight of its flag
+//! ([`super::sights`]).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -107,7 +108,8 @@ pub(super) fn push_rows<'a>(rows: &mut Rows<'_, 'a>, raw: &Raw<'a>) -> Result<()
             let row = migration::row(raw, rows.next_element(), rows.limits)?;
             rows.payload.migrations.push(row);
         }
-        // Debug events are for people who watch; a page view that belongs to a click goal is no conversion of that goal.
+        // Debug events are for people who watch; a page view that belongs to a click goal is no conversion of that
+        // goal.
         ElementKind::Debug | ElementKind::ClickPageview | ElementKind::Summary => drop(key(raw)?),
     }
     rows.push_element(kind, time_ms);
@@ -156,10 +158,10 @@ fn push_feature<'a>(rows: &mut Rows<'_, 'a>, raw: &Raw<'a>) -> Result<(), Reject
     Ok(())
 }
 
-/// Whether an evaluation is an exposure. SDKs of schema 4 say so (`inExperiment`) and their word is all that counts: there
-/// `trackEvents` with a reason may as well be a flag whose events somebody wants to see, and a unit that is wrongly exposed
-/// spoils an experiment, while one that is missed only makes it longer. Before schema 4, an SDK that says nothing of
-/// experiments may be too old to know the word: a tracked rule or fallthrough was the experiment.
+/// Whether an evaluation is an exposure. SDKs of schema 4 say so (`inExperiment`) and their word is all that counts:
+/// there `trackEvents` with a reason may as well be a flag whose events somebody wants to see, and a unit that is
+/// wrongly exposed spoils an experiment, while one that is missed only makes it longer. Before schema 4, an SDK that
+/// says nothing of experiments may be too old to know the word: a tracked rule or fallthrough was the experiment.
 fn is_in_experiment(
     raw: &Raw<'_>,
     because: Option<Because<'_>>,

@@ -1,8 +1,8 @@
 //! Flags that an SDK keeps out of its summaries: full events are all that is ever heard of them.
 //!
-//! Always true here: a sight says that a flag was evaluated and counts nothing; no flag has one where a counter of the same
-//! payload names it, since that tells more. (Node and Python mark such events in no way, so a flag that no counter names is
-//! all there is to know them by.)
+//! Always true here: a sight says that a flag was evaluated and counts nothing; no flag has one where a counter of the
+//! same payload names it, since that tells more. (Node and Python mark such events in no way, so a flag that no counter
+//! names is all there is to know them by.)
 
 use std::collections::HashSet;
 

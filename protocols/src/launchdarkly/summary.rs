@@ -1,8 +1,8 @@
 //! A summary's flags: entries and counters go straight into rows.
 //!
-//! Always true here: a bad counter, or a bad flag's entry, is refused alone and numbered; what is good around it stays. A
-//! flag that is named twice is counted twice over, since either entry may hold counts. A counter is never told apart by its
-//! `value`: SDKs merge the defaults of an unknown flag and show the first.
+//! Always true here: a bad counter, or a bad flag's entry, is refused alone and numbered; what is good around it stays.
+//! A flag that is named twice is counted twice over, since either entry may hold counts. A counter is never told apart
+//! by its `value`: SDKs merge the defaults of an unknown flag and show the first.
 
 use std::borrow::Cow;
 

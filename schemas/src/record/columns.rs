@@ -1,7 +1,8 @@
 //! From the rows of a part to the columns of a record.
 //!
-//! Always true here: rows of late elements are left out (their number stays); times are written against the receive time;
-//! a text stands once; what is not cut by [`crate::split`] is held within a limit here, so no record outgrows the log's.
+//! Always true here: rows of late elements are left out (their number stays); times are written against the receive
+//! time; a text stands once; what is not cut by [`crate::split`] is held within a limit here, so no record outgrows the
+//! log's.
 
 use std::ops::Range;
 

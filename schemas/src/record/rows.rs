@@ -1,7 +1,8 @@
 //! From the columns of a record back to rows.
 //!
-//! Always true here: columns of a table have the same length, every text number points into `texts` and every number that
-//! stands for a meaning is one this build knows, proved once in [`PayloadView::new`]; so reading rows cannot fail and builds nothing.
+//! Always true here: columns of a table have the same length, every text number points into `texts` and every number
+//! that stands for a meaning is one this build knows, proved once in [`PayloadView::new`]; so reading rows cannot fail
+//! and builds nothing.
 
 use std::ops::RangeInclusive;
 

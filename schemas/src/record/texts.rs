@@ -1,7 +1,7 @@
 //! The texts of a part, each once.
 //!
-//! Always true here: texts are numbered from 1 in the order in which they came, 0 is the empty text; they are held in the
-//! form in which they stand in the record, so that a text is copied once and nothing is built for it.
+//! Always true here: texts are numbered from 1 in the order in which they came, 0 is the empty text; they are held in
+//! the form in which they stand in the record, so that a text is copied once and nothing is built for it.
 
 use std::hash::BuildHasher;
 use std::ops::Range;

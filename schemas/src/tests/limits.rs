@@ -1,4 +1,5 @@
-//! No record outgrows the log's limit, whatever a body within ingest's limits decodes to; and what a usual record weighs.
+//! No record outgrows the log's limit, whatever a body within ingest's limits decodes to; and what a usual record
+//! weighs.
 
 use std::borrow::Cow;
 use std::fmt::Write;

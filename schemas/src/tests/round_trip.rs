@@ -44,7 +44,8 @@ fn str(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// The tables of a payload as comparable rows, those of late elements left out. Exposures and conversions as (row, contexts).
+/// The tables of a payload as comparable rows, those of late elements left out. Exposures and conversions as (row,
+/// contexts).
 #[derive(Debug, Default, PartialEq)]
 struct Tables {
     counts: Vec<Value>,
@@ -138,8 +139,8 @@ fn acting(rows: Vec<(Value, Vec<Value>)>) -> Vec<(Value, Vec<Value>)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Each row once in the home parts; in each further partition once each row of which a key acts there; each key acts
-    /// exactly once over all partitions, as every context's partition is one.
+    /// Each row once in the home parts; in each further partition once each row of which a key acts there; each key
+    /// acts exactly once over all partitions, as every context's partition is one.
     #[test]
     fn every_row_comes_out_once_where_it_belongs(
         (payload, judged) in any_payload(),

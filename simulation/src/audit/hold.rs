@@ -1,6 +1,7 @@
 //! The ledger against what was counted, at the very end.
 //!
-//! Always true here: each event has bounds, how often it may be in a sum and how often it must; the sums have nothing else.
+//! Always true here: each event has bounds, how often it may be in a sum and how often it must; the sums have nothing
+//! else.
 
 use super::{Audit, Entry, Event, Subject, Sums, What};
 

@@ -1,7 +1,7 @@
 //! The report, as the query API gives it.
 //!
-//! Always true here: what is missing in an answer, or is of another shape than the API promises, is an error and never a
-//! default.
+//! Always true here: what is missing in an answer, or is of another shape than the API promises, is an error and never
+//! a default.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,8 @@
 //! What the applications of the fleet send in an hour, as the vendor's SDKs write it.
 //!
-//! Always true here: an application sends a summary every hour (it asks for a flag of its own each time), so whoever is not
-//! heard was not heard; a browser's read of all flags is a payload of its own; a flag that is kept out of summaries is in
-//! none, an evaluation of it is a full event.
+//! Always true here: an application sends a summary every hour (it asks for a flag of its own each time), so whoever is
+//! not heard was not heard; a browser's read of all flags is a payload of its own; a flag that is kept out of summaries
+//! is in none, an evaluation of it is a full event.
 
 use std::fmt::Write as _;
 

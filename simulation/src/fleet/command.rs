@@ -9,8 +9,8 @@ use super::kinds::KINDS;
 use super::score::Score;
 use super::{DAYS, Fleet, Mistake, shown};
 
-/// Flags with a known story, 120 days of their SDKs' reports through the whole pipeline, and what the stale report says of
-/// each: precision and recall.
+/// Flags with a known story, 120 days of their SDKs' reports through the whole pipeline, and what the stale report says
+/// of each: precision and recall.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {

@@ -1,8 +1,8 @@
 //! The kinds of flags, a row each: what is true of such a flag, and what the report should say of it on the last day.
 //!
-//! Always true here: the truth of a kind follows from its story, never from what the rule says; the wait before a flag counts
-//! as removable is the rule's own 30 days. What is known to be said otherwise stands in `missed`, beside what would be right
-//! in `right`, and is counted as wrong.
+//! Always true here: the truth of a kind follows from its story, never from what the rule says; the wait before a flag
+//! counts as removable is the rule's own 30 days. What is known to be said otherwise stands in `missed`, beside what
+//! would be right in `right`, and is counted as wrong.
 
 use super::stories::{self, Draft};
 use crate::chance::Chance;

@@ -1,5 +1,5 @@
-//! The product's own pipeline in one process, with a clock that stands where it is put: ingest's router, log, processor,
-//! store, and the router of the query API.
+//! The product's own pipeline in one process, with a clock that stands where it is put: ingest's router, log,
+//! processor, store, and the router of the query API.
 //!
 //! Always true here: nothing is told to the store but through ingest and the API; the clock does not run by itself, and
 //! the answer to a question waits until all that was sent before is durable.

@@ -1,7 +1,7 @@
 //! What was said held against what is true: by kind, and as precision and recall.
 //!
-//! Always true here: a flag that is called stale is right to be so only if it is removable and knowably so; that a kind is
-//! known to be misjudged changes no number, only what stands beside it.
+//! Always true here: a flag that is called stale is right to be so only if it is removable and knowably so; that a kind
+//! is known to be misjudged changes no number, only what stands beside it.
 
 use super::Outcome;
 use super::answer::{Answers, Said};

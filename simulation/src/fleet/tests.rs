@@ -6,8 +6,8 @@ use super::score::{Row, Score, Share};
 use super::{DAYS, Fleet, Mistake, Outcome, shown};
 
 const FLAGS: usize = 60;
-/// Days of silence in the environment that is silent for good: within the window, at both sides of its end and beyond, where
-/// what is usual must be told from before the silence.
+/// Days of silence in the environment that is silent for good: within the window, at both sides of its end and beyond,
+/// where what is usual must be told from before the silence.
 const SILENT_DAYS: [u32; 6] = [5, 29, 30, 34, 35, 49];
 
 fn run(seed: u64, mistakes: Vec<Mistake>) -> Outcome {

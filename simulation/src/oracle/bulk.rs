@@ -1,7 +1,7 @@
 //! Bulk reads: a summary in which a mobile or client-side SDK tells of nearly all the flags that such SDKs ask for.
 //!
-//! Always true here: what is known is what records so far have asked for, this one included; flags that share a cell are
-//! not among it.
+//! Always true here: what is known is what records so far have asked for, this one included; flags that share a cell
+//! are not among it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

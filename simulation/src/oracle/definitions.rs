@@ -1,7 +1,7 @@
 //! Which definitions a partition has, and whether it has all that partition 0 has.
 //!
-//! Always true here: a definition is known by its name as it is written; whoever says to have version v has had, of every
-//! definition of partition 0 up to v, that version or a later one of the same name.
+//! Always true here: a definition is known by its name as it is written; whoever says to have version v has had, of
+//! every definition of partition 0 up to v, that version or a later one of the same name.
 
 use bytes::Bytes;
 use schemas::id::Environment;
@@ -34,9 +34,9 @@ impl Definitions {
     }
 }
 
-/// Whether a partition, below `position`, has every definition that partition 0 has up to `version`: that version of it, or
-/// a later one of the same name. `oracles` are those of all partitions; with the greatest position and version it tells
-/// whether every definition is everywhere.
+/// Whether a partition, below `position`, has every definition that partition 0 has up to `version`: that version of
+/// it, or a later one of the same name. `oracles` are those of all partitions; with the greatest position and version
+/// it tells whether every definition is everywhere.
 ///
 /// # Errors
 /// Which version of which definition the partition lacks.

@@ -8,11 +8,13 @@ use std::rc::Rc;
 
 use schemas::record::StoredVariation;
 
-/// Everything a cell says: facts in order, each with its number. A list, since it is copied far more often than it grows.
+/// Everything a cell says: facts in order, each with its number. A list, since it is copied far more often than it
+/// grows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts(Vec<(Fact, i128)>);
 
-/// The label of the row that takes what is beyond a limit; all other labels but the next begin with a quote, `#` or `default`.
+/// The label of the row that takes what is beyond a limit; all other labels but the next begin with a quote, `#` or
+/// `default`.
 pub(super) const OTHER: &str = "(other)";
 /// In last seen, the one that takes the bulk reads among it.
 pub(super) const OTHER_BULK: &str = "(other, bulk reads)";
@@ -109,8 +111,8 @@ impl fmt::Display for Fact {
     }
 }
 
-/// The label of a row: what was served, a number that belongs to it (a flag's version; 1 for an error, 2 for a bulk read, 3
-/// for both), and names.
+/// The label of a row: what was served, a number that belongs to it (a flag's version; 1 for an error, 2 for a bulk
+/// read, 3 for both), and names.
 pub(super) fn label(variation: Option<StoredVariation<'_>>, number: Option<u64>, names: &[&[u8]]) -> String {
     let mut label = String::with_capacity(64);
     match variation {

@@ -1,8 +1,8 @@
 //! The home part of a payload: usage, last seen, custom events, SDKs.
 //!
-//! Always true here: counts come before reasons, these before events and SDKs; rows are taken in the order in which they
-//! lie in the record. Nothing is taken from the product but the reading of records; what chooses an instance's bit is said
-//! again.
+//! Always true here: counts come before reasons, these before events and SDKs; rows are taken in the order in which
+//! they lie in the record. Nothing is taken from the product but the reading of records; what chooses an instance's bit
+//! is said again.
 
 use std::rc::Rc;
 
@@ -192,8 +192,8 @@ fn value_fact(variation: &str, value: &[u8]) -> Fact {
     Fact::row("value", &value_text(variation, value).into())
 }
 
-/// Says the number of this place (the least that was ever told of it), then drops the lowest places until what is kept is
-/// allowed: `allowed` is given how many there are, and the lowest and highest.
+/// Says the number of this place (the least that was ever told of it), then drops the lowest places until what is kept
+/// is allowed: `allowed` is given how many there are, and the lowest and highest.
 fn keep_highest(
     cell: &mut Cell,
     what: &'static str,

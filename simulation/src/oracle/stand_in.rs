@@ -1,8 +1,8 @@
-//! The stand-in experiments, said naively: every accepted row of a subject is kept for ever, and what the subject says of
-//! each day is worked out from the beginning whenever a row comes.
+//! The stand-in experiments, said naively: every accepted row of a subject is kept for ever, and what the subject says
+//! of each day is worked out from the beginning whenever a row comes.
 //!
-//! Always true here: what a row counts for is decided when it comes, under the definition in force then; a cell of a day
-//! is the sum over all subjects of what each says of that day less what it says of the day before.
+//! Always true here: what a row counts for is decided when it comes, under the definition in force then; a cell of a
+//! day is the sum over all subjects of what each says of that day less what it says of the day before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -179,8 +179,8 @@ impl Row {
 }
 
 impl Subject {
-    /// For each day what it says of that day less what it says of the day before. What it says changes on days of its rows
-    /// alone.
+    /// For each day what it says of that day less what it says of the day before. What it says changes on days of its
+    /// rows alone.
     fn contribution(&self) -> BTreeMap<(i64, Fact), i128> {
         let days: BTreeSet<i64> = self.rows.iter().map(|row| row.time_ms().div_euclid(DAY_MS)).collect();
         let mut contribution: BTreeMap<(i64, Fact), i128> = BTreeMap::new();
@@ -195,8 +195,8 @@ impl Subject {
         contribution
     }
 
-    /// What it says of a day: one unit of its only variation, with what it did from its first exposure to the day's end;
-    /// or that it saw several; or nothing.
+    /// What it says of a day: one unit of its only variation, with what it did from its first exposure to the day's
+    /// end; or that it saw several; or nothing.
     fn says(&self, day: i64) -> Vec<(Fact, i128)> {
         let end_ms = (day + 1) * DAY_MS;
         let mut first: BTreeMap<u32, i64> = BTreeMap::new();

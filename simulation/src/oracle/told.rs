@@ -1,8 +1,8 @@
 //! What a stored cell tells, read from its bytes by the wire form alone; the stand-in's, which has none, byte by byte.
 //!
-//! Always true here: whatever the cell has is told (every row with its place, every text), so that two cells that tell the
-//! same are of the same bytes; what no fold writes (a row twice, a number that points nowhere, books that do not balance)
-//! is an error.
+//! Always true here: whatever the cell has is told (every row with its place, every text), so that two cells that tell
+//! the same are of the same bytes; what no fold writes (a row twice, a number that points nowhere, books that do not
+//! balance) is an error.
 
 use std::borrow::Cow;
 
@@ -82,7 +82,8 @@ impl Telling<'_> {
         row
     }
 
-    /// A row of everything beyond a limit: it has no names of its own, lest two cells that tell the same differ in bytes.
+    /// A row of everything beyond a limit: it has no names of its own, lest two cells that tell the same differ in
+    /// bytes.
     fn nameless(other: bool, numbers: &[u64], row: &dyn std::fmt::Debug) -> Result<(), String> {
         if other && numbers.iter().any(|number| *number != 0) {
             return Err(format!("an other row has names: {row:?}"));
@@ -203,8 +204,8 @@ impl Telling<'_> {
         Ok(())
     }
 
-    /// Two numbers of the day, then a row for each variation, rising: its number (4 bytes) and three numbers; numbers are of
-    /// 16 bytes, signed, highest byte first. Those that have come to nothing are not told.
+    /// Two numbers of the day, then a row for each variation, rising: its number (4 bytes) and three numbers; numbers
+    /// are of 16 bytes, signed, highest byte first. Those that have come to nothing are not told.
     fn stand_in(&mut self, bytes: &[u8]) -> Result<(), String> {
         let wrong = |what: &str| Err(format!("a stand-in cell of {} bytes: {what}", bytes.len()));
         if bytes.is_empty() {

@@ -26,10 +26,11 @@ const DAY: i64 = 86_400_000;
 pub enum Plot {
     /// Payloads of one flag: usage, last seen and books, three cells; two of them sent again.
     Usage,
-    /// An experiment, changed on the way; a unit that converts, is exposed, and converts; a record on which the fold panics.
+    /// An experiment, changed on the way; a unit that converts, is exposed, and converts; a record on which the fold
+    /// panics.
     Experiment,
-    /// A unit is exposed to another variation at the very log time at which its subject expires, under a later end: it is
-    /// a new subject, and no one that saw several variations.
+    /// A unit is exposed to another variation at the very log time at which its subject expires, under a later end: it
+    /// is a new subject, and no one that saw several variations.
     Expiry,
 }
 

@@ -1,7 +1,7 @@
 //! One item, where the server evaluates a condition.
 //!
-//! Always true here: looking at what is there and putting is one step; what was there before is kept, for a reader without
-//! consistency may still get it.
+//! Always true here: looking at what is there and putting is one step; what was there before is kept, for a reader
+//! without consistency may still get it.
 
 use super::table::{Put, Row, Rule};
 

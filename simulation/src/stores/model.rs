@@ -1,6 +1,7 @@
 //! Which store it is, and which of its rules it breaks.
 //!
-//! Always true here: how many servers there are, and which of them a consistent reader hears, follows from the model alone.
+//! Always true here: how many servers there are, and which of them a consistent reader hears, follows from the model
+//! alone.
 
 use super::replicas::{PAIRS, REPLICAS};
 

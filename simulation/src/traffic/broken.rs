@@ -1,7 +1,7 @@
 //! What a node does wrong, where a mistake is switched on.
 //!
-//! Always true here: each mistake breaks its one rule; all else of the records is as it must be, so that nothing but a check
-//! of that rule can notice it.
+//! Always true here: each mistake breaks its one rule; all else of the records is as it must be, so that nothing but a
+//! check of that rule can notice it.
 
 use schemas::event::{Payload, PayloadId};
 use schemas::log::Append;
@@ -79,8 +79,8 @@ fn one_too_many(append: &mut Append) {
     }
 }
 
-/// A mistake: what is late is gone before the split, which then looks at the node's clock. Its elements stay, so that the
-/// books still balance.
+/// A mistake: what is late is gone before the split, which then looks at the node's clock. Its elements stay, so that
+/// the books still balance.
 pub(super) fn without_late(payload: &Payload<'static>, judged: &[Judged]) -> Payload<'static> {
     let in_time = |element: u32| !judged[element as usize].late;
     let mut payload = payload.clone();
@@ -91,8 +91,8 @@ pub(super) fn without_late(payload: &Payload<'static>, judged: &[Judged]) -> Pay
     payload
 }
 
-/// A mistake: what counts at home and what acts there are two records; `home` says which partition and part the former is
-/// of, and may leave it as it is: then the two have one id and part.
+/// A mistake: what counts at home and what acts there are two records; `home` says which partition and part the former
+/// is of, and may leave it as it is: then the two have one id and part.
 fn apart(
     payload: &Payload<'_>,
     split: &Split,

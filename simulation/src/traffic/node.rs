@@ -1,7 +1,7 @@
 //! An ingest node: from a payload to records, and their way into the log.
 //!
-//! Always true here: a payload is split, judged and encoded by the product's own rules, all at once and at the node's own
-//! clock; its records are appended one by one; 2xx is said only after the log has all of them.
+//! Always true here: a payload is split, judged and encoded by the product's own rules, all at once and at the node's
+//! own clock; its records are appended one by one; 2xx is said only after the log has all of them.
 
 use schemas::event::Payload;
 use schemas::generation::Generation;

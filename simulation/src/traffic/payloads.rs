@@ -1,7 +1,7 @@
 //! Payloads of a seed: few flags, few subjects, and times where the rules about time decide.
 //!
-//! Always true here: a payload has an element or a diagnostic, so that it makes a record; its rows stand in rising order of
-//! their elements.
+//! Always true here: a payload has an element or a diagnostic, so that it makes a record; its rows stand in rising
+//! order of their elements.
 
 use std::borrow::Cow;
 
@@ -17,8 +17,8 @@ use crate::chance::Chance;
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
-/// Numbers of an environment's next payloads. An id is one payload's, among those of its kind: another environment has the
-/// same, and a diagnostic has that of a payload not long before it.
+/// Numbers of an environment's next payloads. An id is one payload's, among those of its kind: another environment has
+/// the same, and a diagnostic has that of a payload not long before it.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     sent: usize,
@@ -64,8 +64,8 @@ pub(super) fn payload(chance: &mut Chance, numbers: &mut Numbers, now_ms: i64, l
     payload
 }
 
-/// A payload of an application that was handed all flags: each about as often as the others, but now and then one is left
-/// out, or was asked for once too often.
+/// A payload of an application that was handed all flags: each about as often as the others, but now and then one is
+/// left out, or was asked for once too often.
 pub(super) fn all_flags(chance: &mut Chance, numbers: &mut Numbers, now_ms: i64, lateness_ms: i64) -> Payload<'static> {
     let mut payload = Payload { origin: origin(chance), id: id(chance, numbers.sent), ..Payload::default() };
     numbers.sent += 1;

@@ -1,7 +1,7 @@
 //! Publishers of definitions: stand-in experiments that change, and definitions that nobody folds.
 //!
-//! Always true here: what is appended next is what [`Publishing`] says; a publisher that dies is not waited for, another
-//! may finish its work; at the end every partition has every version.
+//! Always true here: what is appended next is what [`Publishing`] says; a publisher that dies is not waited for,
+//! another may finish its work; at the end every partition has every version.
 
 use bytes::Bytes;
 use schemas::cell::STAND_IN;
@@ -158,8 +158,8 @@ impl Publishers {
         }
     }
 
-    /// Holds partition 0, as it is after everything has settled, against what began. Two that are the same to the byte may
-    /// have become one.
+    /// Holds partition 0, as it is after everything has settled, against what began. Two that are the same to the byte
+    /// may have become one.
     pub(super) fn check(&self, log: &Log) -> Result<(), String> {
         let mut held: Vec<Definition> = Vec::new();
         for logged in log.all(0) {

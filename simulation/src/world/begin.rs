@@ -36,8 +36,8 @@ impl World {
         }
         let settings = self.settings(post);
         match self.site.begin(post, settings, &mut self.chance, &mut self.trace) {
-            // A record sent again, the bytes and all, took the very place in the new topic that it had in the old: nobody
-            // can tell the two apart by it.
+            // A record sent again, the bytes and all, took the very place in the new topic that it had in the old:
+            // nobody can tell the two apart by it.
             Ok(seat) if self.cannot_tell(post, &seat) => {
                 self.chance.tally.add(Fault::TopicUntold);
                 note!(self.trace, "node {}/{}", post.node, post.partition; "cannot tell this topic from the one before");
@@ -60,8 +60,8 @@ impl World {
         self.looker.is_like_the_old(&self.site.log, post.partition, position)
     }
 
-    /// A worker that stops tells people; but for a topic made again, for records that are lost, and for a second process at
-    /// a store for one, nothing here may stop one.
+    /// A worker that stops tells people; but for a topic made again, for records that are lost, and for a second
+    /// process at a store for one, nothing here may stop one.
     pub(super) fn stopped(&mut self, post: Post, stop: &Stop) -> Result<(), String> {
         let stopped = self.seats[post.node][post.partition as usize].take();
         if stopped.is_some_and(|seat| seat.strange) {

@@ -1,7 +1,8 @@
 //! What happens to a whole topic: it is made again, its records are lost, its generation is followed by another, a node
 //! does not fit it.
 //!
-//! Always true here: nobody folds a topic made again under the same generation; a node on other settings does not start.
+//! Always true here: nobody folds a topic made again under the same generation; a node on other settings does not
+//! start.
 
 use counting::worker::{Input, Mode, Settings};
 use schemas::generation::Generation;
@@ -88,8 +89,8 @@ impl World {
     /// Whether everybody can tell the topic from one of which nothing was counted.
     pub(super) fn is_counted(&self) -> bool {
         let generation = self.looker.generation;
-        // Whoever begins is to find a checkpoint that says more than that the generation's own record was read: a topic made
-        // again before that is a topic of which nothing was counted, for all that anybody can tell.
+        // Whoever begins is to find a checkpoint that says more than that the generation's own record was read: a topic
+        // made again before that is a topic of which nothing was counted, for all that anybody can tell.
         let mut counted = true;
         self.site.stores.every_view(|view| {
             let position = |partition| view.checkpoint(generation, partition).map_or(0, |at| at.position);

@@ -49,8 +49,8 @@ impl Looker {
         }
     }
 
-    /// Whether nobody can tell the topic from the old one, who looks at the record before a checkpoint at this position:
-    /// it is the same one in both, byte by byte.
+    /// Whether nobody can tell the topic from the old one, who looks at the record before a checkpoint at this
+    /// position: it is the same one in both, byte by byte.
     pub(super) fn is_like_the_old(&self, log: &Log, partition: u32, position: u64) -> bool {
         let place = position.checked_sub(1).and_then(|before| usize::try_from(before).ok());
         let at = |log: &Log| {
@@ -119,7 +119,8 @@ impl Looker {
         })
     }
 
-    /// Every cell of a partition that this reader gets is folded at least to the highest checkpoint that any reader gets.
+    /// Every cell of a partition that this reader gets is folded at least to the highest checkpoint that any reader
+    /// gets.
     fn view(&mut self, view: &View<'_>, partition: u32, checkpoint: u64) -> Result<(), String> {
         let Self { oracles, verified, .. } = self;
         let oracle = &oracles[partition as usize];

@@ -1,6 +1,7 @@
 //! What goes wrong with processes, their disks and the log, besides what the stores do.
 //!
-//! Always true here: nothing of it happens in a calm world; what happens is counted as its fault and is a line of the trace.
+//! Always true here: nothing of it happens in a calm world; what happens is counted as its fault and is a line of the
+//! trace.
 
 use counting::worker::{Input, Mode, keep_from};
 

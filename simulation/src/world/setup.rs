@@ -21,7 +21,8 @@ pub struct Setup {
     pub mode: Mode,
     /// Processes that may fold. Together there should be one, and it must do no harm if there are two.
     pub nodes: usize,
-    /// Whether what was sent is held against what was counted, event by event: only where no re-send is out of the window.
+    /// Whether what was sent is held against what was counted, event by event: only where no re-send is out of the
+    /// window.
     pub audited: bool,
     /// Whether some SDKs hand out all flags at once, and there are enough of them.
     pub all_flags: bool,

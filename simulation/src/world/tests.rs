@@ -40,7 +40,8 @@ fn a_write_of_the_old_topic_arrives_before_the_topic_is_made_again() {
     }
 }
 
-/// Once seed 55,911: a reader found cells of the old topic before anybody had noticed, and they were held against the new.
+/// Once seed 55,911: a reader found cells of the old topic before anybody had noticed, and they were held against the
+/// new.
 #[test]
 fn a_reader_finds_cells_of_the_old_topic_before_anybody_has_noticed() {
     for &model in Model::ALL {

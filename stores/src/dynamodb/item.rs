@@ -1,7 +1,7 @@
 //! How things lie in the tables: attributes, keys, conditions.
 //!
-//! Always true here: an item is `row` and `sort` (its key), `h`, `v`, and nothing else but `until`, which every item of the
-//! table that expires has; a checkpoint's h is its position, a generation's is 0.
+//! Always true here: an item is `row` and `sort` (its key), `h`, `v`, and nothing else but `until`, which every item of
+//! the table that expires has; a checkpoint's h is its position, a generation's is 0.
 
 use std::collections::HashMap;
 
@@ -119,8 +119,8 @@ pub(super) fn cell(item: &Item, address: &CellAddress) -> Result<StoredCell, Err
     }
 }
 
-/// The items of a range, in order, and the one at its end if there is one: DynamoDB knows no bound below and another above
-/// unless both are included.
+/// The items of a range, in order, and the one at its end if there is one: DynamoDB knows no bound below and another
+/// above unless both are included.
 pub(super) fn query(ask: QueryFluentBuilder, range: &CellRange) -> QueryFluentBuilder {
     let ask =
         ask.expression_attribute_names("#row", ROW).expression_attribute_values(":row", binary(range.row.clone()));

@@ -1,7 +1,7 @@
 //! Makes and checks the tables.
 //!
-//! Always true here: a table that exists is never altered, but for a time to live that is off; what an administrator may run
-//! instead is made from the same list.
+//! Always true here: a table that exists is never altered, but for a time to live that is off; what an administrator
+//! may run instead is made from the same list.
 
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Makes the tables that are missing; answers their names.
 ///
 /// # Errors
-/// [`Error::Setting`] with what DynamoDB refused; [`Error::Unavailable`] when nobody answers, or a table is not ready in time.
+/// [`Error::Setting`] with what DynamoDB refused; [`Error::Unavailable`] when nobody answers, or a table is
+/// not ready in time.
 pub async fn set_up(options: &Options) -> Result<Vec<String>, Error> {
     let client = connect(options).await;
     let mut made = Vec::new();

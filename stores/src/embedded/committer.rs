@@ -161,8 +161,8 @@ fn open_tables(transaction: &WriteTransaction, breakage: Breakage) -> Result<Tab
 }
 
 /// Refuses a group for which the disk may be too full, before the engine meets the full disk in the middle of a commit,
-/// which would poison it. A scattered row may touch a page of 4 KiB on a few levels of its tree, one of many side by side
-/// little more than its own bytes.
+/// which would poison it. A scattered row may touch a page of 4 KiB on a few levels of its tree, one of many side by
+/// side little more than its own bytes.
 fn look_for_room(shared: &Shared, weight: Weight) -> Result<(), Error> {
     let Some(folder) = &shared.folder else { return Ok(()) };
     let Ok(disk) = rustix::fs::statvfs(folder.as_path()) else { return Ok(()) };

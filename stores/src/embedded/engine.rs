@@ -1,8 +1,8 @@
 //! One database file: opening, reading, poisoning.
 //!
-//! Always true here: a file is open in one process only and was checked whole when it was opened; it first appears under
-//! its name when it is complete; after an I/O error in the engine nothing is answered any more but [`Error::Poisoned`],
-//! for what the page cache holds and what the disk holds may differ from then on.
+//! Always true here: a file is open in one process only and was checked whole when it was opened; it first appears
+//! under its name when it is complete; after an I/O error in the engine nothing is answered any more but
+//! [`Error::Poisoned`], for what the page cache holds and what the disk holds may differ from then on.
 
 use std::any::Any;
 use std::fs::File;
@@ -242,7 +242,8 @@ fn builder(options: &Options, check: bool) -> redb::Builder {
     builder
 }
 
-/// Opens, and says what an error in opening means. The engine may panic on a damaged file; that is an error like others.
+/// Opens, and says what an error in opening means. The engine may panic on a damaged file; that is an error like
+/// others.
 fn opened(name: &str, open: impl FnOnce() -> Result<Database, redb::DatabaseError>) -> Result<Database, Error> {
     let damaged = |what: String| Error::Damaged { place: name.to_owned(), what };
     let error = match catch_unwind(AssertUnwindSafe(open)) {

@@ -1,8 +1,8 @@
 //! The tables of an embedded file: their keys, and the checksum beside every value.
 //!
-//! Always true here: every value is `CRC32C (4 bytes, little-endian) ++ bytes`, where the checksum is over the number of
-//! the table, the key with its length, and the bytes, so that a value found under another key does not pass; numbers in
-//! keys are big-endian, so that they sort.
+//! Always true here: every value is `CRC32C (4 bytes, little-endian) ++ bytes`, where the checksum is over the number
+//! of the table, the key with its length, and the bytes, so that a value found under another key does not pass; numbers
+//! in keys are big-endian, so that they sort.
 //!
 //! | table | key | bytes |
 //! |---|---|---|

@@ -1,7 +1,7 @@
 //! A disk that forgets: what was written since the last sync may be lost by sectors when the power is cut.
 //!
-//! Always true here: a sector of 512 bytes is there as one of the versions it had since the last sync, or as it was then,
-//! each sector for itself; the file's length likewise. After the cut every operation fails.
+//! Always true here: a sector of 512 bytes is there as one of the versions it had since the last sync, or as it was
+//! then, each sector for itself; the file's length likewise. After the cut every operation fails.
 
 use std::collections::BTreeMap;
 use std::io;

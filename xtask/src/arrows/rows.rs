@@ -1,5 +1,5 @@
-//! Who may import whom: one row a package, in the order in which an event travels. A new package is a row here and a line in
-//! `ARCHITECTURE.md`.
+//! Who may import whom: one row a package, in the order in which an event travels. A new package is a row here and a
+//! line in `ARCHITECTURE.md`.
 
 /// What a package is, and so what it may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

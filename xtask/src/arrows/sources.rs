@@ -1,5 +1,5 @@
-//! What a pure package's own source must not say. A plain look at the text: enough to catch a slip, not meant to stop a will. Tests are exempt:
-//! a module under a `#[cfg(… test …)]`, in the file or in a file of its own.
+//! What a pure package's own source must not say. A plain look at the text: enough to catch a slip, not meant to stop a
+//! will. Tests are exempt: a module under a `#[cfg(… test …)]`, in the file or in a file of its own.
 
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
@@ -21,7 +21,8 @@ const FORBIDDEN: &[(&str, &str)] = &[
     (".await", "waits"),
 ];
 
-/// One line for each forbidden word in the sources under `folder`, with file and line; `shown` is how the folder is named in them.
+/// One line for each forbidden word in the sources under `folder`, with file and line; `shown` is how the folder is
+/// named in them.
 pub(crate) fn check(folder: &Path, shown: &str) -> Result<Vec<String>> {
     let mut files = Vec::new();
     collect(folder, &mut files)?;

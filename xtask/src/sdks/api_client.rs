@@ -1,4 +1,5 @@
-//! The vendor's own API client reads our answers: `loadtest/sdks/python/api_client.py` sends, and says what must be read.
+//! The vendor's own API client reads our answers: `loadtest/sdks/python/api_client.py` sends, and says what must be
+//! read.
 
 use super::install::Installed;
 use super::server::Server;

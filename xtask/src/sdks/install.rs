@@ -1,5 +1,5 @@
-//! Puts the SDKs and the programs that use them under the target folder. Installed anew only when a pin or the language's version changed; the
-//! programs are copied each time.
+//! Puts the SDKs and the programs that use them under the target folder. Installed anew only when a pin or the
+//! language's version changed; the programs are copied each time.
 
 use crate::workspace;
 use anyhow::{Context, Result, bail};

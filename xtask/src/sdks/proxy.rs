@@ -1,5 +1,6 @@
-//! Stands between an SDK and the server, passes requests on, keeps what went by, and makes one fault on purpose. Without a server behind it, it
-//! answers 202 itself. Every request that was read is kept, in the order in which its answer was decided.
+//! Stands between an SDK and the server, passes requests on, keeps what went by, and makes one fault on purpose.
+//! Without a server behind it, it answers 202 itself. Every request that was read is kept, in the order in which its
+//! answer was decided.
 
 use super::request::Request;
 use anyhow::{Context, Result};
@@ -20,7 +21,8 @@ pub(crate) enum Fault {
     Refused,
     /// The first payload reaches the server, and its answer is replaced by a 503: the SDK's retry is a true duplicate.
     AnswerLost,
-    /// The first diagnostic is answered 503 and does not reach the server; some SDKs then send it to the analytics path.
+    /// The first diagnostic is answered 503 and does not reach the server; some SDKs then send it to the analytics
+    /// path.
     DiagnosticRefused,
 }
 

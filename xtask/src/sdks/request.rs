@@ -1,4 +1,5 @@
-//! HTTP/1.1 requests as SDKs send them, read whole: just enough of the protocol for a proxy in a test. One request a connection.
+//! HTTP/1.1 requests as SDKs send them, read whole: just enough of the protocol for a proxy in a test. One request a
+//! connection.
 
 use anyhow::{Context, Result, ensure};
 use std::io::{BufRead, Read, Write};

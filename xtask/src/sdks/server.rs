@@ -1,4 +1,5 @@
-//! One `flagstream up` in a process of its own, on a free port, with a data folder that is gone afterwards; killed when dropped.
+//! One `flagstream up` in a process of its own, on a free port, with a data folder that is gone afterwards; killed when
+//! dropped.
 
 use super::answers;
 use crate::workspace;

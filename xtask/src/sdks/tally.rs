@@ -1,5 +1,5 @@
-//! Counts what went over the wire, as simply as can be: the proof that a program's truth is true, and the source of what the books must say.
-//! A payload counts once, by its id; only what reached the server counts.
+//! Counts what went over the wire, as simply as can be: the proof that a program's truth is true, and the source of
+//! what the books must say. A payload counts once, by its id; only what reached the server counts.
 
 use super::proxy::Exchange;
 use super::truth::{Counted, EventCounts, FullEvents};

@@ -1,4 +1,5 @@
-//! What a program says it did, held against what was counted. `Truth` is the `expected.json` of the captured runs; a field left out is not compared.
+//! What a program says it did, held against what was counted. `Truth` is the `expected.json` of the captured runs; a
+//! field left out is not compared.
 
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,8 @@ pub(crate) struct Truth {
     pub(crate) identify: Option<u64>,
 }
 
-/// What it did with one flag. Counts by variation have the index or name as key, or `default` for the caller's own value.
+/// What it did with one flag. Counts by variation have the index or name as key, or `default` for the caller's own
+/// value.
 #[derive(Debug, Deserialize)]
 pub(crate) struct FlagTruth {
     total: u64,

@@ -1,4 +1,5 @@
-//! The servers as containers, by Docker Compose and the repository's `docker-compose.yml`, in a project of this clone's own.
+//! The servers as containers, by Docker Compose and the repository's `docker-compose.yml`, in a project of this clone's
+//! own.
 //!
 //! Always true here: a server is called there as it is called here, and `NAME_PORT` is the port for its clients.
 

@@ -1,6 +1,7 @@
 //! What is done to servers that are up: `down`, and for tests that want trouble `stop`, `start`, `pause` and `resume`.
 //!
-//! Always true here: only what is on record as started here is touched, and only as long as it is the process that was started.
+//! Always true here: only what is on record as started here is touched, and only as long as it is the process that was
+//! started.
 
 use super::compose;
 use super::jars;

@@ -1,7 +1,7 @@
 //! The servers' published jars: fetched by Maven once for each set of pins, and held against the list of their sums.
 //!
-//! Always true here: a folder of jars that is there is whole and verified, and never changes: other pins, another folder;
-//! Maven runs once at a time on this machine, for its local repository bears no two.
+//! Always true here: a folder of jars that is there is whole and verified, and never changes: other pins, another
+//! folder; Maven runs once at a time on this machine, for its local repository bears no two.
 
 use super::servers::Jars;
 use crate::workspace;

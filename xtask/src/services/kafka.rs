@@ -1,7 +1,7 @@
 //! Kafka without ZooKeeper (KRaft): one broker, or a cluster of three, each of which is broker and controller.
 //!
-//! Always true here: settings are those of a small test server: short sessions, so that a broker that was killed is soon
-//! missed and soon let in again; few partitions of its own topics; no topic by accident.
+//! Always true here: settings are those of a small test server: short sessions, so that a broker that was killed is
+//! soon missed and soon let in again; few partitions of its own topics; no topic by accident.
 
 use super::servers::{Ground, Jars, Node, Plan, Ports, Service};
 use super::wire::{self, Bytes};

@@ -1,6 +1,7 @@
 //! Starts one server from its jars.
 //!
-//! Always true here: the server outlives this program, has its folder to itself, and writes what it says to a log of its own.
+//! Always true here: the server outlives this program, has its folder to itself, and writes what it says to a log of
+//! its own.
 
 use super::jars::{self, Java};
 use super::process::Process;

@@ -1,7 +1,7 @@
 //! Which ports the servers take, and whose a port is.
 //!
-//! Always true here: two runs of this program never choose the same port, also in two clones, since each holds a lock on
-//! what it chose until its servers listen.
+//! Always true here: two runs of this program never choose the same port, also in two clones, since each holds a lock
+//! on what it chose until its servers listen.
 
 use anyhow::{Context, Result, bail};
 use std::fs::File;

@@ -33,7 +33,8 @@ struct Seen {
 }
 
 impl Process {
-    /// The process with this id that was started just now, with `word` in its command line; none if it has ended already.
+    /// The process with this id that was started just now, with `word` in its command line; none if it has ended
+    /// already.
     pub(crate) fn just_started(pid: u32, word: &str) -> Option<Process> {
         let pid = i32::try_from(pid).ok()?;
         let process = Process { pid, started: seen(pid)?.started };
@@ -162,8 +163,8 @@ fn seen(pid: i32) -> Option<Seen> {
     Some(Seen { state: ask("state=")?.chars().next()?, started: ask("lstart=")?, command: ask("command=")? })
 }
 
-/// State and start time (clock ticks since boot) out of Linux's `/proc/PID/stat`: fields 3 and 22, counted behind the last
-/// parenthesis, since the name before it may hold spaces and parentheses.
+/// State and start time (clock ticks since boot) out of Linux's `/proc/PID/stat`: fields 3 and 22, counted behind the
+/// last parenthesis, since the name before it may hold spaces and parentheses.
 #[cfg(target_os = "linux")]
 fn read_stat(stat: &str) -> Option<(char, u64)> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();

@@ -19,8 +19,8 @@ pub(crate) struct Service {
     pub(crate) jars: &'static Jars,
     pub(crate) nodes: &'static [Node],
     pub(crate) plan: fn(&Ground) -> Plan,
-    /// Asks the server at `HOST:PORT`; what it says of itself. It must know so many servers of its service, and itself by this
-    /// port; 0 if nobody knows how many there are.
+    /// Asks the server at `HOST:PORT`; what it says of itself. It must know so many servers of its service, and itself
+    /// by this port; 0 if nobody knows how many there are.
     pub(crate) ask: fn(&str, usize) -> Result<String>,
     /// How long one that was just started must have answered the same before it is taken to be ready.
     pub(crate) settles: Duration,

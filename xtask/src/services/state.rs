@@ -1,7 +1,7 @@
 //! What is on record of this clone's servers: one file in the target folder, which tests and people may read.
 //!
-//! Always true here: who changes the record holds the lock; a server's process is on record before it is waited for, so that
-//! an interrupted run leaves nothing that `down` does not find; the file is replaced as a whole.
+//! Always true here: who changes the record holds the lock; a server's process is on record before it is waited for, so
+//! that an interrupted run leaves nothing that `down` does not find; the file is replaced as a whole.
 
 use super::jars::hex;
 use super::process::{Life, Process};

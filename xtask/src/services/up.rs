@@ -1,7 +1,8 @@
-//! `up`: addresses from the environment if they are set, else containers if an engine answers, else the published jars; and a
-//! service that is up already is left as it is.
+//! `up`: addresses from the environment if they are set, else containers if an engine answers, else the published jars;
+//! and a service that is up already is left as it is.
 //!
-//! Always true here: when it says that a server is ready, that server, and not another on the same port, has answered a question.
+//! Always true here: when it says that a server is ready, that server, and not another on the same port, has answered a
+//! question.
 
 use super::compose;
 use super::jars;

@@ -1,4 +1,5 @@
-//! As much of the servers' protocols as it takes to ask one question: bytes out of answers, and answers with their length in front.
+//! As much of the servers' protocols as it takes to ask one question: bytes out of answers, and answers with their
+//! length in front.
 //!
 //! Always true here: an answer that is too short or too long is an error, never a panic.
 

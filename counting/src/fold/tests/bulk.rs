@@ -268,7 +268,8 @@ fn a_state_that_was_saved_and_loaded_decides_the_same() {
     (0..log.len()).for_each(|number| assert_eq!(cells(number), straight, "loaded before record {number}"));
 }
 
-/// What a sight leaves: rows of its usage cell, whether a row of last seen is bulk, days of use, whether mobile SDKs ask for it.
+/// What a sight leaves: rows of its usage cell, whether a row of last seen is bulk, days of use, whether mobile SDKs
+/// ask for it.
 fn sight(breakage: Option<Break>) -> (usize, bool, usize, bool) {
     let mut reads = Reads::knowing(5);
     reads.partition.rules.breakage.which = breakage;

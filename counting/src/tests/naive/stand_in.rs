@@ -1,4 +1,5 @@
-//! Stand-in experiments, said once more: all rows of a subject are kept, and what it says of each day is worked out anew.
+//! Stand-in experiments, said once more: all rows of a subject are kept, and what it says of each day is worked out
+//! anew.
 
 use std::collections::BTreeMap;
 
@@ -105,7 +106,8 @@ impl StandIns {
     }
 }
 
-/// On every day that any of this could be about: what is said of it less what is said of the day before, now and before.
+/// On every day that any of this could be about: what is said of it less what is said of the day before, now and
+/// before.
 fn book(all: &mut Differences, experiment: &[u8], before: &Subject, now: &Subject) {
     let times = now.exposures.iter().map(|(_, time)| *time).chain(now.conversions.iter().map(|(time, _)| *time));
     let days: Vec<i64> = times.map(|time| time.div_euclid(DAY)).collect();

@@ -125,7 +125,8 @@ fn a_failed_sync_poisons_for_ever_and_what_is_served_after_a_restart_is_durable(
     }
     assert_eq!(held(&writer).end, 2, "readers never see what no sync has proved");
 
-    // The next process finds the batch in the page cache, but the disk has it not: it is written again before it is served.
+    // The next process finds the batch in the page cache, but the disk has it not: it is written again before it is
+    // served.
     disk.kill();
     let (writer, opened) = Writer::open(disk.files(), options.clone()).unwrap();
     assert_eq!(opened.held[0].end, 4);

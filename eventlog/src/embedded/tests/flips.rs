@@ -1,4 +1,5 @@
-//! Rot: a byte flipped anywhere, a page lost, a segment missing, short or foreign. Refused with the place, or nothing lost.
+//! Rot: a byte flipped anywhere, a page lost, a segment missing, short or foreign. Refused with the place, or nothing
+//! lost.
 
 use schemas::log::Logged;
 

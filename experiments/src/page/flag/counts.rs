@@ -89,8 +89,8 @@ fn bound(sight: Sight, words: &str) -> Markup {
     }
 }
 
-/// Shares in thousandths that add up to 1000: what rounding down leaves goes to those that lost most by it (the method of
-/// the largest remainder). Nothing counted, no shares.
+/// Shares in thousandths that add up to 1000: what rounding down leaves goes to those that lost most by it (the method
+/// of the largest remainder). Nothing counted, no shares.
 pub(crate) fn per_mille(counts: &[u64]) -> Vec<u128> {
     let total: u128 = counts.iter().map(|count| u128::from(*count)).sum();
     if total == 0 {

@@ -1,7 +1,7 @@
 //! What the stale rule says of one flag, as a card of the flag's own page.
 //!
-//! Always true here: it is the verdict of the stale page, and leads to its evidence; that it cannot be told takes nothing
-//! else from the page.
+//! Always true here: it is the verdict of the stale page, and leads to its evidence; that it cannot be told takes
+//! nothing else from the page.
 
 use maud::{Markup, html};
 use schemas::id::Environment;

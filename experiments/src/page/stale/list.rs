@@ -1,7 +1,7 @@
 //! The table of flags, a page of it at a time.
 //!
-//! Always true here: at most [`Question::limit`] rows are rendered, whatever the number of flags; each head is a link that
-//! sorts, the sorted one says which way.
+//! Always true here: at most [`Question::limit`] rows are rendered, whatever the number of flags; each head is a link
+//! that sorts, the sorted one says which way.
 
 use maud::{Markup, html};
 

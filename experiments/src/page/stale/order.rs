@@ -1,7 +1,7 @@
 //! By what the table of stale flags is sorted.
 //!
-//! Always true here: at equal places the higher score comes first, then the lower key, whichever way the column goes; so the
-//! order is the same each time.
+//! Always true here: at equal places the higher score comes first, then the lower key, whichever way the column goes;
+//! so the order is the same each time.
 
 use std::cmp::Ordering;
 

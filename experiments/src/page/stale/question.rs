@@ -1,7 +1,7 @@
 //! What the address of the stale page asks for, and the addresses of its neighbours: other pages, orders and filters.
 //!
-//! Always true here: whatever was asked for is kept in a neighbour's address but for what the neighbour changes; an address
-//! that asks for something unknown is refused by name.
+//! Always true here: whatever was asked for is kept in a neighbour's address but for what the neighbour changes; an
+//! address that asks for something unknown is refused by name.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 

@@ -1,7 +1,7 @@
 //! Snoozing a flag from its evidence, and waking it: the form, and what takes it.
 //!
-//! Always true here: only an admin's form changes anything, and only one that was sent from our own page; what was taken is
-//! told by a cookie, for a link could claim anything.
+//! Always true here: only an admin's form changes anything, and only one that was sent from our own page; what was
+//! taken is told by a cookie, for a link could claim anything.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,7 +135,8 @@ pub(crate) async fn take(
     Ok(([(header::SET_COOKIE, taken.told())], Redirect::to(&back)).into_response())
 }
 
-/// Waits until what was said is folded, for a moment. It is said already: a store that does not answer now changes nothing.
+/// Waits until what was said is folded, for a moment. It is said already: a store that does not answer now changes
+/// nothing.
 async fn in_force(serve: &Serve, project: &str, flag: &str, version: u64) {
     for _ in 0..LOOKS {
         let shown = metadata::of_flag(serve, project, flag).await;

@@ -1,7 +1,7 @@
 //! The rule's codes and figures in words.
 //!
-//! Always true here: a sentence says nothing that is not in the verdict; each code has its words here and nowhere else on
-//! the page.
+//! Always true here: a sentence says nothing that is not in the verdict; each code has its words here and nowhere else
+//! on the page.
 
 use crate::page::sentence::Sentence;
 use crate::page::text;

@@ -1,7 +1,7 @@
 //! What a back-test says, in camelCase.
 //!
-//! Always true here: times are Unix milliseconds of the beginning of a UTC day; a rate is null where there is nothing to divide
-//! by; what cannot be known of the past is said in `notes`.
+//! Always true here: times are Unix milliseconds of the beginning of a UTC day; a rate is null where there is nothing
+//! to divide by; what cannot be known of the past is said in `notes`.
 
 use std::collections::BTreeMap;
 

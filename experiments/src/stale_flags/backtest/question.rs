@@ -1,7 +1,7 @@
 //! What is asked of a back-test: which past days, of which flags, and which of those called stale to list.
 //!
-//! Always true here: a day is the beginning of a UTC day and not in the future; days reach no further back than what is kept of
-//! use can tell of.
+//! Always true here: a day is the beginning of a UTC day and not in the future; days reach no further back than what is
+//! kept of use can tell of.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! What a back-test looks at, from the cells.
 //!
-//! Always true here: the number of reads does not depend on the number of days. Of an environment that does not decide, usage is
-//! never read: only first sights there take part in a verdict.
+//! Always true here: the number of reads does not depend on the number of days. Of an environment that does not decide,
+//! usage is never read: only first sights there take part in a verdict.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -79,7 +79,8 @@ async fn pages_put_together_are_the_list() {
     }
 }
 
-/// A pipeline that is hours behind judges at the log's time; the next page is one of a list begun just now all the same.
+/// A pipeline that is hours behind judges at the log's time; the next page is one of a list begun just now all the
+/// same.
 #[tokio::test]
 async fn pages_go_on_while_the_pipeline_lags() {
     let mut world = full().await;

@@ -1,7 +1,7 @@
 //! The name that LaunchDarkly's React SDK makes of a flag's key: `useFlags()` has `newCheckout` for `new-checkout`.
 //!
-//! Always true here: the rules are those of `lodash.camelcase` 4.3.0, which that SDK uses, for keys of ASCII (LaunchDarkly has
-//! no others); keys beginning with `$` have no such name, since the SDK leaves them out.
+//! Always true here: the rules are those of `lodash.camelcase` 4.3.0, which that SDK uses, for keys of ASCII
+//! (LaunchDarkly has no others); keys beginning with `$` have no such name, since the SDK leaves them out.
 
 /// The name in camel case; `None` where the key has none, or is it.
 pub(super) fn camel_case(key: &str) -> Option<String> {
@@ -25,8 +25,8 @@ pub(super) fn camel_case(key: &str) -> Option<String> {
     (!name.is_empty() && name != key).then_some(name)
 }
 
-/// Bytes of the word that `text` begins with, at least 1: digits, or letters up to the next capital; of several capitals the
-/// last belongs to the small letters behind it. Anything else is a word of its own.
+/// Bytes of the word that `text` begins with, at least 1: digits, or letters up to the next capital; of several
+/// capitals the last belongs to the small letters behind it. Anything else is a word of its own.
 fn word_bytes(text: &[u8]) -> usize {
     let run = |from: usize, is: fn(&u8) -> bool| text.iter().skip(from).take_while(|byte| is(byte)).count();
     let digits = run(0, u8::is_ascii_digit);

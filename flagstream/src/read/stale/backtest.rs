@@ -1,7 +1,8 @@
 //! `flagstream stale --backtest`: what the rule would have said on past days, as a table of days and one of flags.
 //!
-//! Always true here: the table of flags has those that came alive again (`--all` shows the others called stale too); what cannot
-//! be known of the past stands below in the server's own words. CSV has all flags called stale, and them alone.
+//! Always true here: the table of flags has those that came alive again (`--all` shows the others called stale too);
+//! what cannot be known of the past stands below in the server's own words. CSV has all flags called stale, and them
+//! alone.
 
 use std::process::ExitCode;
 
