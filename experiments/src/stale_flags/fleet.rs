@@ -62,6 +62,23 @@ impl Read {
             let environments = self.fleet.environments.iter_mut();
             environments.for_each(|(name, environment)| environment.critical = names.contains(name));
             self.fleet.hidden_deciding = 0;
+            self.miss_what_was_never_heard();
+        }
+    }
+
+    /// Where no environment that decides was ever heard, nobody can know what is asked for there: all its hours are
+    /// missed. (One of several that was never heard is covered: applications report, and do not run there.)
+    fn miss_what_was_never_heard(&mut self) {
+        let Fleet { environments, hours_by_type, settings, .. } = &mut self.fleet;
+        let is_marked = environments.values().any(|environment| environment.critical);
+        let decides = |environment: &Environment| !is_marked || environment.critical;
+        if environments.iter().any(|(name, environment)| decides(environment) && !self.silent.contains(name)) {
+            return;
+        }
+        for (name, environment) in environments.iter_mut().filter(|(_, environment)| decides(environment)) {
+            let days = settings.thresholds(Some(name), None).stale_days;
+            environment.hours = Some(Hours { expected: u64::from(days) * 24, reported: 0 });
+            hours_by_type.remove(name);
         }
     }
 }
@@ -239,7 +256,10 @@ impl Gathered {
             flags: self.flags.into_values().collect(),
         };
         let Self { silent, beyond, defaults, versions, used, quiet, crowded, .. } = self;
-        Read { fleet, progress, silent, beyond, defaults, versions, used, quiet, crowded, _place: place }
+        let mut read =
+            Read { fleet, progress, silent, beyond, defaults, versions, used, quiet, crowded, _place: place };
+        read.miss_what_was_never_heard();
+        read
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fleet::{PATH, full};
+use super::fleet::{PATH, empty, full};
 use crate::tests::metadata::define;
 use crate::tests::world::{DAY, NOW, World};
 
@@ -64,4 +64,21 @@ async fn what_was_said_and_is_not_folded_yet_makes_the_answer_incomplete() {
     assert_eq!(world.get(PATH).await.json()["complete"], true);
     world.stand(crate::metadata::PARTITION, 12, 11).await;
     assert_eq!(world.get(PATH).await.json()["complete"], false);
+}
+
+/// What people told of flags does not tell that anybody listens.
+#[tokio::test]
+async fn where_nothing_was_ever_heard_no_flag_is_dead() {
+    let body = json!({ "createdAt": NOW - 400 * DAY, "codeReferences": 0, "type": "release" }).to_string();
+    let tell = async |world: &World| {
+        define(world, "default", 1, "never", 1, Box::leak(body.clone().into_boxed_str())).await;
+        let answer = world.get(&format!("{PATH}?limit=1000&critical=production")).await.json();
+        answer["items"].as_array().unwrap().iter().find(|item| item["key"] == "never").unwrap().clone()
+    };
+    let nobody = tell(&empty()).await;
+    assert_eq!((&nobody["stale"], &nobody["status"]), (&json!(false), &json!("unknown")), "{nobody}");
+    assert_eq!(codes(&nobody, "blockers"), ["LOW_COVERAGE"]);
+    assert_eq!((&nobody["coverage"], &nobody["confidence"]), (&json!(0.0), &json!(0)));
+    let others = tell(&full().await).await;
+    assert_eq!((&others["stale"], codes(&others, "blockers").len()), (&json!(true), 0), "others are heard: {others}");
 }
