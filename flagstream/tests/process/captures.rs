@@ -1,4 +1,8 @@
 //! Every golden run of a real SDK over HTTP, plain and gzipped, each request that carries a payload id sent twice.
+//!
+//! Always true here: what a run's `expected` leaves out is not compared. Usage, full events, custom events and the books
+//! are; of contexts, aliases, debug events, exposures, migrations and goals no API tells yet: those the walk of
+//! `protocols` compares.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,12 +51,14 @@ fn replay(name: &str, run: Run, gzip: bool) {
         let has_id = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-launchdarkly-payload-id"));
         for _ in 0..if has_id { 2 } else { 1 } {
             let (status, said) = send(&server, request);
-            assert!(status < 300, "{name} gzip={gzip} {}: {status} {said}", request.file);
+            // An SDK with all its addresses set to us asks for flags too, and must be told that there are none.
+            let is_refused_well = status == 404 && said.contains("takes events only");
+            assert!(status < 300 || is_refused_well, "{name} gzip={gzip} {}: {status} {said}", request.file);
         }
     }
     server.settle();
-    compare_flags(name, &run, &items(&server, "evaluations"));
-    compare_custom(name, &run, &items(&server, "events"));
+    compare_flags(name, &run, &items(&server, "evaluations?"), &items(&server, "evaluations?groupBy=reason&"));
+    compare_custom(name, &run, &items(&server, "events?"));
     let (_, books) = server.get(&format!("{ENVIRONMENT}/books"));
     let sum: u64 =
         ["counted", "duplicate", "late", "poison"].iter().map(|f| books[f].as_u64().expect("a number")).sum();
@@ -99,12 +105,12 @@ fn send(server: &Server, request: &Captured) -> (u16, String) {
 }
 
 fn items(server: &Server, what: &str) -> Vec<Value> {
-    let (status, answer) = server.get(&format!("{ENVIRONMENT}/{what}?limit=1000"));
+    let (status, answer) = server.get(&format!("{ENVIRONMENT}/{what}limit=1000"));
     assert_eq!((status, &answer["complete"]), (200, &Value::Bool(true)), "{answer}");
     answer["items"].as_array().expect("items").clone()
 }
 
-fn compare_flags(name: &str, run: &Run, items: &[Value]) {
+fn compare_flags(name: &str, run: &Run, items: &[Value], reasons: &[Value]) {
     let mut counted: BTreeMap<(String, String), u64> = BTreeMap::new();
     for item in items {
         let variation = match &item["variation"] {
@@ -119,8 +125,11 @@ fn compare_flags(name: &str, run: &Run, items: &[Value]) {
     for (flag, expected) in flags {
         // The SDK sampled it before it counted: no truth is on the wire.
         if expected.sampled_feature_candidates.is_some() && !has_summaries {
-            counted.retain(|(counted, _), _| counted != flag);
             continue;
+        }
+        if let Some(expected) = expected.feature_events {
+            let full = reasons.iter().filter(|item| text(&item["flag"]) == *flag).map(|item| item["count"].as_u64());
+            assert_eq!(full.sum::<Option<u64>>(), Some(expected), "{name}: full events of {flag}");
         }
         let of_flag: BTreeMap<_, _> =
             counted.iter().filter(|((f, _), _)| f == flag).map(|((_, v), n)| (v.clone(), *n)).collect();
@@ -131,27 +140,27 @@ fn compare_flags(name: &str, run: &Run, items: &[Value]) {
         if expected.excluded_from_summaries.is_none()
             && let Some(by_variation) = &expected.by_variation
         {
-            assert_eq!(&of_flag, by_variation, "{name}: {flag}");
+            let mut wanted = by_variation.clone();
+            wanted.retain(|_, number| *number > 0);
+            assert_eq!(of_flag, wanted, "{name}: {flag}");
         }
-        counted.retain(|(counted, _), _| counted != flag);
     }
-    assert!(counted.is_empty(), "{name}: counted what nobody asked for: {counted:?}");
 }
 
 fn compare_custom(name: &str, run: &Run, items: &[Value]) {
     let Some(custom) = &run.expected.custom else { return };
     for (key, expected) in custom {
         let item = items.iter().find(|item| text(&item["key"]) == *key).unwrap_or(&Value::Null);
-        assert_eq!(item["count"].as_u64(), expected.count, "{name}: {key}");
-        assert_eq!(item["metricCount"].as_u64(), expected.metric_count, "{name}: {key}");
+        for (field, expected) in [("count", expected.count), ("metricCount", expected.metric_count)] {
+            if let Some(expected) = expected {
+                assert_eq!(item[field].as_u64().unwrap_or(0), expected, "{name}: {field} of {key}");
+            }
+        }
         if let Some(sum) = expected.metric_sum {
             let counted = item["metricSum"].as_f64().expect("a sum");
             assert!((counted - sum).abs() <= 1e-9, "{name}: {key}: {counted} for {sum}");
         }
     }
-    let known: Vec<&String> = custom.keys().collect();
-    let alien: Vec<_> = items.iter().filter(|item| !known.iter().any(|k| **k == text(&item["key"]))).collect();
-    assert!(alien.is_empty(), "{name}: {alien:?}");
 }
 
 fn text(value: &Value) -> String {
