@@ -83,6 +83,7 @@ fn old_bytes_are_read_for_ever() {
         for file in fs::read_dir(version.unwrap().path()).unwrap() {
             let path = file.unwrap().path();
             if path.extension().is_none_or(|extension| extension != "json") {
+                assert!(path.with_extension("json").exists(), "nobody says what {} is", path.display());
                 continue;
             }
             let described: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
