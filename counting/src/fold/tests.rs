@@ -462,3 +462,21 @@ fn an_instance_is_told_from_others_and_is_one_however_often_it_reports() {
         assert_eq!(instances.round() as u32, expected, "record {offset}");
     }
 }
+
+#[test]
+fn the_same_id_in_another_environment_or_of_another_kind_is_another_payload() {
+    let body = empty().encode_to_vec();
+    let first = header(1);
+    let elsewhere = wire::Header { environment: Bytes::from_static(b"prod"), ..first.clone() };
+    let diagnostic = wire::Header { id_kind: 2, ..first.clone() };
+    let duplicates = |rule: Option<crate::Break>| {
+        let mut partition = begun();
+        partition.rules.breakage.which = rule;
+        let sent = (1..).zip([&first, &elsewhere, &diagnostic, &first, &elsewhere]);
+        let fold = |(offset, header)| partition.fold(logged(offset, header, &body)).unwrap().0 == Outcome::Duplicate;
+        sent.map(fold).collect::<Vec<bool>>()
+    };
+    assert_eq!(duplicates(None), [false, false, false, true, true]);
+    assert_eq!(duplicates(Some(crate::Break::IdWithoutEnvironment)), [false, true, false, true, true]);
+    assert_eq!(duplicates(Some(crate::Break::IdWithoutKind)), [false, false, true, true, true]);
+}
