@@ -94,6 +94,10 @@ pub trait Subscription: Send {
     /// Waits for the next signal. Cancel-safe: a dropped future loses nothing.
     fn next(&mut self) -> BoxFuture<'_, Result<Signal, Error>>;
 
+    /// Waits for the next partition that comes or goes, and for no record: for whoever has no room for records now.
+    /// Cancel-safe, as [`Self::next`].
+    fn next_move(&mut self) -> BoxFuture<'_, Result<Signal, Error>>;
+
     /// Says from which offset on an assigned partition is to be read.
     ///
     /// # Errors

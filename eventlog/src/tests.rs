@@ -111,6 +111,19 @@ async fn one_who_reads_a_partition_alone_takes_it_from_nobody(log: &dyn EventLog
     assert!(matches!(log.read(2), Err(Error::Setting(_))));
 }
 
+async fn who_has_no_room_hears_of_moves_alone(log: &dyn EventLog) {
+    log.append(vec![record(0, "a"), record(1, "b")]).await.unwrap();
+    let mut reader = log.read(1).unwrap();
+    let within = Duration::from_secs(20);
+    let moved = tokio::time::timeout(within, reader.next_move()).await.expect("a signal within 20 s").unwrap();
+    assert!(matches!(moved, Signal::Assigned { partition: 1 }), "{moved:?}");
+    reader.begin(1, 0).unwrap();
+    // There is a record, and nobody wants it yet.
+    let early = tokio::time::timeout(Duration::from_millis(50), reader.next_move()).await;
+    assert!(early.is_err(), "{early:?}");
+    assert_eq!(of(&read_until_idle(&mut reader, &[]).await, 1), [(0, "b")]);
+}
+
 async fn a_reader_is_woken(log: &dyn EventLog) {
     let mut reader = log.subscribe().unwrap();
     assert_eq!(read_until_idle(&mut reader, &[0, 0]).await, []);
@@ -187,6 +200,7 @@ async fn conforms<L: EventLog>(make: impl AsyncFn() -> L) {
     offsets_are_dense_and_in_the_order_given(&make().await).await;
     a_reader_begins_anywhere_and_again(&make().await).await;
     one_who_reads_a_partition_alone_takes_it_from_nobody(&make().await).await;
+    who_has_no_room_hears_of_moves_alone(&make().await).await;
     a_reader_is_woken(&make().await).await;
     a_dropped_next_loses_nothing(&make().await).await;
     a_dropped_append_does_not_disturb_the_others(&make().await).await;
@@ -232,7 +246,7 @@ async fn the_group_moves_partitions_between_readers() {
     assert_eq!(read_until_idle(&mut second, &[]).await, []);
 
     log.assign(1, 1);
-    assert!(matches!(next(&mut first).await.unwrap(), Signal::Revoked { partition: 1 }));
+    assert!(matches!(first.next_move().await.unwrap(), Signal::Revoked { partition: 1 }));
     assert!(matches!(first.begin(1, 0), Err(Error::Setting(_))));
     // Redelivery: the new owner begins where its state says, before what the old one had read.
     assert_eq!(of(&read_until_idle(&mut second, &[0, 1]).await, 1), [(1, "3"), (2, "5")]);

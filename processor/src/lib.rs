@@ -115,6 +115,9 @@ impl Error {
 /// A stop waits this long for the last flush.
 pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(20);
 
+/// A partition that goes is flushed for this long: less than a group waits for one of its members.
+pub(crate) const REVOKE_WITHIN: Duration = Duration::from_secs(8);
+
 /// A running processor.
 #[derive(Debug)]
 pub struct Processor {

@@ -3,7 +3,7 @@
 //! Always true here: each assignment has a worker of its own, and what an earlier one had at the store has come to its
 //! end before it begins; batches are taken only while there is room, in records and in bytes, so memory is bounded; a
 //! batch that leaves records out is refused; nothing that waits (for the store, the disk, the log) keeps a stop or the
-//! rest of the loop waiting.
+//! rest of the loop waiting, but for the flush of a partition that goes, which is all that is left to do then.
 //!
 //! Where to go next: `beginning` says what a worker begins with, `progress` who is told how far it is and what the log
 //! may let go, `under_way` what goes on beside folding.
@@ -30,7 +30,7 @@ use crate::replay::Replay;
 use crate::snapshots::Snapshots;
 use crate::under_way::{Done, Failures, Next, UnderWay};
 use crate::unfolded::Unfolded;
-use crate::{Error, STOP_WITHIN};
+use crate::{Error, REVOKE_WITHIN, STOP_WITHIN};
 
 /// Bytes of records handed to the worker and not folded, from which on no further batch is taken. A batch may pass it.
 pub(crate) const WAITING_BYTES_MAX: usize = 8 << 20;
@@ -109,7 +109,7 @@ impl Partition {
                 Event::Found(found) => self.found(found?)?,
                 Event::Done(done) => self.done(done)?,
                 Event::Due => self.due(),
-                Event::Signal(signal) => self.signal(signal)?,
+                Event::Signal(signal) => self.signal(signal).await?,
             }
             self.go_on()?;
             self.tell().await?;
@@ -127,7 +127,7 @@ impl Partition {
             found = ended(phase.finding()) => Event::Found(found),
             done = under_way.next() => Event::Done(done),
             _ = due.tick() => Event::Due,
-            signal = next_after(*log_again, &mut *given.subscription), if has_room => Event::Signal(signal),
+            signal = next_after(*log_again, &mut *given.subscription, has_room) => Event::Signal(signal),
         }
     }
 
@@ -139,13 +139,16 @@ impl Partition {
                 && self.under_way.waiting() < WAITING_ACTIONS_MAX
     }
 
-    fn signal(&mut self, signal: Result<Signal, eventlog::Error>) -> Result<(), Error> {
+    async fn signal(&mut self, signal: Result<Signal, eventlog::Error>) -> Result<(), Error> {
         match signal {
             Ok(Signal::Assigned { partition }) if partition == self.number => {
                 self.leave();
                 self.phase = Phase::Claimed;
             }
-            Ok(Signal::Revoked { partition }) if partition == self.number => self.leave(),
+            Ok(Signal::Revoked { partition }) if partition == self.number => {
+                self.flush_before_it_goes().await?;
+                self.leave();
+            }
             Ok(Signal::Batch { partition, records }) if partition == self.number => self.batch(records)?,
             // Nothing new, or news of a partition that another task has.
             Ok(_) => {}
@@ -159,6 +162,21 @@ impl Partition {
         }
         (self.log_failures, self.log_again) = (Failures::default(), None);
         Ok(())
+    }
+
+    /// The log lets a partition go when its next signal is asked for, so whoever gets it finds all that was folded
+    /// here. Nothing depends on that: what is not flushed in time is folded again there, and refused here.
+    async fn flush_before_it_goes(&mut self) -> Result<(), Error> {
+        if !matches!(self.phase, Phase::Folding) {
+            return Ok(());
+        }
+        match timeout(REVOKE_WITHIN, self.finish()).await {
+            Ok(flushed) => flushed,
+            Err(_) => {
+                tracing::warn!(partition = self.number, "goes before it is flushed; it is folded again where it goes");
+                Ok(())
+            }
+        }
     }
 
     /// Whatever the worker had begun is without it now; a step that is at the store comes to its end by itself.
@@ -307,11 +325,16 @@ async fn ended<F: Future + Unpin>(work: Option<F>) -> F::Output {
     }
 }
 
-async fn next_after(at: Option<Instant>, subscription: &mut dyn Subscription) -> Result<Signal, eventlog::Error> {
+/// The log's next signal; where there is no room for records, the next partition that comes or goes.
+async fn next_after(
+    at: Option<Instant>,
+    subscription: &mut dyn Subscription,
+    has_room: bool,
+) -> Result<Signal, eventlog::Error> {
     if let Some(at) = at {
         sleep_until(at).await;
     }
-    subscription.next().await
+    if has_room { subscription.next().await } else { subscription.next_move().await }
 }
 
 async fn ended_if_any(work: Option<BoxFuture<'static, Input>>) {

@@ -11,6 +11,7 @@ mod oracle;
 mod payloads;
 mod poison;
 mod power;
+mod revoked;
 mod rules;
 mod seeds;
 mod trouble;

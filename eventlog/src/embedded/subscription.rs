@@ -56,11 +56,8 @@ impl Reader {
 
     async fn next_signal(&mut self) -> Result<Signal, Error> {
         loop {
-            if let Some(why) = self.poisoned.borrow().clone() {
-                return Err(Error::Poisoned(why));
-            }
-            if let Some(partition) = self.unannounced.pop_front() {
-                return Ok(Signal::Assigned { partition });
+            if let Some(signal) = self.announce()? {
+                return Ok(signal);
             }
             if self.under_way.is_none() {
                 // Marked as seen before the look, so that what comes after the look wakes us.
@@ -79,6 +76,23 @@ impl Reader {
                 self.wait().await?;
             }
         }
+    }
+
+    /// What is this reader's from the beginning is told once, and never goes.
+    async fn next_moved(&mut self) -> Result<Signal, Error> {
+        loop {
+            if let Some(signal) = self.announce()? {
+                return Ok(signal);
+            }
+            self.wait().await?;
+        }
+    }
+
+    fn announce(&mut self) -> Result<Option<Signal>, Error> {
+        if let Some(why) = self.poisoned.borrow().clone() {
+            return Err(Error::Poisoned(why));
+        }
+        Ok(self.unannounced.pop_front().map(|partition| Signal::Assigned { partition }))
     }
 
     /// Sends the next cursor that has something before it off to read.
@@ -131,6 +145,10 @@ impl Reader {
 impl Subscription for Reader {
     fn next(&mut self) -> BoxFuture<'_, Result<Signal, Error>> {
         self.next_signal().boxed()
+    }
+
+    fn next_move(&mut self) -> BoxFuture<'_, Result<Signal, Error>> {
+        self.next_moved().boxed()
     }
 
     fn begin(&mut self, partition: u32, position: u64) -> Result<(), Error> {

@@ -130,6 +130,20 @@ enum From {
     Nowhere,
 }
 
+impl From {
+    /// Waits for news; `None` = there can be none any more. For ever where no group has a say.
+    async fn news(&mut self) -> Option<News> {
+        match self {
+            Self::Group { news, .. } => news.recv().await,
+            Self::Given(_) | Self::Nowhere => std::future::pending().await,
+        }
+    }
+}
+
+fn group_is_gone() -> Error {
+    Error::Poisoned("the group's thread is gone".into())
+}
+
 struct Owned {
     queue: Queue,
     phase: Phase,
@@ -174,14 +188,8 @@ impl Reader {
     async fn next_signal(&mut self) -> Result<Signal, Error> {
         self.heard = None;
         loop {
-            if let From::Given(partition) = self.from {
-                self.from = From::Nowhere;
-                return self.assigned(partition);
-            }
-            if let From::Group { news, .. } = &mut self.from
-                && let Ok(news) = news.try_recv()
-            {
-                return self.news(news);
+            if let Some(moved) = self.moved()? {
+                return Ok(moved);
             }
             self.begin_what_begins().await?;
             if !self.is_idle_told && self.is_at_end() {
@@ -191,6 +199,29 @@ impl Reader {
             if let Some(signal) = self.wait().await? {
                 return Ok(signal);
             }
+        }
+    }
+
+    async fn next_moved(&mut self) -> Result<Signal, Error> {
+        self.heard = None;
+        if let Some(moved) = self.moved()? {
+            return Ok(moved);
+        }
+        match self.from.news().await {
+            Some(news) => self.news(news),
+            None => Err(group_is_gone()),
+        }
+    }
+
+    /// What has come or gone already.
+    fn moved(&mut self) -> Result<Option<Signal>, Error> {
+        if let From::Given(partition) = self.from {
+            self.from = From::Nowhere;
+            return self.assigned(partition).map(Some);
+        }
+        match &mut self.from {
+            From::Group { news, .. } => news.try_recv().ok().map(|news| self.news(news)).transpose(),
+            From::Given(_) | From::Nowhere => Ok(None),
         }
     }
 
@@ -276,17 +307,11 @@ impl Reader {
                 false => select_all(got).await.0,
             }
         };
-        let news = async {
-            match from {
-                From::Group { news, .. } => news.recv().await,
-                From::Given(_) | From::Nowhere => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
-            news = news => match news {
+            news = from.news() => match news {
                 Some(news) => self.news(news).map(Some),
-                None => Err(Error::Poisoned("the group's thread is gone".into())),
+                None => Err(group_is_gone()),
             },
             (partition, got) = records => self.got(partition, got).await,
         }
@@ -383,6 +408,10 @@ fn logged(message: &BorrowedMessage<'_>) -> Logged {
 impl Subscription for Reader {
     fn next(&mut self) -> BoxFuture<'_, Result<Signal, Error>> {
         self.next_signal().boxed()
+    }
+
+    fn next_move(&mut self) -> BoxFuture<'_, Result<Signal, Error>> {
+        self.next_moved().boxed()
     }
 
     fn begin(&mut self, partition: u32, position: u64) -> Result<(), Error> {

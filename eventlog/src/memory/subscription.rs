@@ -29,12 +29,21 @@ impl Reader {
     }
 
     async fn next_signal(&mut self) -> Result<Signal, Error> {
+        let signal = self.when(Self::look).await?;
+        self.is_idle_told = matches!(signal, Signal::Idle);
+        Ok(signal)
+    }
+
+    /// Waits until there is something to see.
+    async fn when(
+        &mut self,
+        look: impl Fn(&mut Self, &mut State) -> Result<Option<Signal>, Error>,
+    ) -> Result<Signal, Error> {
         loop {
             // Marked as seen before the look, so that what comes after the look wakes us.
             self.wake.mark_unchanged();
             let log = self.log.clone();
-            if let Some(signal) = self.look(&mut log.state())? {
-                self.is_idle_told = matches!(signal, Signal::Idle);
+            if let Some(signal) = look(self, &mut log.state())? {
                 return Ok(signal);
             }
             if self.wake.changed().await.is_err() {
@@ -43,15 +52,21 @@ impl Reader {
         }
     }
 
-    fn look(&mut self, state: &mut State) -> Result<Option<Signal>, Error> {
+    /// What the group moved.
+    fn moved(&mut self, state: &mut State) -> Result<Option<Signal>, Error> {
         refuse_poisoned(state)?;
-        if let Some((partition, is_assigned)) = state.readers[self.number].news.pop_front() {
-            if is_assigned {
-                self.positions.insert(partition, None);
-                return Ok(Some(Signal::Assigned { partition }));
-            }
-            self.positions.remove(&partition);
-            return Ok(Some(Signal::Revoked { partition }));
+        let Some((partition, is_assigned)) = state.readers[self.number].news.pop_front() else { return Ok(None) };
+        if is_assigned {
+            self.positions.insert(partition, None);
+            return Ok(Some(Signal::Assigned { partition }));
+        }
+        self.positions.remove(&partition);
+        Ok(Some(Signal::Revoked { partition }))
+    }
+
+    fn look(&mut self, state: &mut State) -> Result<Option<Signal>, Error> {
+        if let Some(moved) = self.moved(state)? {
+            return Ok(Some(moved));
         }
         let after = self.positions.range(self.turn.saturating_add(1)..);
         let in_turn: Vec<(u32, u64)> =
@@ -80,6 +95,10 @@ fn check_held(partition: u32, asked: u64, Held { first, end }: Held) -> Result<(
 impl Subscription for Reader {
     fn next(&mut self) -> BoxFuture<'_, Result<Signal, Error>> {
         self.next_signal().boxed()
+    }
+
+    fn next_move(&mut self) -> BoxFuture<'_, Result<Signal, Error>> {
+        self.when(Self::moved).boxed()
     }
 
     fn begin(&mut self, partition: u32, position: u64) -> Result<(), Error> {
