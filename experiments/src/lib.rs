@@ -47,7 +47,7 @@ mod tests;
 pub use access::{Access, EnvironmentAccess, KeyHash, hash_key};
 pub use arrivals::{Arrivals, FirstPayload, UnknownKey};
 pub use hidden::{is_hidden, visible};
-pub use metadata::{check_flag_metadata, time_ms};
+pub use metadata::{check_flag_metadata, shorten_code_references, time_ms, would_change};
 pub use pipeline::{DeadLetter, Place};
 pub use publisher::Publisher;
 pub use reading::CaughtUp;

@@ -3,10 +3,14 @@
 //! Always true here: what is shown is the newest version that is folded; a body that cannot be read refuses the request
 //! and names its flag, so that nobody gets a verdict from half of what was said.
 //!
-//! [`body`] has the fields and what each may hold; [`answers`] is what can be asked.
+//! [`body`] has the fields and what each may hold; [`answers`] is what can be asked of a flag, [`code_references`] what
+//! a scan of source trees sends of many.
 
 pub(crate) mod answers;
 mod body;
+pub(crate) mod code_references;
+mod places;
+mod said;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +18,11 @@ use bytes::Bytes;
 use counting::cells::Definition;
 use schemas::cell::{CellKey, CellKind, CellName, CellRange};
 use schemas::id::{Environment, KEY_BYTES_MAX, check_key_text};
+use stores::StoredCell;
 
 pub(crate) use body::Body;
+pub use places::shorten_code_references;
+pub(crate) use said::Said;
 
 use crate::Serve;
 use crate::refusal::Refusal;
@@ -28,20 +35,14 @@ pub(crate) const PARTITION: u32 = 0;
 /// Cells of one page: each may hold 16 KiB.
 const PAGE_CELLS: usize = 256;
 
-/// What people said about a flag, and which version of it this is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Said {
-    pub(crate) version: u64,
-    pub(crate) body: Body,
-}
-
 /// What is known of each flag of a project; flags that nobody spoke of are missing. A flag that names another as its
 /// prerequisite is among that one's dependents, unless it is archived: nothing asks for that one on its behalf any
-/// more.
+/// more. What was withdrawn was never said.
 pub(crate) async fn of_project(serve: &Serve, project: &str) -> Result<BTreeMap<String, Metadata>, Refusal> {
     let mut flags: BTreeMap<String, Metadata> = BTreeMap::new();
     let mut needs: BTreeSet<(String, String)> = BTreeSet::new();
-    for (flag, said) in said(serve, project).await? {
+    let told = said(serve, project).await?.into_iter().filter(|(_, said)| said.is_something());
+    for (flag, said) in told {
         let metadata = said.body.metadata();
         if metadata.archived != Some(true) {
             needs.extend(said.body.prerequisites.iter().map(|prerequisite| (prerequisite.clone(), flag.clone())));
@@ -81,25 +82,32 @@ async fn said(serve: &Serve, project: &str) -> Result<BTreeMap<String, Said>, Re
 
 /// What was said about one flag; `None` = nothing that is folded.
 pub(crate) async fn of_flag(serve: &Serve, project: &str, flag: &str) -> Result<Option<Said>, Refusal> {
-    let key = CellKey {
+    Ok(of_flags(serve, project, &[flag]).await?.into_iter().next().flatten())
+}
+
+/// What was said about each of these flags, in their order; `None` = nothing that is folded.
+async fn of_flags(serve: &Serve, project: &str, flags: &[&str]) -> Result<Vec<Option<Said>>, Refusal> {
+    let keys = flags.iter().map(|flag| cell_key(serve, project, KIND, flag)).collect();
+    let cells = serve.store.load(keys).await?;
+    let read = |(flag, cell): (&&str, Option<StoredCell>)| cell.map(|cell| read(flag, &cell.value)).transpose();
+    flags.iter().zip(cells).map(read).collect()
+}
+
+/// Where a definition of the project lies.
+fn cell_key(serve: &Serve, project: &str, kind: u8, key: &str) -> CellKey {
+    CellKey {
         generation: serve.generation,
         partition: PARTITION,
         kind: CellKind::Definition,
         environment: of_the_project(project),
-        name: name_of(flag),
+        name: CellName::Key([&[kind], key.as_bytes()].concat().into()),
         window: 0,
-    };
-    let cell = serve.store.load(vec![key]).await?.into_iter().next().flatten();
-    cell.map(|cell| read(flag, &cell.value)).transpose()
+    }
 }
 
 /// Where definitions of a whole project lie: no environment has an empty key.
 pub(crate) fn of_the_project(project: &str) -> Environment {
     Environment { project: Bytes::copy_from_slice(project.as_bytes()), key: Bytes::new() }
-}
-
-fn name_of(flag: &str) -> CellName {
-    CellName::Key([&[KIND], flag.as_bytes()].concat().into())
 }
 
 /// The flag that a definition's name is about; `None` = it is about something else.
@@ -116,12 +124,11 @@ fn read(flag: &str, cell: &[u8]) -> Result<Said, Refusal> {
 
 /// Reads a definition's body.
 pub(crate) fn read_body(flag: &str, version: u64, body: &[u8]) -> Result<Said, Refusal> {
-    let body = Body::stored(body).map_err(|what| {
+    Said::stored(version, body).map_err(|what| {
         let flag: String = flag.chars().take(100).collect();
         let what = format!("metadata of flag {flag:?} (version {version}) cannot be read: {what}; `PUT` it anew");
         Refusal::damaged(&what)
-    })?;
-    Ok(Said { version, body })
+    })
 }
 
 /// Whether these fields may be said of a flag at `now_ms` (Unix milliseconds).
@@ -135,6 +142,18 @@ pub fn check_flag_metadata(
 ) -> Result<(), String> {
     check_key_text(flag, KEY_BYTES_MAX).map_err(|error| format!("no flag can have this name: {error}"))?;
     Body::of_request(fields, now_ms).map(|_| ())
+}
+
+/// Whether these fields, put in the place of what is known of a flag (as its metadata is answered), would change it.
+///
+/// # Errors
+/// Which field is wrong, its value, and what is allowed.
+pub fn would_change(
+    known: &serde_json::Map<String, serde_json::Value>,
+    fields: &serde_json::Map<String, serde_json::Value>,
+) -> Result<bool, String> {
+    let known = Body::of_fields(known)?;
+    Ok(known.with(fields)? != known)
 }
 
 /// Unix milliseconds of a time as people write it: RFC 3339, or a date, which is its beginning in UTC.

@@ -57,7 +57,13 @@ fn paths() -> Value {
             "get": get("What people said about a flag; version 0 = nothing yet", "FlagMetadata", &["project", "flag"], &[]),
             "put": put("Replaces all that was said about a flag (admin key); answers when it is in force", "FlagFields"),
             "patch": put("Changes the fields it names, null ends what was known, the others stay (admin key); `changed` is \
-                false where it was so already", "FlagFields")
+                false where it was so already", "FlagFields"),
+            "delete": get("Withdraws all that was said of a flag (admin key): it is forgotten unless it was evaluated; `changed` \
+                is false where nothing was said", "FlagMetadata", &["project", "flag"], &[])
+        },
+        "/v1/projects/{project}/code-references": {
+            "get": get("Which scan of source trees was begun last, and whether all of it came", "CodeReferences", &["project"], &[]),
+            "put": code_references()
         },
         "/v1/projects/{project}/flags/{flag}/snooze": { "put": put(
             "Changes a flag's `snoozedUntil` alone (admin key); of two servers that are asked at the same time one may undo the \
@@ -219,6 +225,21 @@ fn put(summary: &str, schema: &str) -> Value {
     operation
 }
 
+/// A part of a scan: a body of JSON of at most 4 MiB.
+fn code_references() -> Value {
+    let mut operation = get(
+        "Number and first places in code of many flags, as a scan of source trees found them (admin key). A large scan comes in \
+         parts of at most 500 flags, one after the other, each answered when it is in force; flags that were so already get no \
+         new version, so a scan may be sent again. 409 where another scan was begun meanwhile",
+        "CodeReferencesTaken",
+        &["project"],
+        &[],
+    );
+    let body = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/CodeReferencesPart" } } });
+    merge(&mut operation, json!({ "requestBody": { "required": true, "content": body } }));
+    operation
+}
+
 fn open(summary: &str, kind: &str) -> Value {
     let body = json!({ kind: { "schema": { "type": "string" } } });
     json!({
@@ -304,7 +325,12 @@ fn schemas() -> Value {
             "type": { "enum": ["release", "experiment", "operational", "kill-switch", "permission", null] },
             "snoozedUntil": maybe_time, "dependents": keys, "prerequisites": keys,
             "codeReferences": { "type": ["integer", "array", "null"], "minimum": 0,
-                "description": "places in code: how many, or a list of which only the length is kept; null = nobody looked" },
+                "description": "places in code: how many, or a list of them (`file:line`, or file and line), of which the length and \
+                    the first places are kept; null = nobody looked" },
+            "codePlaces": { "type": ["array", "null"], "items": code_place(),
+                "description": "the first of them, beside their number: at most 20, and 8 KiB; ends when the number changes" },
+            "codeScan": { "description": "the scan that found them so; ends when the number changes", "type": ["object", "null"],
+                "properties": code_scan()["properties"], "required": ["id", "at"] },
             "owner": maybe_text
         }),
         &[],
@@ -313,7 +339,7 @@ fn schemas() -> Value {
         "description": "for how long the oldest of them has waited at most; 0 without lag. The bound is the nearer the more \
             often health or a page is asked for: idle time before the first ask may be in it" } });
     let stale = json!({ "project": text, "environments": { "type": "array", "items": text }, "judged": count, "rule": rule(),
-        "notes": { "type": "array", "items": text, "description": "what to know beside the list" } });
+        "notes": { "type": "array", "items": text, "description": "what to know beside the list" }, "codeScan": upload() });
     json!({
         "StaleFlags": list(stale_flag(), stale),
         "StaleBacktest": list(called_flag(), backtest()),
@@ -341,11 +367,29 @@ fn schemas() -> Value {
         ),
         "FlagFields": fields,
         "FlagSnooze": object(json!({ "until": maybe_time }), &["until"]),
+        "CodeReferencesPart": object(
+            json!({
+                "scan": all(json!({ "id": text, "at": time, "flags": { "type": "integer", "description": "all that it sends" } })),
+                "before": { "type": "integer", "description": "flags of the scan that were sent in requests before; 0 begins it" },
+                "flags": { "type": "object", "maxProperties": 500, "additionalProperties": object(
+                    json!({ "codeReferences": count, "codePlaces": { "type": "array", "items": code_place() } }), &["codeReferences"],
+                ) }
+            }),
+            &["scan", "flags"],
+        ),
+        "CodeReferencesTaken": all(json!({ "changed": count, "unchanged": count, "version": count, "codeScan": upload() })),
+        "CodeReferences": all(json!({ "codeScan": { "type": ["object", "null"], "properties": upload()["properties"] },
+            "version": count, "asOf": time, "complete": flag })),
         "FlagMetadata": object(
-            json!({ "key": text, "metadata": { "$ref": "#/components/schemas/FlagFields" }, "version": count,
+            json!({ "key": text, "metadata": { "$ref": "#/components/schemas/FlagFields" },
+                "version": { "type": "integer", "description": "which one of all that was said in the log this is: it rises with \
+                    each, not by one; 0 = nothing was said" },
+                "saidAt": { "type": ["integer", "null"], "format": "int64", "description": "when; null = nothing was said, or it was \
+                    before this was kept" },
+                "withdrawn": { "type": "boolean", "description": "what was said is no more" },
                 "seen": { "type": "boolean", "description": "some environment has evaluated it" }, "asOf": time, "complete": flag,
-                "changed": { "type": "boolean", "description": "of a PATCH: false = it was so already, no new version" } }),
-            &["key", "metadata", "version", "seen"],
+                "changed": { "type": "boolean", "description": "of PATCH and DELETE: false = it was so already, no new version" } }),
+            &["key", "metadata", "version", "saidAt", "withdrawn", "seen"],
         ),
         "DeadLetters": list(all(letter), json!({})),
         "Series": object(
@@ -426,8 +470,38 @@ fn stale_flag() -> Value {
         "lastRequestedBy": by, "coverage": share, "ageMs": whole, "asOf": whole,
         "environments": { "type": "array", "items": place }
     }));
-    entry["properties"]["environment"] = text;
+    merge(
+        &mut entry["properties"],
+        json!({
+            "environment": text, "owner": text, "codeReferences": { "type": "integer", "description": "places in code" },
+            "codePlaces": { "type": "array", "items": code_place(), "description": "the first of them" }, "codeScan": code_scan()
+        }),
+    );
     entry
+}
+
+fn code_place() -> Value {
+    object(json!({ "file": { "type": "string" }, "line": { "type": "integer", "minimum": 1 } }), &["file"])
+}
+
+/// A scan of source trees.
+fn code_scan() -> Value {
+    all(
+        json!({ "id": { "type": "string" }, "at": { "type": "integer", "format": "int64", "description": "Unix milliseconds" } }),
+    )
+}
+
+/// The scan that was begun last.
+fn upload() -> Value {
+    let mut scan = code_scan();
+    merge(
+        &mut scan["properties"],
+        json!({
+            "flags": { "type": "integer", "description": "all that it sends" },
+            "finished": { "type": "boolean", "description": "all of them came; false = places in code are of more than one scan" }
+        }),
+    );
+    scan
 }
 
 /// What stands before the flags of a back-test.

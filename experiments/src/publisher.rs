@@ -4,7 +4,7 @@
 //! or not the one who asked still waits; the answer comes when all partitions have the definition. Two processes may
 //! publish at once: partition 0 orders them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use schemas::id::Environment;
 use schemas::publish::{Appended, Next, Publishing};
 use schemas::record::{Header, RecordKind, decode_definition, definition_record};
 use schemas::wire::record::Definition;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::Serve;
@@ -72,17 +72,40 @@ impl Publisher {
 /// Publishes a definition; gives its version when every partition has it. (It carries on if nobody waits any more: a
 /// definition in some partitions only is worse than a turn that takes longer.)
 pub(crate) async fn publish(serve: &Arc<Serve>, turn: Turn, definition: Definition) -> Result<u64, Refusal> {
+    publish_all(serve, turn, vec![definition]).await.map_err(|halted| halted.why)
+}
+
+/// A publication of several that came to no end.
+#[derive(Debug)]
+pub(crate) struct Halted {
+    /// How many, from the first on, are in force for sure.
+    pub(crate) published: usize,
+    pub(crate) why: Refusal,
+}
+
+/// Publishes definitions one after the other in one turn, as [`publish`]; gives the version of the last.
+pub(crate) async fn publish_all(serve: &Arc<Serve>, turn: Turn, definitions: Vec<Definition>) -> Result<u64, Halted> {
     let (held_by_task, mut turn) = (Arc::clone(serve), turn);
+    let (done, mut published) = watch::channel(0);
     let task = tokio::spawn(async move {
-        let version = run(&held_by_task, &mut turn.0.known, definition.clone()).await?;
-        turn.0.remember(definition, version);
-        Ok(version)
+        let mut newest = 0;
+        for definition in definitions {
+            newest = run(&held_by_task, &mut turn.0.known, definition.clone()).await?;
+            turn.0.remember(definition, newest);
+            done.send_modify(|published| *published += 1);
+        }
+        Ok(newest)
     });
-    match timeout(2 * WITHIN, task).await {
-        Ok(Ok(published)) => published,
-        Ok(Err(error)) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string())),
-        Err(_) => Err(half_done("a partition does not answer")),
-    }
+    // As long as they go on, one by one, none of them is late.
+    while let Ok(Ok(())) = timeout(2 * WITHIN, published.changed()).await {}
+    let ended = if published.has_changed().is_err() { Some(task.await) } else { None };
+    let why = match ended {
+        Some(Ok(Ok(newest))) => return Ok(newest),
+        Some(Ok(Err(why))) => why,
+        Some(Err(error)) => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string()),
+        None => half_done("a partition does not answer"),
+    };
+    Err(Halted { published: *published.borrow(), why })
 }
 
 async fn run(serve: &Serve, known: &mut Vec<u64>, definition: Definition) -> Result<u64, Refusal> {
@@ -191,25 +214,27 @@ async fn folded_definitions(serve: &Serve) -> Result<Vec<Definition>, Refusal> {
 }
 
 impl Turn {
-    /// The newest version of a definition that partition 0 has and that its cells may lack; `None` = the cells have it.
+    /// By key, the newest version of a definition that partition 0 has and that its cells may lack; `None` = the cells
+    /// have it.
     pub(crate) async fn not_yet_folded(
         &mut self,
         serve: &Serve,
         environment: &Environment,
         kind: u8,
-        key: &[u8],
-    ) -> Result<Option<Definition>, Refusal> {
+        keys: &[&[u8]],
+    ) -> Result<Vec<Option<Definition>>, Refusal> {
         let (folded, end) = (folded_of_first(serve).await?, end_of_first(serve).await?);
         // What was learned before spares reading it again; what others published since then is read.
         let read = definitions_of_first(serve, folded.max(self.0.tail_end), end).await?;
         self.0.tail.retain(|held| held.version > folded);
         self.0.tail.extend(read);
         self.0.tail_end = self.0.tail_end.max(end);
-        let is = |held: &&Definition| {
+        let of_kind = self.0.tail.iter().filter(|held| {
             (&held.project, &held.environment, held.kind) == (&environment.project, &environment.key, kind.into())
-                && held.key == key
-        };
-        let found = self.0.tail.iter().rev().find(is).cloned();
+        });
+        // Versions rise, so the newest of a key is the last.
+        let newest: HashMap<&[u8], &Definition> = of_kind.map(|held| (held.key.as_ref(), held)).collect();
+        let found = keys.iter().map(|key| newest.get(key).map(|held| (*held).clone())).collect();
         self.0.forget_too_many();
         Ok(found)
     }

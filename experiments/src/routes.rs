@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, patch, post, put};
+use axum::routing::{delete, get, patch, post, put};
 
 use crate::reading::keep_looking;
 use crate::{
@@ -37,7 +37,10 @@ routes! {
     get "/v1/projects/{project}/flags/{flag}" => metadata::answers::show;
     put "/v1/projects/{project}/flags/{flag}" => metadata::answers::put;
     patch "/v1/projects/{project}/flags/{flag}" => metadata::answers::change;
+    delete "/v1/projects/{project}/flags/{flag}" => metadata::answers::remove;
     put "/v1/projects/{project}/flags/{flag}/snooze" => metadata::answers::snooze;
+    get "/v1/projects/{project}/code-references" => metadata::code_references::show;
+    put "/v1/projects/{project}/code-references" => metadata::code_references::put;
     get "/v1/pipeline/health" => pipeline::health;
     get "/v1/pipeline/dead-letters" => pipeline::dead_letters;
     get "/api/v2/usage/evaluations/{project}/{environment}/{flag}" => launchdarkly::evaluations;

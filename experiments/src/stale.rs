@@ -27,7 +27,10 @@ mod supporting;
 mod tests;
 mod verdict;
 
-pub use fleet::{Environment, Flag, FlagEnvironment, FlagType, Fleet, Hours, Metadata, Row, ValueSeen, Variation};
+pub use fleet::{
+    CodePlace, CodeScan, Environment, Flag, FlagEnvironment, FlagType, Fleet, Hours, Metadata, Row, ValueSeen,
+    Variation,
+};
 pub use settings::{Override, Settings, Thresholds, UnknownCosts};
 pub use verdict::{
     Advice, Blocker, BlockerCode, Conditions, Dead, EnvironmentVerdict, Evidence, Figure, Reason, ReasonCode,

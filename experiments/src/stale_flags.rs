@@ -36,6 +36,7 @@ use self::hours::Reporter;
 use self::question::{Format, Question};
 use self::rule::Rule;
 use crate::Serve;
+use crate::metadata::code_references::Upload;
 use crate::paging::{self, List};
 use crate::refusal::Refusal;
 use crate::request::{Caller, Segments, json};
@@ -57,6 +58,9 @@ struct Head {
     /// The settings that the verdicts were made with.
     rule: Rule,
     notes: Vec<String>,
+    /// The scan of source trees that was begun last.
+    #[serde(rename = "codeScan", skip_serializing_if = "Option::is_none")]
+    code_scan: Option<Upload>,
 }
 
 pub(crate) async fn stale_flags(
@@ -75,13 +79,15 @@ pub(crate) async fn stale_flags(
         judged: read.fleet.flags.len(),
         rule: Rule::of(&read.fleet),
         notes: notes(&read),
+        code_scan: read.code_scan.clone(),
     };
     let (mut verdicts, read) = judged(read).await?;
     verdicts.retain(|verdict| question.filter.wants(verdict));
     let total_count = verdicts.len();
     let (page, next) = question.sort.page(verdicts, question.behind.as_ref(), question.limit, caller.now_ms);
+    let shown = question.filter.environment.as_deref();
     let entries: Vec<Entry> =
-        page.iter().map(|verdict| Entry::of(verdict, question.filter.environment.as_deref())).collect();
+        page.iter().map(|verdict| Entry::of(verdict, read.metadata(&verdict.key), shown)).collect();
     let next = next.map(|token| paging::next(caller.uri.path(), &question.repeated, &token));
     match question.format {
         Format::Json => json(&List::new(read.progress, head, entries, total_count, next)),
@@ -138,7 +144,17 @@ pub(crate) fn notes(read: &Read) -> Vec<String> {
     });
     let quiet = read.quiet.iter().map(|(name, reporters)| quiet_note(name, reporters));
     let crowded = read.crowded.iter().map(|(name, keys)| crowded_note(name, keys));
-    silent.chain(beyond).chain(quiet).chain(crowded).chain(hidden).chain(lagging).collect()
+    let scan = read.code_scan.as_ref().filter(|upload| !upload.finished).map(scan_note);
+    silent.chain(beyond).chain(quiet).chain(crowded).chain(hidden).chain(scan).chain(lagging).collect()
+}
+
+fn scan_note(upload: &Upload) -> String {
+    format!(
+        "the upload of the scan of {} ({} flags) is not finished, so places in code are those of more than one scan: run its \
+         `flagstream flags scan … --upload` again",
+        shown::time(upload.scan.at),
+        upload.flags
+    )
 }
 
 fn quiet_note(environment: &str, reporters: &[Reporter]) -> String {

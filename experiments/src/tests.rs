@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod bounds;
+mod code_references;
 mod counts;
 mod document;
 mod door;

@@ -1,8 +1,8 @@
-//! `PUT`, `PATCH` and `GET` of a flag's metadata, and its snooze.
+//! `PUT`, `PATCH`, `DELETE` and `GET` of a flag's metadata, and its snooze.
 //!
-//! Always true here: only an admin key changes anything, and the API only with a body of JSON: another site's page
-//! cannot send that with the visitor's cookie unless this server says so beforehand (it never does), and the cookie is
-//! `SameSite=Strict`.
+//! Always true here: only an admin key changes anything, and the API only with a body of JSON or by `DELETE`: another
+//! site's page cannot send either with the visitor's cookie unless this server says so beforehand (it never does), and
+//! the cookie is `SameSite=Strict`.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use schemas::partition::home;
 use schemas::wire::record::Definition;
 use serde_json::{Map, Value, json};
 
-use super::{Body, KIND, Said, body, of_flag, of_the_project, read_body};
+use super::{Body, KIND, Said, body, of_flag, of_flags, of_the_project, read_body};
 use crate::Serve;
 use crate::publisher::{Turn, publish};
 use crate::reading::standings;
@@ -36,10 +36,10 @@ pub(crate) async fn show(
     let standings = standings(&serve, 0..1).await?;
     let progress = standings.first().map(|standing| standing.progress(caller.now_ms));
     let said = of_flag(&serve, &project, &flag).await?.unwrap_or_default();
-    json(&json!({
-        "key": flag, "metadata": said.body, "version": said.version, "seen": is_seen(&serve, &caller, &project, &flag).await?,
-        "asOf": progress.map_or(0, |progress| progress.as_of_ms), "complete": progress.is_some_and(|p| p.complete)
-    }))
+    let mut answer = told(&serve, &caller, &project, &flag, &said).await?;
+    answer["asOf"] = progress.map_or(0, |progress| progress.as_of_ms).into();
+    answer["complete"] = progress.is_some_and(|progress| progress.complete).into();
+    json(&answer)
 }
 
 /// `PUT /v1/projects/{project}/flags/{flag}`: replaces all of it.
@@ -54,8 +54,8 @@ pub(crate) async fn put(
     let fields = fields(request).await?;
     let body = Body::of_request(&fields, caller.now_ms).map_err(|what| invalid(&what))?;
     let turn = serve.publisher.turn().await?;
-    let version = publish(&serve, turn, definition(&project, &flag, &body)?).await?;
-    answer(&serve, &caller, &project, &flag, &Said { version, body }).await
+    let said = say(&serve, turn, &project, &flag, Said::now(body, caller.now_ms)).await?;
+    json(&told(&serve, &caller, &project, &flag, &said).await?)
 }
 
 /// `PATCH /v1/projects/{project}/flags/{flag}`: changes the fields it names, null ends what was known; where that
@@ -73,13 +73,31 @@ pub(crate) async fn change(
     let fields = fields(request).await?;
     Body::of_request(&fields, caller.now_ms).map_err(|what| invalid(&what))?;
     let mut turn = serve.publisher.turn().await?;
-    let before = newest(&serve, &mut turn, &project, &flag).await?;
-    let was = before.clone().unwrap_or_default();
+    let was = newest(&serve, &mut turn, &project, &flag).await?;
     let body = was.body.with(&fields).map_err(|what| invalid(&what))?;
-    let changed = before.is_none() || body != was.body;
-    let version = if changed { publish(&serve, turn, definition(&project, &flag, &body)?).await? } else { was.version };
-    let seen = is_seen(&serve, &caller, &project, &flag).await?;
-    json(&json!({ "key": flag, "metadata": body, "version": version, "seen": seen, "changed": changed }))
+    let changed = !was.is_something() || body != was.body;
+    let said = if changed { say(&serve, turn, &project, &flag, Said::now(body, caller.now_ms)).await? } else { was };
+    let mut answer = told(&serve, &caller, &project, &flag, &said).await?;
+    answer["changed"] = changed.into();
+    json(&answer)
+}
+
+/// `DELETE /v1/projects/{project}/flags/{flag}`: withdraws all that was said of it, so that it is forgotten unless it
+/// was evaluated; where nothing is said, `changed` is false and nothing happens.
+pub(crate) async fn remove(
+    State(serve): State<Arc<Serve>>,
+    caller: Caller,
+    Segments((project, flag)): Segments<(String, String)>,
+) -> Result<Response, Refusal> {
+    caller.admin()?;
+    check(&caller, &project, &flag)?;
+    let mut turn = serve.publisher.turn().await?;
+    let was = newest(&serve, &mut turn, &project, &flag).await?;
+    let changed = was.is_something();
+    let said = if changed { say(&serve, turn, &project, &flag, Said::nothing(caller.now_ms)).await? } else { was };
+    let mut answer = told(&serve, &caller, &project, &flag, &said).await?;
+    answer["changed"] = changed.into();
+    json(&answer)
 }
 
 /// `PUT /v1/projects/{project}/flags/{flag}/snooze`: changes `snoozedUntil` alone.
@@ -96,7 +114,7 @@ pub(crate) async fn snooze(
     check(&caller, &project, &flag)?;
     let until = until(&fields(request).await?, caller.now_ms)?;
     let said = change_snooze(&serve, &caller, &project, &flag, until).await?;
-    answer(&serve, &caller, &project, &flag, &said).await
+    json(&told(&serve, &caller, &project, &flag, &said).await?)
 }
 
 /// Snoozes a flag until that time (Unix milliseconds), or wakes it with `None`, whatever else was said of it; for
@@ -111,10 +129,9 @@ pub(crate) async fn change_snooze(
     caller.admin()?;
     check(caller, project, flag)?;
     let mut turn = serve.publisher.turn().await?;
-    let mut body = newest(serve, &mut turn, project, flag).await?.unwrap_or_default().body;
+    let mut body = newest(serve, &mut turn, project, flag).await?.body;
     body.snoozed_until = until;
-    let version = publish(serve, turn, definition(project, flag, &body)?).await?;
-    Ok(Said { version, body })
+    say(serve, turn, project, flag, Said::now(body, caller.now_ms)).await
 }
 
 /// Whether a snooze may end then.
@@ -122,36 +139,57 @@ pub(crate) fn may_end_snooze(until_ms: i64, now_ms: i64) -> bool {
     until_ms > now_ms && until_ms - now_ms <= body::SNOOZE_MS_MAX
 }
 
-async fn answer(serve: &Serve, caller: &Caller, project: &str, flag: &str, said: &Said) -> Result<Response, Refusal> {
+/// What is known of a flag, as it is answered.
+async fn told(serve: &Serve, caller: &Caller, project: &str, flag: &str, said: &Said) -> Result<Value, Refusal> {
     let seen = is_seen(serve, caller, project, flag).await?;
-    json(&json!({ "key": flag, "metadata": said.body, "version": said.version, "seen": seen }))
+    Ok(json!({
+        "key": flag, "metadata": said.body, "version": said.version, "saidAt": said.at_ms, "withdrawn": said.withdrawn, "seen": seen
+    }))
+}
+
+/// Publishes it; gives it with its version.
+async fn say(serve: &Arc<Serve>, turn: Turn, project: &str, flag: &str, said: Said) -> Result<Said, Refusal> {
+    let version = publish(serve, turn, said.definition(project, flag)?).await?;
+    Ok(Said { version, ..said })
 }
 
 /// What was said last, folded or not.
-async fn newest(serve: &Serve, turn: &mut Turn, project: &str, flag: &str) -> Result<Option<Said>, Refusal> {
-    // The log first: what is folded after this look is in both.
-    let tail = turn.not_yet_folded(serve, &of_the_project(project), KIND, flag.as_bytes()).await?;
-    match tail {
-        Some(definition) => read_body(flag, definition.version, &definition.body).map(Some),
-        None => of_flag(serve, project, flag).await,
-    }
+async fn newest(serve: &Serve, turn: &mut Turn, project: &str, flag: &str) -> Result<Said, Refusal> {
+    Ok(newest_of(serve, turn, project, &[flag]).await?.into_iter().next().unwrap_or_default())
 }
 
-fn definition(project: &str, flag: &str, body: &Body) -> Result<Definition, Refusal> {
-    let written = body.to_json();
-    let written = written.map_err(|e| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", e.to_string()))?;
-    Ok(Definition {
-        project: Bytes::copy_from_slice(project.as_bytes()),
-        environment: Bytes::new(),
-        kind: KIND.into(),
-        key: Bytes::copy_from_slice(flag.as_bytes()),
-        version: 0,
-        body: written.into(),
-    })
+/// What was said last of each flag, in their order, folded or not.
+pub(super) async fn newest_of(
+    serve: &Serve,
+    turn: &mut Turn,
+    project: &str,
+    flags: &[&str],
+) -> Result<Vec<Said>, Refusal> {
+    // The log first: what is folded after this look is in both.
+    let keys: Vec<&[u8]> = flags.iter().map(|flag| flag.as_bytes()).collect();
+    let tail = turn.not_yet_folded(serve, &of_the_project(project), KIND, &keys).await?;
+    let rest: Vec<&str> = flags.iter().zip(&tail).filter(|(_, tail)| tail.is_none()).map(|(flag, _)| *flag).collect();
+    let mut folded = of_flags(serve, project, &rest).await?.into_iter();
+    let newest = |(flag, tail): (&&str, Option<Definition>)| match tail {
+        Some(definition) => read_body(flag, definition.version, &definition.body),
+        None => Ok(folded.next().flatten().unwrap_or_default()),
+    };
+    flags.iter().zip(tail).map(newest).collect()
 }
 
 /// Refuses a project of which the caller may read nothing, and what is no flag key.
 fn check(caller: &Caller, project: &str, flag: &str) -> Result<(), Refusal> {
+    check_project(caller, project)?;
+    check_flag(flag)
+}
+
+/// Refuses what is no flag key.
+pub(super) fn check_flag(flag: &str) -> Result<(), Refusal> {
+    check_key_text(flag, KEY_BYTES_MAX).map_err(|error| invalid(&format!("no flag can have this name: {error}")))
+}
+
+/// Refuses a project of which the caller may read nothing.
+pub(super) fn check_project(caller: &Caller, project: &str) -> Result<(), Refusal> {
     let visible = caller.access.visible(&caller.grant);
     if !visible.iter().any(|environment| environment.project == project.as_bytes()) {
         return Err(Refusal::not_found(format!(
@@ -159,7 +197,7 @@ fn check(caller: &Caller, project: &str, flag: &str) -> Result<(), Refusal> {
             project.escape_debug()
         )));
     }
-    check_key_text(flag, KEY_BYTES_MAX).map_err(|error| invalid(&format!("no flag can have this name: {error}")))
+    Ok(())
 }
 
 /// Whether any environment that the caller may read has seen it.
@@ -178,12 +216,17 @@ pub(crate) async fn is_seen(serve: &Serve, caller: &Caller, project: &str, flag:
 }
 
 async fn fields(request: Request) -> Result<Map<String, Value>, Refusal> {
+    fields_within(request, REQUEST_BYTES_MAX).await
+}
+
+/// The fields of a body of at most so many bytes.
+pub(super) async fn fields_within(request: Request, bytes_max: usize) -> Result<Map<String, Value>, Refusal> {
     if !is_json(request.headers()) {
         let message = "the body must be JSON: send `Content-Type: application/json`";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", message));
     }
-    let bytes = axum::body::to_bytes(request.into_body(), REQUEST_BYTES_MAX).await.map_err(|_| {
-        let message = format!("the body is over {REQUEST_BYTES_MAX} bytes, or did not come to its end");
+    let bytes = axum::body::to_bytes(request.into_body(), bytes_max).await.map_err(|_| {
+        let message = format!("the body is over {bytes_max} bytes, or did not come to its end");
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     })?;
     match serde_json::from_slice(&bytes) {
@@ -217,6 +260,6 @@ fn until(fields: &Map<String, Value>, now_ms: i64) -> Result<Option<i64>, Refusa
     }
 }
 
-fn invalid(what: &str) -> Refusal {
+pub(super) fn invalid(what: &str) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "invalid_field", what)
 }

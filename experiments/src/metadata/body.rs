@@ -3,18 +3,20 @@
 //! Always true here: a field that is missing or null is not known; a field of any other name is refused; what is
 //! written can be read again and is then the same. Times come as Unix milliseconds, RFC 3339 or a date (its beginning
 //! in UTC) and are written as milliseconds; places in code come as a number or as a list and are written as their
-//! number. What comes in anew has times that can be meant; what is stored already may have any.
+//! number, with the first of them beside it ([`places`]). What comes in anew has times that can be meant; what is
+//! stored already may have any.
 
 use schemas::id::{KEY_BYTES_MAX, check_key_text};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::stale::{FlagType, Metadata};
+use super::places;
+use crate::stale::{CodePlace, CodeScan, FlagType, Metadata};
 
 /// Longest owner, in bytes.
 const OWNER_BYTES_MAX: usize = 256;
 const FIELDS: &str = "createdAt, temporary, type, archived, snoozedUntil, dependents, prerequisites, runningExperiment, \
-                      codeReferences, owner";
+                      codeReferences, codePlaces, codeScan, owner";
 const TIME: &str = "a date (2026-01-31), RFC 3339 or Unix milliseconds, or null";
 /// 2000-01-01: before it there were no flags, but there are seconds and days taken for milliseconds.
 const EARLIEST_MS: i64 = 946_684_800_000;
@@ -24,6 +26,9 @@ pub(super) const SNOOZE_MS_MAX: i64 = 366 * DAY_MS;
 const FLAG: &str = "true, false or null";
 const TYPE: &str = "release, experiment, operational, kill-switch, permission, or null";
 const PLACES: &str = "a whole number from 0, a list of the places, or null";
+const FIRST_PLACES: &str =
+    "a list of {\"file\": …, \"line\": …}, no more than `codeReferences` says, beside it, or null";
+const SCAN: &str = "{\"id\": 1 to 64 bytes, \"at\": a time} beside `codeReferences`, or null";
 const KEYS: &str = "a list of flag keys of 1 to 256 bytes each, or null";
 
 /// A flag's metadata as it is sent, stored and answered.
@@ -48,20 +53,15 @@ pub(crate) struct Body {
     running_experiment: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code_references: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    code_places: Vec<CodePlace>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code_scan: Option<CodeScan>,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
 }
 
 impl Body {
-    /// Reads what [`Body::to_json`] wrote; an error says which field is wrong and what is allowed.
-    pub(crate) fn stored(bytes: &[u8]) -> Result<Self, String> {
-        match serde_json::from_slice(bytes) {
-            Ok(Value::Object(fields)) => Self::of_fields(&fields),
-            Ok(_) => Err("it is no JSON object".to_owned()),
-            Err(error) => Err(format!("it is no JSON: {error}")),
-        }
-    }
-
     /// Reads the fields; an error says which is wrong and what is allowed.
     pub(crate) fn of_fields(fields: &Map<String, Value>) -> Result<Self, String> {
         let mut body = Self::default();
@@ -80,14 +80,27 @@ impl Body {
                 "prerequisites" => body.prerequisites = keys(value).ok_or_else(|| wrong(KEYS))?,
                 "runningExperiment" => body.running_experiment = Some(value.as_bool().ok_or_else(|| wrong(FLAG))?),
                 "codeReferences" => {
-                    body.code_references = Some(places(value).ok_or_else(|| wrong(PLACES))?);
+                    let number = value.as_u64().map(|number| (number, None));
+                    let listed = || value.as_array().map(|list| places::of_list(list)).map(|(n, of)| (n, Some(of)));
+                    let (number, listed) = number.or_else(listed).ok_or_else(|| wrong(PLACES))?;
+                    body.code_references = Some(number);
+                    body.code_places = listed.unwrap_or(body.code_places);
                 }
+                "codePlaces" => body.code_places = places::all_of(value).ok_or_else(|| wrong(FIRST_PLACES))?,
+                "codeScan" => body.code_scan = Some(places::scan(value).ok_or_else(|| wrong(SCAN))?),
                 "owner" => {
                     let owner = value.as_str().filter(|owner| owner.len() <= OWNER_BYTES_MAX);
                     body.owner = Some(owner.ok_or_else(|| wrong("a text of at most 256 bytes, or null"))?.to_owned());
                 }
                 _ => return Err(unknown(name)),
             }
+        }
+        let value = |name: &str| fields.get(name).unwrap_or(&Value::Null);
+        if body.code_places.len() as u64 > body.code_references.unwrap_or(0) {
+            return Err(wrong("codePlaces", value("codePlaces"), FIRST_PLACES));
+        }
+        if body.code_scan.is_some() && body.code_references.is_none() {
+            return Err(wrong("codeScan", value("codeScan"), SCAN));
         }
         // A null under an unknown name is a field that was meant to be one of ours all the same.
         match fields.keys().find(|name| !FIELDS.split(", ").any(|known| known == name.as_str())) {
@@ -112,16 +125,27 @@ impl Body {
     }
 
     /// This with the fields that are named put in the place of what was; null ends what was known, all others stay.
+    /// Places and scan belong to their number: another number without them is one of which they are not known.
     pub(crate) fn with(&self, fields: &Map<String, Value>) -> Result<Self, String> {
-        let was = serde_json::to_value(self).map_err(|error| error.to_string())?;
-        let mut all = if let Value::Object(was) = was { was } else { Map::new() };
+        let mut all = self.fields();
+        if fields.contains_key("codeReferences") {
+            all.retain(|name, _| !matches!(name.as_str(), "codePlaces" | "codeScan"));
+        }
         all.extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
         Self::of_fields(&all)
     }
 
-    /// The JSON that lies in the log: known fields alone, in one order, so the same metadata gives the same bytes.
-    pub(crate) fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
+    /// Whether number and places in code are those of the other, whichever scan found them.
+    pub(super) fn has_places_of(&self, other: &Self) -> bool {
+        (self.code_references, &self.code_places) == (other.code_references, &other.code_places)
+    }
+
+    /// Its known fields.
+    pub(crate) fn fields(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(fields)) => fields,
+            _ => Map::new(),
+        }
     }
 
     /// What the rule looks at.
@@ -135,6 +159,9 @@ impl Body {
             dependents: self.dependents.clone(),
             running_experiment: self.running_experiment.unwrap_or(false),
             code_references: self.code_references,
+            code_places: self.code_places.clone(),
+            code_scan: self.code_scan.clone(),
+            owner: self.owner.clone(),
         }
     }
 }
@@ -162,11 +189,6 @@ fn looks_like(ms: i64) -> &'static str {
         946_684_800..4_102_444_800 => " (it looks like seconds: give milliseconds)",
         _ => "",
     }
-}
-
-/// How many places in code: a number, or a list of them, of which only the length is kept.
-fn places(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| u64::try_from(value.as_array()?.len()).ok())
 }
 
 fn keys(value: &Value) -> Option<Vec<String>> {

@@ -5,6 +5,9 @@
 //! came later.
 
 use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
 
 use super::Settings;
 
@@ -74,6 +77,40 @@ pub struct Metadata {
     pub running_experiment: bool,
     /// Places in code, `None` = nobody looked.
     pub code_references: Option<u64>,
+    /// The first of these places, where they were told. Nothing is judged by it, nor by what follows.
+    pub code_places: Vec<CodePlace>,
+    /// The scan that found them so first.
+    pub code_scan: Option<CodeScan>,
+    /// Who cares for it.
+    pub owner: Option<String>,
+}
+
+/// A place in code that names a flag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CodePlace {
+    /// As the scan named it, below the directory that it looked through.
+    pub file: String,
+    /// From 1; `None` = not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+}
+
+impl fmt::Display for CodePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}", self.file),
+            None => f.write_str(&self.file),
+        }
+    }
+}
+
+/// A look through source trees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CodeScan {
+    /// What tells it from others.
+    pub id: String,
+    /// When it was, Unix milliseconds.
+    pub at: i64,
 }
 
 /// What a flag is for.

@@ -36,6 +36,10 @@ fn never_evaluated(case: &Case<'_>) -> Option<Reason> {
         let in_code = case.flag.metadata.code_references.filter(|places| *places > 0);
         let in_code = in_code.map(|places| Figure::Number(i64::try_from(places).unwrap_or(i64::MAX)));
         evidence.extend(in_code.map(|places| ("codeReferences", places)));
+        let places = &case.flag.metadata.code_places;
+        if !places.is_empty() {
+            evidence.insert("codePlaces", Figure::Names(places.iter().map(ToString::to_string).collect()));
+        }
         Reason { code: ReasonCode::NeverEvaluated, since_ms: case.born_ms, evidence }
     })
 }

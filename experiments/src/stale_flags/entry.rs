@@ -10,7 +10,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::cells::Served;
-use crate::stale::{Conditions, Dead, EnvironmentVerdict, Evidence, Figure, Requester, Status, Variation, Verdict};
+use crate::stale::{
+    CodePlace, CodeScan, Conditions, Dead, EnvironmentVerdict, Evidence, Figure, Metadata, Requester, Status,
+    Variation, Verdict,
+};
 
 const WHOLE_PPM: f64 = 1_000_000.0;
 /// From the least lively to the liveliest.
@@ -38,6 +41,14 @@ pub(super) struct Entry {
     pub(super) coverage: f64,
     pub(super) age_ms: i64,
     pub(super) as_of: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) code_references: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) code_places: Vec<CodePlace>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) code_scan: Option<CodeScan>,
     pub(super) environments: Vec<Place>,
 }
 
@@ -116,8 +127,9 @@ struct HoursTold {
 }
 
 impl Entry {
-    /// The verdict, with status, coverage and last request of the environment asked for.
-    pub(super) fn of(verdict: &Verdict, environment: Option<&str>) -> Self {
+    /// The verdict, with status, coverage and last request of the environment asked for, and what people said of the
+    /// flag that nothing is judged by.
+    pub(super) fn of(verdict: &Verdict, said: Option<&Metadata>, environment: Option<&str>) -> Self {
         let here = environment.and_then(|name| place(verdict, name));
         let last = match here {
             Some(place) => (place.last_requested_ms, place.last_requested_by.as_ref()),
@@ -151,6 +163,10 @@ impl Entry {
             coverage: share(here.map_or(verdict.coverage_ppm, |place| place.coverage_ppm)),
             age_ms: verdict.age_ms,
             as_of: verdict.as_of_ms,
+            owner: said.and_then(|said| said.owner.clone()),
+            code_references: said.and_then(|said| said.code_references),
+            code_places: said.map(|said| said.code_places.clone()).unwrap_or_default(),
+            code_scan: said.and_then(|said| said.code_scan.clone()),
             environments: verdict.environments.iter().map(place_told).collect(),
         }
     }

@@ -20,7 +20,7 @@ use crate::Serve;
 use crate::cells::{last_seen, sdk_shown, sdks, text};
 use crate::evaluations::flag_key;
 use crate::interval::HOUR_MS;
-use crate::metadata;
+use crate::metadata::{self, code_references::Upload};
 use crate::reading::{Progress, Reader, standings};
 use crate::refusal::Refusal;
 use crate::stale::{
@@ -51,6 +51,8 @@ pub(crate) struct Read {
     pub(crate) quiet: BTreeMap<String, Vec<Reporter>>,
     /// By environment, flags with more last sights than rows are kept: those beyond are told together.
     pub(crate) crowded: BTreeMap<String, Vec<String>>,
+    /// The scan of source trees that was begun last.
+    pub(crate) code_scan: Option<Upload>,
     /// Others wait for this place.
     _place: SemaphorePermit<'static>,
 }
@@ -64,6 +66,13 @@ impl Read {
             self.fleet.hidden_deciding = 0;
             self.miss_what_was_never_heard();
         }
+    }
+
+    /// What people said of the flag.
+    pub(crate) fn metadata(&self, key: &str) -> Option<&Metadata> {
+        // They are in order of their keys: `Gathered` has them so.
+        let place = self.fleet.flags.binary_search_by(|flag| flag.key.as_str().cmp(key)).ok()?;
+        self.fleet.flags.get(place).map(|flag| &flag.metadata)
     }
 
     /// Where no environment that decides was ever heard, nobody can know what is asked for there: all its hours are
@@ -134,7 +143,8 @@ async fn gather(
     for (name, reader) in &readers {
         gathered.environment(name, reader).await?;
     }
-    Ok(gathered.read(progress, place))
+    let code_scan = metadata::code_references::folded(serve, project).await?.map(|(_, upload)| upload);
+    Ok(Read { code_scan, ..gathered.read(progress, place) })
 }
 
 struct Gathered {
@@ -256,8 +266,19 @@ impl Gathered {
             flags: self.flags.into_values().collect(),
         };
         let Self { silent, beyond, defaults, versions, used, quiet, crowded, .. } = self;
-        let mut read =
-            Read { fleet, progress, silent, beyond, defaults, versions, used, quiet, crowded, _place: place };
+        let mut read = Read {
+            fleet,
+            progress,
+            silent,
+            beyond,
+            defaults,
+            versions,
+            used,
+            quiet,
+            crowded,
+            code_scan: None,
+            _place: place,
+        };
         read.miss_what_was_never_heard();
         read
     }

@@ -9,7 +9,7 @@ use super::entry::Entry;
 use crate::cells::Served;
 
 /// The columns' names.
-pub(super) const HEADER: [&str; 15] = [
+pub(super) const HEADER: [&str; 18] = [
     "key",
     "environment",
     "status",
@@ -25,6 +25,9 @@ pub(super) const HEADER: [&str; 15] = [
     "lastRequestedBy",
     "coverage",
     "asOf",
+    "owner",
+    "codeReferences",
+    "codePlaces",
 ];
 
 /// What stands in a column.
@@ -42,6 +45,7 @@ pub(super) fn row(entry: &Entry) -> [Cell; HEADER.len()] {
         let parts = [by.application.as_str(), by.sdk.as_str(), by.environment.as_str()];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
     });
+    let places: Vec<String> = entry.code_places.iter().map(ToString::to_string).collect();
     [
         Cell::Foreign(entry.key.clone()),
         Cell::Foreign(entry.environment.clone().unwrap_or_default()),
@@ -58,6 +62,9 @@ pub(super) fn row(entry: &Entry) -> [Cell; HEADER.len()] {
         Cell::Foreign(by.unwrap_or_default()),
         Cell::Own(entry.coverage.to_string()),
         Cell::Own(time(entry.as_of)),
+        Cell::Foreign(entry.owner.clone().unwrap_or_default()),
+        Cell::Own(entry.code_references.map(|number| number.to_string()).unwrap_or_default()),
+        Cell::Foreign(places.join(" ")),
     ]
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use axum::http::Method;
 use serde_json::Value;
 
+use super::metadata::define;
 use super::world::{World, development, full, path_of};
 use crate::openapi::document;
 use crate::routes::ALL;
@@ -101,6 +102,10 @@ fn compare(document: &Value, schema: &Value, answer: &Value, at: &str) {
 #[tokio::test]
 async fn answers_have_the_documented_fields() {
     let world = full().await;
+    let places =
+        r#"{"owner":"web","codeReferences":3,"codePlaces":[{"file":"a.ts","line":4}],"codeScan":{"id":"a","at":1}}"#;
+    define(&world, "default", 1, "checkout", 1, places).await;
+    define(&world, "default", 3, "code-references", 2, r#"{"id":"a","at":1,"flags":1,"finished":true}"#).await;
     let document = document();
     let here = path_of(&development());
     let asked = [
@@ -120,10 +125,15 @@ async fn answers_have_the_documented_fields() {
         ("Series", "/api/v2/usage/evaluations/default/development/checkout".to_owned()),
         ("Series", "/api/v2/usage/events/received".to_owned()),
         ("FlagMetadata", "/v1/projects/default/flags/checkout".to_owned()),
+        ("CodeReferences", "/v1/projects/default/code-references".to_owned()),
         ("Error", "/nothing".to_owned()),
     ];
     for (schema, path) in asked {
         let answer = world.get(&path).await.json();
         compare(&document, &document["components"]["schemas"][schema], &answer, schema);
     }
+    let part =
+        r#"{"scan":{"id":"a","at":1,"flags":1},"before":0,"flags":{"a":{"codeReferences":1,"codePlaces":["b:1"]}}}"#;
+    let taken = world.put_json("/v1/projects/default/code-references", &[], part).await.json();
+    compare(&document, &document["components"]["schemas"]["CodeReferencesTaken"], &taken, "CodeReferencesTaken");
 }

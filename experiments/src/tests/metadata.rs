@@ -1,5 +1,7 @@
 //! What people said about flags: put into the log, read from cells of partition 0.
 
+use std::collections::BTreeSet;
+
 use axum::http::Method;
 use counting::cells::{Cell, Change, DefinitionChange};
 use eventlog::memory::Fault;
@@ -46,6 +48,8 @@ async fn metadata_of_a_project_is_of_its_flags_alone() {
         dependents: vec!["cart".to_owned()],
         running_experiment: true,
         code_references: Some(0),
+        owner: Some("web".to_owned()),
+        ..Metadata::default()
     };
     let new = Metadata { dependents: vec!["cart".to_owned()], ..Metadata::default() };
     // It holds nothing any more.
@@ -103,7 +107,8 @@ pub(super) async fn logged(world: &World) -> Vec<Vec<(String, u64, Value)>> {
 pub(super) async fn fold(world: &World) {
     let mut end = 0;
     for (flag, version, body) in logged(world).await.swap_remove(0) {
-        define(world, "default", 1, &flag, version, body.to_string().leak()).await;
+        let kind = if flag == "code-references" { 3 } else { 1 };
+        define(world, "default", kind, &flag, version, body.to_string().leak()).await;
         end = version;
     }
     for partition in 0..PARTITIONS {
@@ -119,13 +124,17 @@ async fn what_is_put_is_in_every_partition_and_is_shown_when_folded() {
     let (status, answer) =
         put(&world, CHECKOUT, r#"{"type":"Kill Switch","owner":null,"createdAt":"2001-01-01"}"#).await;
     let said = json!({ "type": "kill-switch", "createdAt": 978_307_200_000_i64 });
-    assert_eq!((status, answer), (200, json!({ "key": "checkout", "metadata": said, "version": 1, "seen": false })));
-    assert_eq!(logged(&world).await, vec![vec![("checkout".to_owned(), 1, said.clone())]; 4]);
+    let told =
+        json!({ "key": "checkout", "metadata": said, "version": 1, "saidAt": NOW, "withdrawn": false, "seen": false });
+    assert_eq!((status, answer), (200, told));
+    let kept = json!({ "type": "kill-switch", "createdAt": 978_307_200_000_i64, "saidAt": NOW });
+    assert_eq!(logged(&world).await, vec![vec![("checkout".to_owned(), 1, kept)]; 4]);
     let before = world.get(CHECKOUT).await.json();
     assert_eq!((&before["version"], &before["complete"]), (&json!(0), &json!(false)));
     fold(&world).await;
     let after = world.get(CHECKOUT).await.json();
     assert_eq!((&after["version"], &after["metadata"], &after["complete"]), (&json!(1), &said, &json!(true)));
+    assert_eq!(after["saidAt"], json!(NOW));
     assert_eq!(of_project(&world.serve(), "default").await.unwrap()["checkout"].created_at_ms, Some(978_307_200_000));
 }
 
@@ -248,21 +257,78 @@ async fn a_partition_that_takes_nothing_is_told_as_503_that_may_be_sent_again() 
 
 #[tokio::test]
 async fn code_references_come_as_a_number_or_as_the_places_themselves() {
-    for (body, number) in [
-        (r#"{"codeReferences":2}"#, 2),
-        (r#"{"codeReferences":["web/cart.ts:4",{"file":"api/cart.rs","line":7}]}"#, 2),
-        (r#"{"codeReferences":[]}"#, 0),
+    let cart = json!([{ "file": "web/cart.ts", "line": 4 }, { "file": "api/cart.rs", "line": 7 }]);
+    let other = json!({ "codeReferences": 9, "codePlaces": [cart[0]], "codeScan": { "id": "a", "at": NOW } });
+    for (body, expected) in [
+        (json!({ "codeReferences": 2 }), json!({ "codeReferences": 2 })),
+        (
+            json!({ "codeReferences": ["web/cart.ts:4", { "file": "api/cart.rs", "line": 7 }] }),
+            json!({ "codeReferences": 2, "codePlaces": cart }),
+        ),
+        (json!({ "codeReferences": [] }), json!({ "codeReferences": 0 })),
+        (other.clone(), other.clone()),
     ] {
         let world = World::empty();
-        let (status, answer) = put(&world, CHECKOUT, body).await;
-        assert_eq!((status, &answer["metadata"]), (200, &json!({ "codeReferences": number })), "{body}: {answer}");
+        let (status, answer) = put(&world, CHECKOUT, body.to_string().leak()).await;
+        assert_eq!((status, &answer["metadata"]), (200, &expected), "{body}: {answer}");
     }
+    // Places and scan are of their number.
+    for (change, expected) in [
+        (
+            json!({ "owner": "web" }),
+            json!({ "owner": "web", "codeReferences": 9, "codePlaces": [cart[0]],
+            "codeScan": { "id": "a", "at": NOW } }),
+        ),
+        (json!({ "codeReferences": 8 }), json!({ "codeReferences": 8 })),
+        (json!({ "codeReferences": null }), json!({})),
+    ] {
+        let world = World::empty();
+        put(&world, CHECKOUT, other.to_string().leak()).await;
+        let headers = [("content-type", "application/json")];
+        let answer = world.ask(Method::PATCH, CHECKOUT, &headers, change.to_string().leak()).await.json();
+        assert_eq!(answer["metadata"], expected, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_removed_is_forgotten_unless_it_was_seen() {
+    let world = World::empty();
+    world.see(&development(), &Sight::of("cart", 0, "true", NOW, 1));
+    world.flush().await;
+    let remove = async |path: &str| {
+        let answer = world.ask(Method::DELETE, path, &[], "").await.json();
+        (answer["version"].clone(), answer["changed"].clone(), answer["withdrawn"].clone())
+    };
+    let cart = "/v1/projects/default/flags/cart";
+    assert_eq!(remove(CHECKOUT).await, (json!(0), json!(false), json!(false)), "nothing was said");
+    put(&world, CHECKOUT, r#"{"owner":"a","prerequisites":["cart"]}"#).await;
+    put(&world, cart, r#"{"owner":"a"}"#).await;
+    fold(&world).await;
+    let judged = async || {
+        let answer = world.get("/v1/projects/default/stale-flags").await.json();
+        let keys = answer["items"].as_array().unwrap().iter().map(|item| item["key"].as_str().unwrap().to_owned());
+        keys.collect::<BTreeSet<_>>()
+    };
+    let of = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(judged().await, of(&["cart", "checkout"]));
+    assert_eq!(remove(CHECKOUT).await, (json!(3), json!(true), json!(true)));
+    assert_eq!(remove(cart).await, (json!(4), json!(true), json!(true)));
+    assert_eq!(remove(cart).await, (json!(4), json!(false), json!(true)), "twice is once");
+    fold(&world).await;
+    assert_eq!(judged().await, of(&["cart"]), "one was seen, and nobody needs it any more");
+    assert_eq!(of_project(&world.serve(), "default").await.unwrap().len(), 0);
+    let shown = world.get(CHECKOUT).await.json();
+    assert_eq!((&shown["metadata"], &shown["version"], &shown["withdrawn"]), (&json!({}), &json!(3), &json!(true)));
+    // What is said anew, though it is nothing, is said.
+    let headers = [("content-type", "application/json")];
+    let answer = world.ask(Method::PATCH, CHECKOUT, &headers, "{}").await.json();
+    assert_eq!((&answer["changed"], &answer["withdrawn"]), (&json!(true), &json!(false)));
 }
 
 #[tokio::test]
 async fn what_cannot_be_put_is_named_with_what_is_allowed() {
     let world = World::empty();
-    let cases: [(&str, &'static str, &[&str]); 15] = [
+    let cases: [(&str, &'static str, &[&str]); 18] = [
         (CHECKOUT, r#"{"createdAt":45658}"#, &["`createdAt` is 45658", "from 2000-01-01 until now", "day number"]),
         (CHECKOUT, r#"{"createdAt":1700000000}"#, &["`createdAt`", "looks like seconds"]),
         (CHECKOUT, r#"{"createdAt":99999999999999999}"#, &["`createdAt`", "until now"]),
@@ -273,6 +339,9 @@ async fn what_cannot_be_put_is_named_with_what_is_allowed() {
         (CHECKOUT, r#"{"temporary":"yes"}"#, &["`temporary` is \"yes\"", "true, false or null"]),
         (CHECKOUT, r#"{"type":"toggle"}"#, &["`type` is \"toggle\"", "kill-switch"]),
         (CHECKOUT, r#"{"codeReferences":-1}"#, &["`codeReferences` is -1", "from 0", "a list"]),
+        (CHECKOUT, r#"{"codePlaces":["a:1"]}"#, &["`codePlaces`", "no more than `codeReferences` says"]),
+        (CHECKOUT, r#"{"codeReferences":1,"codePlaces":[7]}"#, &["`codePlaces`", "\"file\""]),
+        (CHECKOUT, r#"{"codeReferences":1,"codeScan":{"id":""}}"#, &["`codeScan`", "1 to 64 bytes"]),
         (CHECKOUT, r#"{"dependents":["a",""]}"#, &["`dependents`", "flag keys"]),
         (CHECKOUT, "[]", &["no JSON object"]),
         (SNOOZE, r#"{"until":1}"#, &["`until` is 1", "in the future", "1 year"]),
@@ -301,6 +370,11 @@ async fn only_an_admin_key_puts_and_no_form_does() {
         assert_eq!(reply.status.as_u16(), status, "{key}");
         let headers = [("authorization", key), ("content-type", "application/json")];
         assert_eq!(world.ask(Method::PATCH, CHECKOUT, &headers, "{}").await.status.as_u16(), status, "{key}");
+        let scan = r#"{"scan":{"id":"a","at":1,"flags":1},"flags":{"a":{"codeReferences":1}}}"#;
+        let taken = world.ask(Method::PUT, "/v1/projects/default/code-references", &headers, scan).await;
+        assert_eq!(taken.status.as_u16(), status, "{key}");
+        let removed = world.ask(Method::DELETE, CHECKOUT, &[("authorization", key)], "").await;
+        assert_eq!(removed.status.as_u16(), status, "{key}");
         let reply = world.get_with(CHECKOUT, &[("authorization", key)]).await;
         assert_eq!(reply.status.as_u16(), if status == 403 { 200 } else { status }, "{key}");
     }

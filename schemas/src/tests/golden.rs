@@ -31,15 +31,20 @@ fn written_today() -> Vec<(&'static str, &'static str, Bytes)> {
     let alone = encode(&payload, &split(&environment, &payload, 1), &judged, &stamp);
     let spread = encode(&payload, &split(&environment, &payload, 4), &judged, &stamp);
     assert!(alone.len() == 1 && spread.len() > 1, "the sample must reach further partitions");
-    let definition = wire::Definition {
-        project: environment.project.clone(),
-        environment: Bytes::new(),
-        kind: 1,
-        key: Bytes::from_static(b"new-checkout"),
-        version: 43,
-        body: Bytes::from_static(b"{\"temporary\":true}"),
+    let define = |kind: u32, key: &'static str, version: u64, body: &'static str| {
+        let (project, key, body) = (environment.project.clone(), Bytes::from(key), Bytes::from(body));
+        let definition = wire::Definition { project, environment: Bytes::new(), kind, key, version, body };
+        definition_record(&definition, 2, RECEIVED_MS)
     };
-    let definition = definition_record(&definition, 2, RECEIVED_MS);
+    let definition = define(1, "new-checkout", 43, "{\"temporary\":true}");
+    let places = define(
+        1,
+        "new-checkout",
+        44,
+        r#"{"codePlaces":[{"file":"web/src/cart.ts","line":12},{"file":"api/cart.rs"}],"codeReferences":3,"codeScan":{"at":1768480000000,"id":"5f3c"},"owner":"web","saidAt":1768480496789}"#,
+    );
+    let withdrawn = define(1, "new-checkout", 45, r#"{"saidAt":1768480496790,"withdrawn":true}"#);
+    let scan = define(3, "code-references", 46, r#"{"at":1768480000000,"finished":true,"flags":3400,"id":"5f3c"}"#);
     let generation = generation_record(&Generation::new(1, "flagstream.events", 4, 1), 0, RECEIVED_MS);
     let numbers = numbers_record(&environment, 4, &carried, RECEIVED_MS);
     vec![
@@ -51,6 +56,9 @@ fn written_today() -> Vec<(&'static str, &'static str, Bytes)> {
         ("payload-subject", "payload", spread[1].body.clone()),
         ("definition-header", "header", definition.header),
         ("definition", "definition", definition.body),
+        ("definition-places", "definition", places.body),
+        ("definition-withdrawn", "definition", withdrawn.body),
+        ("definition-scan", "definition", scan.body),
         ("generation-header", "header", generation.header),
         ("generation", "generation", generation.body),
         ("numbers-header", "header", numbers.header),

@@ -229,7 +229,7 @@ pub struct Definition {
     /// empty: of the whole project
     #[prost(bytes = "bytes", tag = "2")]
     pub environment: ::prost::bytes::Bytes,
-    /// 1 flag, 2 experiment
+    /// 1 flag, 2 experiment, 3 scan of source trees
     #[prost(uint32, tag = "3")]
     pub kind: u32,
     #[prost(bytes = "bytes", tag = "4")]

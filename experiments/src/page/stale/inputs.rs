@@ -18,6 +18,8 @@ use crate::stale_flags::hours::Reporter;
 const ROWS_MAX: usize = 25;
 /// Silent askers that are named.
 const ASKERS_MAX: usize = 6;
+/// Items of a list that are shown: of places in code, all that are kept.
+const ITEMS_MAX: usize = 20;
 /// Days of the strip.
 const STRIP_DAYS: i64 = 90;
 const CELL: i64 = 6;
@@ -170,9 +172,7 @@ fn strip(days: &[u32], place: &EnvironmentVerdict, as_of_ms: i64) -> Markup {
 
 /// What people said of the flag.
 pub(super) fn said(said: &Said, as_of_ms: i64) -> Markup {
-    let fields =
-        said.body.to_json().ok().and_then(|bytes| serde_json::from_slice::<serde_json::Map<_, _>>(&bytes).ok());
-    let fields = fields.unwrap_or_default();
+    let fields = said.body.fields();
     html! {
         h3 { "What people said" }
         @if fields.is_empty() {
@@ -180,6 +180,7 @@ pub(super) fn said(said: &Said, as_of_ms: i64) -> Markup {
                 " (owner, type, created) and " code { "flagstream flags scan DIR" } " (places in code)." }
         } @else {
             dl.pairs.small { @for (name, value) in &fields { dt { (title(name)) } dd { (told(name, value, as_of_ms)) } } }
+            @if let Some(at_ms) = said.at_ms { p.small.muted { "Last changed " (text::minute(at_ms)) " UTC." } }
         }
     }
 }
@@ -195,8 +196,18 @@ fn title(name: &str) -> &str {
         "prerequisites" => "Needs",
         "runningExperiment" => "Experiment running",
         "codeReferences" => "Places in code",
+        "codePlaces" => "The first of them",
+        "codeScan" => "Found so by the scan of",
         "owner" => "Owner",
         other => other,
+    }
+}
+
+/// A place in code.
+fn in_code(place: &Value) -> Markup {
+    html! {
+        (text::cut(place["file"].as_str().unwrap_or_default(), 80))
+        @if let Some(line) = place["line"].as_u64() { ":" (line) }
     }
 }
 
@@ -213,12 +224,13 @@ fn told(name: &str, value: &Value, as_of_ms: i64) -> Markup {
             },
             Value::String(text) => (text::cut(text, 80)),
             Value::Array(items) => {
-                @for (place, item) in items.iter().take(12).enumerate() {
+                @for (place, item) in items.iter().take(ITEMS_MAX).enumerate() {
                     @if place > 0 { ", " }
-                    (text::cut(item.as_str().unwrap_or_default(), 60))
+                    @match item.as_str() { Some(key) => (text::cut(key, 60)), None => (in_code(item)) }
                 }
-                @if items.len() > 12 { " and " (items.len() - 12) " more" }
+                @if items.len() > ITEMS_MAX { " and " (items.len() - ITEMS_MAX) " more" }
             },
+            Value::Object(scan) if name == "codeScan" => (scan["at"].as_i64().map_or(String::new(), text::minute)),
             other => (text::foreign(&other.to_string())),
         }
     }

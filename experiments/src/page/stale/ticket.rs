@@ -33,8 +33,12 @@ pub(super) fn ticket(project: &str, flag: &Flag, verdict: &Verdict, address: &st
         format!("| {} | {} | {dead} | {last}{by} |", markdown(&place.name), place.status.as_str())
     }));
     lines.push(String::new());
+    if let Some(owner) = flag.metadata.owner.as_ref().filter(|owner| !owner.is_empty()) {
+        lines.push(format!("Owner: {}.", markdown(owner)));
+    }
     if let Some(number) = flag.metadata.code_references {
-        lines.push(format!("Places in code: {number}."));
+        let places: Vec<String> = flag.metadata.code_places.iter().map(ToString::to_string).collect();
+        lines.push(format!("In code: {}.", words::referenced(number, &places).markdown()));
     }
     lines.push(format!(
         "Score {} of 100, confidence {} of 100, coverage {}, as of {} UTC.",

@@ -11,6 +11,8 @@ use crate::stale::{
 };
 
 const DAY_MS: i64 = crate::interval::DAY_MS;
+/// Places in code that a sentence names.
+const PLACES_SHOWN_MAX: usize = 5;
 
 /// What becomes of a flag: how it is marked, and in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +104,18 @@ pub(super) fn variation(variation: &Variation) -> Sentence {
     }
 }
 
+/// In how many places of code, and the first of them.
+pub(super) fn referenced(number: u64, places: &[String]) -> Sentence {
+    let sentence = Sentence::new(format!("referenced in {}", text::counted(number, "place")));
+    let shown = places.get(..PLACES_SHOWN_MAX).unwrap_or(places);
+    let sentence = if shown.is_empty() { sentence } else { sentence.own(": ") };
+    let sentence = shown.iter().enumerate().fold(sentence, |sentence, (at, place)| {
+        let sentence = if at > 0 { sentence.own(", ") } else { sentence };
+        sentence.foreign(place)
+    });
+    if !shown.is_empty() && (shown.len() as u64) < number { sentence.own(", …") } else { sentence }
+}
+
 /// Why the reason holds, with its figures.
 pub(super) fn reason(reason: &Reason) -> Sentence {
     let evidence = &reason.evidence;
@@ -117,11 +131,12 @@ pub(super) fn reason(reason: &Reason) -> Sentence {
                 sentence.own(".")
             };
             match number(evidence, "codeReferences") {
-                Some(places) => sentence.own(format!(
-                    " Code names it in {}, and may read it: a server's SDK that reads all flags at once (allFlagsState) \
-                     reports none of them.",
-                    text::counted(places.unsigned_abs(), "place")
-                )),
+                Some(number) => sentence
+                    .own(" It is ")
+                    .and(referenced(number.unsigned_abs(), names(evidence, "codePlaces")))
+                    .own(
+                        "; code there may read it, for a server's SDK that reads all flags at once (allFlagsState) reports none of them.",
+                    ),
                 None => sentence,
             }
         }

@@ -263,6 +263,7 @@ impl From<MetadataText> for Metadata {
                 CodeReferences::Count(count) => count,
                 CodeReferences::Places(places) => places.len() as u64,
             }),
+            ..Self::default()
         }
     }
 }

@@ -60,11 +60,17 @@ async fn every_flag_has_its_reasons_blockers_and_numbers_in_words() {
 #[tokio::test]
 async fn a_flag_that_code_names_and_nobody_reported_says_what_that_may_be() {
     let world = full().await;
-    define(&world, "default", 1, "unseen", 1, r#"{"codeReferences":3}"#).await;
+    let places = r#"{"codeReferences":3,"codePlaces":[{"file":"web/<b>.ts","line":4},{"file":"api/cart.rs"}]}"#;
+    define(&world, "default", 1, "unseen", 1, places).await;
     define(&world, "default", 1, "unheard-of", 2, r#"{"codeReferences":0}"#).await;
-    let said = "Code names it in 3 places, and may read it: a server's SDK that reads all flags at once";
-    assert!(drawer(&world, "unseen").await.contains(said));
-    assert!(!drawer(&world, "unheard-of").await.contains("Code names it"));
+    let said = "It is referenced in 3 places: <bdi>web/&lt;b&gt;.ts:4</bdi>, <bdi>api/cart.rs</bdi>, …; code there may read it";
+    let shown = drawer(&world, "unseen").await;
+    assert!(shown.contains(said), "{shown}");
+    assert!(
+        shown.contains("The first of them</dt><dd><bdi>web/&lt;b&gt;.ts</bdi>:4, <bdi>api/cart.rs</bdi></dd>"),
+        "{shown}"
+    );
+    assert!(!drawer(&world, "unheard-of").await.contains("It is referenced"));
 }
 
 #[tokio::test]
@@ -127,6 +133,6 @@ async fn a_ticket_says_what_to_do_and_foreign_words_are_no_markup() {
     );
     let kept = ticket(&drawer(&world, "launched").await);
     assert!(kept.contains("- It is a prerequisite of cart\\|\\`x\\`: these have to go first."), "{kept}");
-    assert!(kept.contains("Places in code: 3."), "{kept}");
+    assert!(kept.contains("Owner: `team <b>checkout</b>`.\nIn code: referenced in 3 places.\n"), "{kept}");
     assert!(full().await.page("/stale?flag=launched").await.body.contains("id=\"copy-ticket\""));
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::stale::{between, rows, unescaped};
 use crate::tests::metadata::{fold, logged};
 use crate::tests::stale_flags::fleet::{at, empty, from_to, guard};
-use crate::tests::world::{Reply, World, development};
+use crate::tests::world::{NOW, Reply, World, development};
 
 const ADDRESS: &str = "/stale/snooze?project=default&sort=score&order=falling&flag=launched";
 /// Two weeks ahead of the world's now.
@@ -46,7 +46,7 @@ async fn a_flag_is_snoozed_and_woken() {
     let back = taken.header("location");
     assert!(back.starts_with("/stale?") && back.ends_with("#evidence") && back.contains("sort=score"), "{back}");
     for partition in logged(&world).await {
-        assert_eq!(partition, [("launched".to_owned(), 1, json!({ "snoozedUntil": UNTIL_MS }))]);
+        assert_eq!(partition, [("launched".to_owned(), 1, json!({ "snoozedUntil": UNTIL_MS, "saidAt": NOW }))]);
     }
     let address = back.trim_end_matches("#evidence");
     let told = [("cookie", cookie(&taken))];

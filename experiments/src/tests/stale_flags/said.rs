@@ -36,6 +36,23 @@ async fn a_flag_that_was_told_of_and_never_seen_is_judged() {
 }
 
 #[tokio::test]
+async fn owner_and_places_stand_in_every_form() {
+    let world = full().await;
+    let body = r#"{"owner":"=team","codeReferences":3,"codePlaces":[{"file":"a b.ts","line":4},{"file":"c|d"}]}"#;
+    define(&world, "default", 1, "launched", 1, body).await;
+    let entry = item(&world, "launched").await;
+    assert_eq!((&entry["owner"], &entry["codeReferences"]), (&json!("=team"), &json!(3)));
+    assert_eq!(entry["codePlaces"], json!([{ "file": "a b.ts", "line": 4 }, { "file": "c|d" }]));
+    assert!(item(&world, "gone").await.get("owner").is_none());
+    for (format, end) in
+        [("csv", r#","'=team","3","a b.ts:4 c|d""#), ("markdown", r"| `=team` | 3 | a b\.ts\:4 c\|d |")]
+    {
+        let written = world.get(&format!("{PATH}?format={format}&q=launched")).await.body;
+        assert!(written.lines().any(|line| line.ends_with(end)), "{end}: {written}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_said_of_a_flag_keeps_it_or_speaks_against_it() {
     let plain = item(&full().await, "launched").await;
     assert_eq!((&plain["stale"], codes(&plain, "blockers").len()), (&json!(true), 0));
