@@ -28,7 +28,7 @@ use self::group::Group;
 pub use self::options::Options;
 use self::producer::Producer;
 use self::reader::{Fetcher, Reader};
-pub use self::setup::{Planned, plan, set_up};
+pub use self::setup::{Planned, permissions, plan, set_up};
 use self::watermarks::Watermarks;
 use crate::{Error, EventLog, Held, Subscription};
 

@@ -36,8 +36,30 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start ingest, processor, API and page in one process, on the embedded log and store.
+    /// Start ingest, processor, API and page in one process, on the embedded log and store unless the configuration says
+    /// otherwise.
     Up(Up),
+    /// Start ingest alone: HTTP in, log out. It goes on while the store is away.
+    #[command(after_help = "Examples:\n  \
+        flagstream ingest --config flagstream.toml --listen 0.0.0.0:8080\n\n\
+        The log must be one that processes share: log.kind = \"kafka\", set up once by `flagstream setup`. Run as many as you like.")]
+    Ingest(Service),
+    /// Start a processor alone: log in, store out. Several share the partitions.
+    #[command(after_help = "Examples:\n  \
+        flagstream process --config flagstream.toml --data /var/lib/flagstream --listen 127.0.0.1:8081\n\n\
+        Each needs a data directory of its own, and all of them one folder for snapshots ([snapshots] url). Killed, paused or\n\
+        cut off, one does no harm: another takes its partitions over. --listen serves /livez, /readyz and /metrics.")]
+    Process(Service),
+    /// Start API and page alone: store in, answers out.
+    #[command(after_help = "Examples:\n  \
+        flagstream serve --config flagstream.toml --listen 127.0.0.1:8082\n\n\
+        It may be stormed or killed without effect on ingest.")]
+    Serve(Service),
+    /// Make topic, tables and first records; safe to run twice.
+    #[command(after_help = "Examples:\n  \
+        flagstream setup --config flagstream.toml\n  \
+        flagstream setup --config flagstream.toml --plan       what an administrator may run instead; changes nothing")]
+    Setup(Setup),
     /// Add, remove or list the keys that SDKs send.
     #[command(
         subcommand,
@@ -94,6 +116,31 @@ pub struct Configured {
     pub data: Option<PathBuf>,
 }
 
+/// `ingest`, `process`, `serve`, and what `up` has of them.
+#[derive(Debug, Args)]
+pub struct Service {
+    /// Configuration and data directory.
+    #[command(flatten)]
+    pub configured: Configured,
+    /// HOST:PORT to listen on; port 0 takes a free one and prints it [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// Print the configuration in effect and stop.
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// `setup`
+#[derive(Debug, Args)]
+pub struct Setup {
+    /// Configuration and data directory.
+    #[command(flatten)]
+    pub configured: Configured,
+    /// Print the commands and permissions that do the same, and change nothing.
+    #[arg(long)]
+    pub plan: bool,
+}
+
 /// `up`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -102,18 +149,12 @@ pub struct Configured {
     flagstream up --print-config                           show the configuration in effect, secrets masked\n\n\
     A graceful stop (Ctrl-C or SIGTERM) answers what was accepted. Killed without it, nothing acknowledged is lost either.")]
 pub struct Up {
-    /// Configuration and data directory.
+    /// Configuration, data directory and address.
     #[command(flatten)]
-    pub configured: Configured,
-    /// HOST:PORT to listen on; port 0 takes a free one and prints it [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "HOST:PORT")]
-    pub listen: Option<String>,
+    pub service: Service,
     /// A server SDK's key to admit in project `default`, environment `development` (may be repeated).
     #[arg(long = "sdk-key", value_name = "KEY")]
     pub sdk_keys: Vec<String>,
-    /// Print the configuration in effect and stop.
-    #[arg(long)]
-    pub print_config: bool,
 }
 
 /// `keys`

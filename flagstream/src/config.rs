@@ -3,6 +3,7 @@
 //!
 //! Always true here: a value that this build cannot honour is refused by name, never ignored.
 
+pub mod kept;
 pub mod rule;
 pub mod stale;
 pub mod variables;
@@ -13,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use schemas::generation::Generation;
 use schemas::{fixed, id};
 
@@ -28,8 +29,12 @@ pub struct Settings {
     pub data: PathBuf,
     /// The generation that this process works on.
     pub generation: Generation,
-    /// The embedded log keeps at least this many bytes of records, durable state or not.
-    pub retain_bytes: u64,
+    /// Where the log is.
+    pub log: kept::Log,
+    /// Where cells and checkpoints are.
+    pub store: kept::Store,
+    /// The folder that all processors reach; `None` = one in the data directory is enough.
+    pub snapshots: Option<PathBuf>,
     /// How often cells are made durable.
     pub flush: Duration,
     /// What is configured of the stale rule.
@@ -37,9 +42,6 @@ pub struct Settings {
     /// As written: environments, keys, limits.
     pub written: Written,
 }
-
-/// Name of the log without its generation.
-const TOPIC: &str = "flagstream.events";
 
 impl Settings {
     /// Reads the file (if any) and the environment variables, puts the command line's values over them, and checks all.
@@ -100,33 +102,30 @@ impl Settings {
         ))
     }
 
-    fn understand(written: Written) -> anyhow::Result<Self> {
-        embedded("log", &written.log.kind, "kafka")?;
-        embedded("store", &written.store.kind, "dynamodb, cassandra")?;
+    fn understand(mut written: Written) -> anyhow::Result<Self> {
+        let (log, store) = (written.log.understand()?, written.store.understand()?);
+        let snapshots = written.snapshots.understand()?;
+        ensure!(
+            written.log.kind == "embedded" || written.store.kind != "embedded",
+            "log.kind = {:?} is for several processes, and the embedded store for one; set store.kind = \"dynamodb\" or \
+             \"cassandra\"",
+            written.log.kind
+        );
         let listen = address(&written.listen)?;
-        ensure!(
-            (1..=1024).contains(&written.log.partitions),
-            "log.partitions = {} must lie between 1 and 1024",
-            written.log.partitions
-        );
-        ensure!(written.log.generation >= 1, "log.generation = 0 must be at least 1");
-        ensure!(
-            (1..=3600).contains(&written.store.flush_seconds),
-            "store.flush_seconds = {} must lie between 1 and 3600",
-            written.store.flush_seconds
-        );
         written.check()?;
         written.limits.check()?;
         let stale = rule::understand(&written)?;
         let mut generation =
-            Generation::new(written.log.generation, TOPIC, written.log.partitions, counting::FOLD_VERSION);
+            Generation::new(written.log.generation, &written.log.topic, written.log.partitions, counting::FOLD_VERSION);
         generation.decode = written.limits.of_generation();
         Ok(Self {
             listen,
             data: written.data.clone(),
             generation,
-            retain_bytes: written.log.retain_mib.saturating_mul(1024 * 1024),
-            flush: Duration::from_secs(written.store.flush_seconds),
+            log,
+            store,
+            snapshots,
+            flush: Duration::from_secs(written.store.flush_seconds.unwrap_or(1)),
             stale,
             written,
         })
@@ -140,16 +139,6 @@ fn address(listen: &str) -> anyhow::Result<SocketAddr> {
     let port = listen.strip_prefix("localhost:").or_else(|| listen.strip_prefix(':'));
     let whole = port.map_or_else(|| listen.to_owned(), |port| format!("127.0.0.1:{port}"));
     whole.parse().ok().with_context(|| format!("listen = {listen:?} is no address to listen on; {expected}"))
-}
-
-fn embedded(section: &str, kind: &str, others: &str) -> anyhow::Result<()> {
-    if kind == "embedded" {
-        return Ok(());
-    }
-    if others.split(", ").any(|other| other == kind) {
-        bail!("{section} `{kind}` is not in this build (built with: embedded); set {section}.kind = \"embedded\"");
-    }
-    bail!("{section}.kind = {kind:?} is unknown; this build has: embedded");
 }
 
 #[cfg(test)]
@@ -200,7 +189,8 @@ mod tests {
     fn the_log_keeps_by_default_what_its_own_default_is() {
         let settings = Settings::understand(Written::default()).unwrap();
         let options = eventlog::embedded::Options::new(1, 1, std::sync::Arc::new(|| 0));
-        assert_eq!(settings.retain_bytes, options.retain_bytes);
+        let kept = |bytes| matches!(settings.log, kept::Log::Embedded { retain_bytes } if retain_bytes == bytes);
+        assert!(kept(options.retain_bytes), "{:?}", settings.log);
     }
 
     #[test]

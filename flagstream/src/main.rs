@@ -11,13 +11,15 @@ mod logging;
 mod output;
 mod read;
 mod server;
-mod up;
+mod services;
+mod setup;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
+use crate::services::Role;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -36,7 +38,11 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
     // Also where no configuration is read: a name that is nearly one of ours was meant to be it.
     config::variables::taken(std::env::vars_os())?;
     let done = match command {
-        Command::Up(command) => up::run(command),
+        Command::Up(command) => services::run(Role::All, &command.service, &command.sdk_keys),
+        Command::Ingest(command) => services::run(Role::Ingest, command, &[]),
+        Command::Process(command) => services::run(Role::Process, command, &[]),
+        Command::Serve(command) => services::run(Role::Serve, command, &[]),
+        Command::Setup(command) => setup::run(command),
         Command::Keys(command) => keys::run(command),
         Command::Flags(command) => flags::run(command),
         Command::Evaluations(command) => read::evaluations(command),

@@ -10,6 +10,8 @@ use counting::worker::Progress;
 /// A partition.
 #[derive(Debug, Clone, Default)]
 pub struct PartitionHealth {
+    /// It is this process's, begun or not.
+    pub is_ours: bool,
     /// What its worker says; `None` = it has not begun here, or has gone.
     pub progress: Option<Progress>,
     /// Log times at some offsets, rising, no closer than [`SAMPLE_EVERY`] records.
@@ -33,7 +35,7 @@ impl Health {
     pub(crate) fn tell(&self, partition: u32, progress: Progress) {
         let Some(held) = self.partitions.get(partition as usize) else { return };
         let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.progress = Some(progress);
+        (held.is_ours, held.progress) = (true, Some(progress));
         let due = held.samples.back().is_none_or(|(offset, _)| progress.folded >= offset + SAMPLE_EVERY);
         if due {
             held.samples.push_back((progress.folded, progress.log_time_ms));
@@ -41,6 +43,14 @@ impl Health {
         // The newest sample at or below the window's beginning is the one that tells its age.
         while held.samples.get(1).is_some_and(|(offset, _)| *offset <= progress.remembered.1) {
             held.samples.pop_front();
+        }
+    }
+
+    /// The partition is this process's, and has not begun.
+    pub(crate) fn claimed(&self, partition: u32) {
+        if let Some(held) = self.partitions.get(partition as usize) {
+            *held.lock().unwrap_or_else(PoisonError::into_inner) =
+                PartitionHealth { is_ours: true, ..PartitionHealth::default() };
         }
     }
 
@@ -57,15 +67,26 @@ impl Health {
         Some(self.partitions.get(partition as usize)?.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    /// Whether all partitions have begun; else which has not.
+    /// Whether all partitions have begun; else which has not. For a process that has all of them.
     ///
     /// # Errors
     /// A sentence for people.
     pub fn ready(&self) -> Result<(), String> {
-        let begun = |partition: &Mutex<PartitionHealth>| {
-            partition.lock().unwrap_or_else(PoisonError::into_inner).progress.is_some()
-        };
-        match self.partitions.iter().position(|partition| !begun(partition)) {
+        self.none(|partition| partition.progress.is_none())
+    }
+
+    /// Whether all partitions that are this process's have begun; else which has not. It may have none for now.
+    ///
+    /// # Errors
+    /// A sentence for people.
+    pub fn ready_with_ours(&self) -> Result<(), String> {
+        self.none(|partition| partition.is_ours && partition.progress.is_none())
+    }
+
+    fn none(&self, waits: impl Fn(&PartitionHealth) -> bool) -> Result<(), String> {
+        let waits =
+            |partition: &Mutex<PartitionHealth>| waits(&partition.lock().unwrap_or_else(PoisonError::into_inner));
+        match self.partitions.iter().position(waits) {
             None => Ok(()),
             Some(partition) => Err(format!("partition {partition} has not begun to read")),
         }
@@ -110,6 +131,9 @@ mod tests {
         let health = Health::new(2);
         assert_eq!(health.dedupe_age_ms(0), None);
         assert!(health.ready().unwrap_err().contains("partition 0"));
+        health.ready_with_ours().unwrap();
+        health.claimed(1);
+        assert!(health.ready_with_ours().unwrap_err().contains("partition 1"));
         health.tell(0, progress(2_000_000, 9, 1_000_000));
         assert_eq!(health.dedupe_age_ms(0), None);
         health.tell(1, progress(10, 9, 0));

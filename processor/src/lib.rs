@@ -129,18 +129,18 @@ pub struct Processor {
 }
 
 impl Processor {
-    /// Starts a task for each partition of the generation; `subscribe` opens a reader that tells of this partition.
-    /// What it tells of others is passed over: each of them has a task and a reader of its own.
+    /// Starts a task for each partition of the generation, with a reader each, in order of number. What a reader tells of
+    /// other partitions is passed over.
     ///
     /// # Errors
-    /// When a setting cannot be kept, a reader cannot be opened, or there can be no folder for dead letters.
+    /// When a setting cannot be kept, or there can be no folder for dead letters.
     pub fn start(
         settings: Settings,
         log: Arc<dyn EventLog>,
-        subscribe: impl Fn(u32) -> Result<Box<dyn Subscription>, eventlog::Error>,
+        readers: Vec<Box<dyn Subscription>>,
         keeping: Keeping,
     ) -> Result<Self, Error> {
-        Self::start_workers(&settings, log, subscribe, keeping, |worker| worker)
+        Self::start_workers(&settings, log, readers, keeping, |worker| worker)
     }
 
     /// As [`Self::start`], with workers told otherwise: to break a rule, to panic on records.
@@ -151,31 +151,31 @@ impl Processor {
     pub fn start_with(
         settings: Settings,
         log: Arc<dyn EventLog>,
-        subscribe: impl Fn(u32) -> Result<Box<dyn Subscription>, eventlog::Error>,
+        readers: Vec<Box<dyn Subscription>>,
         keeping: Keeping,
         change: impl Fn(worker::Settings) -> worker::Settings,
     ) -> Result<Self, Error> {
-        Self::start_workers(&settings, log, subscribe, keeping, change)
+        Self::start_workers(&settings, log, readers, keeping, change)
     }
 
     fn start_workers(
         settings: &Settings,
         log: Arc<dyn EventLog>,
-        subscribe: impl Fn(u32) -> Result<Box<dyn Subscription>, eventlog::Error>,
+        readers: Vec<Box<dyn Subscription>>,
         keeping: Keeping,
         change: impl Fn(worker::Settings) -> worker::Settings,
     ) -> Result<Self, Error> {
-        check(settings, &*log)?;
+        check(settings, &*log, readers.len())?;
         let folder = &settings.dead_letters;
         let dead_letters = DeadLetters::open(folder)
             .map_err(|source| Error::DeadLetters { folder: folder.display().to_string(), source })?;
         let health = Arc::new(Health::new(settings.generation.partitions));
         let mut partitions = Vec::new();
-        for partition in 0..settings.generation.partitions {
+        for (partition, subscription) in (0_u32..).zip(readers) {
             let worker = worker::Settings::new(settings.generation.clone(), partition, keeping.mode());
             partitions.push(Partition::new(Given {
                 settings: change(worker),
-                subscription: subscribe(partition)?,
+                subscription,
                 log: Arc::clone(&log),
                 keeping: keeping.clone(),
                 dead_letters: dead_letters.clone(),
@@ -230,7 +230,7 @@ impl Processor {
     }
 }
 
-fn check(settings: &Settings, log: &dyn EventLog) -> Result<(), Error> {
+fn check(settings: &Settings, log: &dyn EventLog, readers: usize) -> Result<(), Error> {
     if settings.flush_every.is_zero() {
         return Err(Error::Setting("flush_every = 0 would flush without end; set a second or more".to_owned()));
     }
@@ -239,6 +239,9 @@ fn check(settings: &Settings, log: &dyn EventLog) -> Result<(), Error> {
         return Err(Error::Setting(format!(
             "the generation has {ours} partitions, the log {theirs}; set them to what the log was made with"
         )));
+    }
+    if readers != ours as usize {
+        return Err(Error::Setting(format!("{readers} readers for {ours} partitions; give each one of its own")));
     }
     Ok(())
 }

@@ -144,6 +144,7 @@ impl Partition {
             Ok(Signal::Assigned { partition }) if partition == self.number => {
                 self.leave();
                 self.phase = Phase::Claimed;
+                self.given.health.claimed(self.number);
             }
             Ok(Signal::Revoked { partition }) if partition == self.number => {
                 self.flush_before_it_goes().await?;

@@ -29,7 +29,7 @@ use schemas::cell::{CellAddress, CellKey, CellRange};
 use self::client::unavailable;
 use self::item::{Item, Table};
 pub use self::options::Options;
-pub use self::setup::{plan, set_up};
+pub use self::setup::{plan, policy, set_up};
 use crate::{CellWrite, Checkpoint, Error, Page, Store, StoredCell, WriteAnswer, protocol};
 
 /// Items of one `BatchGetItem`: DynamoDB's own limit.

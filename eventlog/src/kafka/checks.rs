@@ -36,7 +36,22 @@ struct Shape {
     replicas: usize,
 }
 
+/// Whether there is a topic of this name.
+pub(super) async fn exists(options: &Options) -> Result<bool, Error> {
+    Ok(look(options).await?.is_some_and(|shape| shape.partitions > 0))
+}
+
 async fn shape(options: &Options) -> Result<Shape, Error> {
+    look(options).await?.filter(|shape| shape.partitions > 0).ok_or_else(|| {
+        Error::Setting(format!(
+            "there is no topic {} at {}; make it with `flagstream setup`, or look at `[log] topic`",
+            options.topic, options.brokers
+        ))
+    })
+}
+
+/// `None` = there is none.
+async fn look(options: &Options) -> Result<Option<Shape>, Error> {
     let client = admin(options)?;
     let (topic, within) = (options.topic.clone(), Timeout::After(options.answer_within));
     let asked = tokio::task::spawn_blocking(move || {
@@ -51,13 +66,7 @@ async fn shape(options: &Options) -> Result<Shape, Error> {
     let away = |what: &dyn std::fmt::Display| {
         Error::Away(format!("no broker at {} answers within {:?} ({what})", options.brokers, options.answer_within))
     };
-    let shape = asked.await.map_err(|error| away(&error))?.map_err(|error| away(&error))?;
-    shape.filter(|shape| shape.partitions > 0).ok_or_else(|| {
-        Error::Setting(format!(
-            "there is no topic {} at {}; make it with `flagstream setup`, or look at `[log] topic`",
-            options.topic, options.brokers
-        ))
-    })
+    asked.await.map_err(|error| away(&error))?.map_err(|error| away(&error))
 }
 
 async fn configured(options: &Options) -> Result<HashMap<String, String>, Error> {

@@ -6,7 +6,7 @@
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::{Options, client};
+use super::{Options, checks, client};
 use crate::Error;
 
 /// What was found or done.
@@ -45,11 +45,34 @@ pub fn plan(options: &Options, replication: u32) -> String {
     command
 }
 
+/// The commands with which an administrator allows our user what it does, and nothing else. `User:flagstream` is to be
+/// put right by hand.
+#[must_use]
+pub fn permissions(options: &Options) -> Vec<String> {
+    let allow = |what: &str, operations: &[&str]| {
+        let operations: Vec<String> = operations.iter().map(|operation| format!("--operation {operation}")).collect();
+        format!(
+            "kafka-acls.sh --bootstrap-server {} --add --allow-principal User:flagstream {} {what}",
+            options.brokers,
+            operations.join(" ")
+        )
+    };
+    vec![
+        allow(&format!("--topic {}", options.topic), &["Describe", "DescribeConfigs", "Read", "Write"]),
+        allow(&format!("--group {} --resource-pattern-type prefixed", options.group), &["Read"]),
+        allow("--cluster", &["IdempotentWrite"]),
+    ]
+}
+
 /// Makes the topic where there is none.
 ///
 /// # Errors
 /// [`Error::Away`] when no broker answers in time; [`Error::Setting`] with what Kafka refused.
 pub async fn set_up(options: &Options, replication: u32) -> Result<Planned, Error> {
+    // Who may not make topics may still run this when there is one.
+    if checks::exists(options).await? {
+        return Ok(Planned::Exists);
+    }
     let admin = admin(options)?;
     let settings = settings(options, replication);
     let partitions = i32::try_from(options.partitions).unwrap_or(i32::MAX);

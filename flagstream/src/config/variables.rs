@@ -11,16 +11,17 @@ use std::ffi::OsString;
 use anyhow::{Context, bail};
 
 use super::Written;
+use super::kept::{LogSection, SnapshotsSection, StoreSection};
 
 const PREFIX: &str = "FLAGSTREAM_";
 /// Top-level names that may come as variables.
-const TOP: [&str; 7] = ["listen", "data", "admin_keys", "log", "store", "limits", "stale"];
+const TOP: [&str; 8] = ["listen", "data", "admin_keys", "log", "store", "snapshots", "limits", "stale"];
 /// Names of this program that are no configuration: of the commands that read, and of logging.
 const OTHERS: [&str; 3] = ["server", "key", "log_format"];
 /// Names of this repository's tests and first programs, which may stand in the same shell.
 const TESTS: [&str; 6] = ["sdk_key", "url", "gzip", "seeds", "rounds", "rewrite"];
 /// Sections of a build that has more.
-const ABSENT: [&str; 3] = ["gate", "jobs", "snapshots"];
+const ABSENT: [&str; 2] = ["gate", "jobs"];
 
 /// The variables that are configuration, by name without the prefix, in lower case.
 ///
@@ -71,7 +72,13 @@ fn nearest(name: &str) -> Option<(String, usize)> {
     if OTHERS.contains(&name) || TESTS.contains(&name) {
         return None;
     }
-    let ours = toml::Table::try_from(Written::default()).unwrap_or_default();
+    let whole = Written {
+        log: LogSection::with_all(),
+        store: StoreSection::with_all(),
+        snapshots: SnapshotsSection { url: Some(String::new()) },
+        ..Written::default()
+    };
+    let ours = toml::Table::try_from(whole).unwrap_or_default();
     let ours = ours.iter().filter(|(top, _)| TOP.contains(&top.as_str())).flat_map(|(top, value)| match value {
         toml::Value::Table(fields) => fields.keys().map(|field| format!("{top}__{field}")).collect(),
         _ => vec![top.clone()],
@@ -117,6 +124,7 @@ mod tests {
             ("FLAGSTREAM_LITSEN", "FLAGSTREAM_LISTEN"),
             ("FLAGSTREAM_STORES__FLUSH_SECONDS", "FLAGSTREAM_STORE__FLUSH_SECONDS"),
             ("FLAGSTREAM_DATE", "FLAGSTREAM_DATA"),
+            ("FLAGSTREAM_SNAPSHOT__URL", "FLAGSTREAM_SNAPSHOTS__URL"),
             ("FLAGSTREAM_SERVERS", "FLAGSTREAM_SERVER"),
             ("FLAGSTREAM_STALE_STALE_DAYS", "FLAGSTREAM_STALE__STALE_DAYS"),
         ] {

@@ -10,6 +10,7 @@ use config::{Config, Environment, File, FileFormat};
 use schemas::id::{KEY_BYTES_MAX, check_key};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::kept::{LogSection, SnapshotsSection, StoreSection};
 use super::stale::{OfEnvironment, Stale};
 use super::variables;
 use super::wrong::{explain, parse};
@@ -25,39 +26,17 @@ pub struct Written {
     /// Keys that open every write, the pipeline's pages and reads of all environments.
     pub admin_keys: Vec<Secret>,
     /// The log.
-    pub log: Log,
+    pub log: LogSection,
     /// The store.
-    pub store: Store,
+    pub store: StoreSection,
+    /// Copies of the processors' state.
+    pub snapshots: SnapshotsSection,
     /// Limits at the door.
     pub limits: ingest::limits::Limits,
     /// The numbers of the stale rule.
     pub stale: Stale,
     /// Environments and their keys.
     pub environment: Vec<EnvironmentKeys>,
-}
-
-/// `[log]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// `embedded` (the only one in this build).
-    pub kind: String,
-    /// Number of the generation, from 1.
-    pub generation: u32,
-    /// Number of partitions; fixed for a generation.
-    pub partitions: u32,
-    /// The embedded log keeps at least this many MiB, even when durable state has passed them.
-    pub retain_mib: u64,
-}
-
-/// `[store]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Store {
-    /// `embedded` (the only one in this build).
-    pub kind: String,
-    /// Seconds between flushes of the cells.
-    pub flush_seconds: u64,
 }
 
 /// `[[environment]]`, here and in `keys.toml`.
@@ -128,24 +107,13 @@ impl Default for Written {
             listen: "127.0.0.1:8080".to_owned(),
             data: PathBuf::from("flagstream-data"),
             admin_keys: Vec::new(),
-            log: Log::default(),
-            store: Store::default(),
+            log: LogSection::default(),
+            store: StoreSection::default(),
+            snapshots: SnapshotsSection::default(),
             limits: ingest::limits::Limits::default(),
             stale: Stale::default(),
             environment: Vec::new(),
         }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { kind: "embedded".to_owned(), generation: 1, partitions: 4, retain_mib: 256 }
-    }
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self { kind: "embedded".to_owned(), flush_seconds: 1 }
     }
 }
 
@@ -235,7 +203,7 @@ mod tests {
     #[test]
     fn what_is_left_out_has_its_default() {
         let written = read("[log]\npartitions = 8").unwrap();
-        assert_eq!((written.log.partitions, written.store.flush_seconds), (8, 1));
+        assert_eq!((written.log.partitions, written.log.generation), (8, 1));
         assert_eq!(written.listen, "127.0.0.1:8080");
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use counting::worker;
 use eventlog::embedded::EmbeddedLog;
 use eventlog::memory::MemoryLog;
-use eventlog::{EventLog, Held, Signal};
+use eventlog::{EventLog, Held, Signal, Subscription};
 use schemas::generation::Generation;
 use schemas::log::{Append, Logged};
 use stores::Store;
@@ -55,7 +55,8 @@ pub(crate) struct Shared {
     pub(crate) snapshot_every: SnapshotEvery,
     /// What was appended, by partition.
     pub(crate) written: Vec<Vec<Logged>>,
-    readers: usize,
+    /// Readers so far.
+    subscribed: usize,
 }
 
 /// A process.
@@ -80,7 +81,7 @@ impl Shared {
             folder: tempfile::tempdir().unwrap(),
             snapshot_every: SnapshotEvery { time: Duration::from_secs(3_600), records: 1_000_000 },
             written: vec![Vec::new(); generation.partitions as usize],
-            readers: 0,
+            subscribed: 0,
             generation,
         }
     }
@@ -112,12 +113,18 @@ impl Shared {
             snapshots: Arc::new(self.snapshots()),
             snapshot_every: self.snapshot_every,
         };
-        let first_reader = self.readers;
-        self.readers += self.generation.partitions as usize;
+        let first_reader = self.subscribed;
+        self.subscribed += self.generation.partitions as usize;
         let log = self.log.clone();
         let settings = settings(&self.generation, &self.path(name));
-        let started = Processor::start_with(settings, Arc::new(log.clone()), move |_| log.subscribe(), keeping, change);
+        let readers = self.readers();
+        let started = Processor::start_with(settings, Arc::new(log), readers, keeping, change);
         Node { processor: started.unwrap(), first_reader }
+    }
+
+    /// A reader for each partition.
+    pub(crate) fn readers(&self) -> Vec<Box<dyn Subscription>> {
+        (0..self.generation.partitions).map(|_| self.log.subscribe().unwrap()).collect()
     }
 
     /// Gives a process all partitions.
@@ -129,6 +136,11 @@ impl Shared {
     pub(crate) async fn compare(&self, panics_at: &[u64]) -> Result<Said, String> {
         compare(&self.written, &*self.store, &self.generation, panics_at).await
     }
+}
+
+/// A reader for each partition of an embedded log.
+pub(crate) fn readers_of(log: &EmbeddedLog) -> Result<Vec<Box<dyn Subscription>>, eventlog::Error> {
+    (0..log.partitions()).map(|partition| log.subscribe_to(&[partition])).collect()
 }
 
 /// Whatever an embedded log holds of a partition.

@@ -12,7 +12,7 @@ use schemas::log::Append;
 use stores::embedded::{Embedded, Options};
 use stores::memory::Fault;
 
-use super::bench::{Shared, compare, quiet_wanted_panics, read_all, settings, settled, stop};
+use super::bench::{Shared, compare, quiet_wanted_panics, read_all, readers_of, settings, settled, stop};
 use super::oracle::Said;
 use super::payloads::{HOUR, START, Sent, beginnings, generation, payload};
 use super::seeds::{each_seed, none_wrong};
@@ -104,10 +104,8 @@ async fn together(seed: u64, partitions: u32) -> Result<(), String> {
     let store = Arc::new(Embedded::open(&folder.path().join("store"), &Options::default()).unwrap());
     let mut sent = Vec::new();
     for _life in 0..3 {
-        let subscribe = |partition| log.subscribe_to(&[partition]);
-        let keeping = Keeping::Together(Arc::clone(&store));
-        let processor =
-            Processor::start(settings(&generation, folder.path()), log.clone(), subscribe, keeping).unwrap();
+        let (settings, keeping) = (settings(&generation, folder.path()), Keeping::Together(Arc::clone(&store)));
+        let processor = Processor::start(settings, log.clone(), readers_of(&log).unwrap(), keeping).unwrap();
         for _ in 0..15 {
             log.append(traffic(&mut dice, partitions, &mut sent)).await.unwrap();
         }
@@ -126,9 +124,8 @@ async fn together(seed: u64, partitions: u32) -> Result<(), String> {
             }
         }
     }
-    let subscribe = |partition| log.subscribe_to(&[partition]);
-    let keeping = Keeping::Together(Arc::clone(&store));
-    let processor = Processor::start(settings(&generation, folder.path()), log.clone(), subscribe, keeping).unwrap();
+    let (settings, keeping) = (settings(&generation, folder.path()), Keeping::Together(Arc::clone(&store)));
+    let processor = Processor::start(settings, log.clone(), readers_of(&log).unwrap(), keeping).unwrap();
     settled(&processor, &*log).await?;
     processor.stop().await.map_err(|error| error.to_string())?;
     let mut records = Vec::new();

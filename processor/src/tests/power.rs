@@ -17,7 +17,7 @@ use schemas::log::{Append, Logged};
 use stores::embedded::{Embedded, Options};
 use tokio::time::sleep;
 
-use super::bench::{compare, read_all, settings};
+use super::bench::{compare, read_all, readers_of, settings};
 use super::driven::Lane;
 use super::oracle::{Facts, differences, said_by, said_in};
 use super::payloads::{START, Sent, beginnings, generation, payload};
@@ -326,10 +326,10 @@ impl Machine {
         self.look(&open, tally).await?;
         self.begin_log(&open).await?;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let (log, keeping) = (Arc::clone(&open.log), Keeping::Together(Arc::clone(&open.store)));
-        let subscribe = move |partition| log.subscribe_to(&[partition]);
+        let keeping = Keeping::Together(Arc::clone(&open.store));
+        let readers = readers_of(&open.log).map_err(|error| error.to_string())?;
         let settings = settings(&self.generation, folder.path());
-        let processor = Processor::start(settings, open.log.clone(), subscribe, keeping);
+        let processor = Processor::start(settings, open.log.clone(), readers, keeping);
         let processor = processor.map_err(|error| error.to_string())?;
         self.disk.fail(Fault::Power(1 + dice.below(500)));
         for _ in 0..30 {

@@ -75,14 +75,14 @@ fn hourly(shared: &Shared) -> (Processor, Arc<AtomicU64>) {
         snapshot_every: shared.snapshot_every,
     };
     let checkpoint = Arc::new(AtomicU64::new(u64::MAX));
-    let (log, store, noted) = (shared.log.clone(), Arc::clone(&shared.store), Arc::clone(&checkpoint));
-    let subscribe = move |_| -> Result<Box<dyn Subscription>, eventlog::Error> {
-        let (store, checkpoint) = (Arc::clone(&store), Arc::clone(&noted));
-        Ok(Box::new(Noting { inner: log.subscribe()?, store, is_gone: false, checkpoint }))
+    let noting = |inner| -> Box<dyn Subscription> {
+        let (store, checkpoint) = (Arc::clone(&shared.store), Arc::clone(&checkpoint));
+        Box::new(Noting { inner, store, is_gone: false, checkpoint })
     };
+    let readers = shared.readers().into_iter().map(noting).collect();
     let settings =
         crate::Settings { flush_every: Duration::from_secs(3_600), ..settings(&shared.generation, &shared.path("a")) };
-    let processor = Processor::start(settings, Arc::new(shared.log.clone()), subscribe, keeping).unwrap();
+    let processor = Processor::start(settings, Arc::new(shared.log.clone()), readers, keeping).unwrap();
     (processor, checkpoint)
 }
 
@@ -117,7 +117,7 @@ async fn a_partition_is_heard_to_go_though_there_is_no_room_and_the_store_is_dow
     let health = processor.health();
     until("it has begun", || health.ready().is_ok()).await;
     shared.store.set_down(true);
-    fill(&mut shared).await;
+    fill(&mut shared, 20).await;
     let calls = shared.store.calls();
     let store = Arc::clone(&shared.store);
     until("it asks in vain for cells", || store.calls() > calls).await;

@@ -177,9 +177,8 @@ async fn a_worker_begins_when_the_end_of_an_earlier_ones_write_is_known() {
         snapshots: Arc::new(shared.snapshots()),
         snapshot_every: shared.snapshot_every,
     };
-    let log = shared.log.clone();
     let settings = settings(&shared.generation, &shared.path("a"));
-    let processor = Processor::start(settings, Arc::new(log.clone()), move |_| log.subscribe(), keeping).unwrap();
+    let processor = Processor::start(settings, Arc::new(shared.log.clone()), shared.readers(), keeping).unwrap();
     send(&mut shared, 5).await;
     let health = processor.health();
     let folded = || health.partition(0).and_then(|health| health.progress).is_some_and(|progress| progress.folded > 1);
@@ -235,7 +234,7 @@ fn between(
     shared: &Shared,
     log: &MemoryLog,
     name: &str,
-    change: impl FnMut(Signal, u32) -> (Signal, Option<Signal>) + Clone + Send + 'static,
+    change: impl FnMut(Signal, u32) -> (Signal, Option<Signal>) + Send + 'static,
 ) -> Processor {
     let keeping = Keeping::Apart {
         store: shared.store.clone(),
@@ -243,12 +242,9 @@ fn between(
         snapshots: Arc::new(shared.snapshots()),
         snapshot_every: shared.snapshot_every,
     };
-    let inner = log.clone();
-    let subscribe = move |_| -> Result<Box<dyn Subscription>, eventlog::Error> {
-        Ok(Box::new(Between { inner: inner.subscribe()?, change: change.clone(), waiting: None, begins: 0 }))
-    };
-    Processor::start(settings(&shared.generation, &shared.path(name)), Arc::new(log.clone()), subscribe, keeping)
-        .unwrap()
+    let reader = Between { inner: log.subscribe().unwrap(), change, waiting: None, begins: 0 };
+    let settings = settings(&shared.generation, &shared.path(name));
+    Processor::start(settings, Arc::new(log.clone()), vec![Box::new(reader)], keeping).unwrap()
 }
 
 #[tokio::test]
@@ -309,7 +305,7 @@ async fn a_task_that_panics_is_told() {
 #[tokio::test]
 async fn settings_that_cannot_be_kept_are_refused() {
     let shared = begun(1).await;
-    let start = |generation: &Generation, flush_every| {
+    let start = |generation: &Generation, flush_every, readers| {
         let keeping = Keeping::Apart {
             store: shared.store.clone(),
             state: Arc::new(LocalState::open(&shared.path("state"), &Options::default()).unwrap()),
@@ -317,26 +313,27 @@ async fn settings_that_cannot_be_kept_are_refused() {
             snapshot_every: shared.snapshot_every,
         };
         let settings = crate::Settings { flush_every, ..settings(generation, &shared.path("a")) };
-        let log = shared.log.clone();
-        Processor::start(settings, Arc::new(shared.log.clone()), move |_| log.subscribe(), keeping)
+        Processor::start(settings, Arc::new(shared.log.clone()), readers, keeping)
             .map(drop)
             .map_err(|error| error.to_string())
     };
-    assert!(start(&shared.generation, Duration::ZERO).unwrap_err().contains("flush_every = 0"));
+    let generation_of_one = &shared.generation;
+    assert!(start(generation_of_one, Duration::ZERO, shared.readers()).unwrap_err().contains("flush_every = 0"));
+    let none = start(generation_of_one, Duration::from_secs(1), Vec::new()).unwrap_err();
+    assert!(none.contains("0 readers for 1 partitions"), "{none}");
     let four = generation(4, DEDUPE_RECORDS);
-    assert!(start(&four, Duration::from_secs(1)).unwrap_err().contains("4 partitions, the log 1"));
+    assert!(start(&four, Duration::from_secs(1), shared.readers()).unwrap_err().contains("4 partitions, the log 1"));
 }
 
-/// Size and number of records that are more than a worker takes at a time.
+/// Size of a large record; 17 of them are more than a worker takes at a time.
 const RECORD_BYTES: usize = 512 << 10;
-const RECORDS: usize = 60;
 
-/// Appends more than a worker takes at a time, handed out one by one.
-pub(super) async fn fill(shared: &mut Shared) {
+/// Appends so many large records, handed out one by one.
+pub(super) async fn fill(shared: &mut Shared, records: usize) {
     shared.log.set_read_records(1);
     let body = Bytes::from(vec![0xff; RECORD_BYTES]);
     let header = numbers(1).header;
-    for _ in 0..RECORDS {
+    for _ in 0..records {
         shared.append(vec![Append { partition: 0, header: header.clone(), body: body.clone() }]).await;
     }
 }
@@ -344,6 +341,7 @@ pub(super) async fn fill(shared: &mut Shared) {
 /// Everything that a log hands out, in bytes, while the store answers nothing.
 #[tokio::test]
 async fn memory_is_bounded_in_bytes_too() {
+    const RECORDS: usize = 60;
     let mut shared = begun(1).await;
     let given = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&given);
@@ -358,7 +356,7 @@ async fn memory_is_bounded_in_bytes_too() {
     let processor = between(&shared, &shared.log, "a", count);
     settled(&processor, &shared.log).await.unwrap();
     shared.store.set_down(true);
-    fill(&mut shared).await;
+    fill(&mut shared, RECORDS).await;
     let most = (WAITING_BYTES_MAX + RECORD_BYTES) as u64;
     until("the first are taken", || given.load(Ordering::Relaxed) >= WAITING_BYTES_MAX as u64).await;
     sleep(Duration::from_millis(50)).await;

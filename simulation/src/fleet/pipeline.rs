@@ -72,17 +72,12 @@ impl Pipeline {
             flush_every: FLUSH_EVERY,
             dead_letters: folder.path().join("dead-letters"),
         };
-        let reader = log.clone();
-        let processor = Processor::start_with(
-            settings,
-            Arc::new(log.clone()),
-            move |_| reader.subscribe(),
-            keeping,
-            |worker| match broken {
+        let readers = (0..PARTITIONS).map(|_| log.subscribe()).collect::<Result<_, _>>()?;
+        let processor =
+            Processor::start_with(settings, Arc::new(log.clone()), readers, keeping, |worker| match broken {
                 Some(rule) => worker.breaking(rule),
                 None => worker,
-            },
-        )?;
+            })?;
         (0..PARTITIONS).for_each(|partition| log.assign(partition, partition as usize));
         let ingest = ingest(&log, &generation, &clock)?;
         let api = experiments::router(serve(&log, store, &generation, &clock)?);

@@ -111,6 +111,18 @@ async fn describe(client: &Client, name: &str) -> Result<Option<TableDescription
     }
 }
 
+/// The policy that allows what the processes do, and nothing else. `ingest` needs none of it, `serve` no `PutItem`.
+#[must_use]
+pub fn policy(options: &Options) -> String {
+    let region = options.region.as_deref().unwrap_or("*");
+    format!(
+        "{{\"Version\": \"2012-10-17\", \"Statement\": [{{\"Effect\": \"Allow\", \"Action\": [\"dynamodb:GetItem\", \
+         \"dynamodb:BatchGetItem\", \"dynamodb:Query\", \"dynamodb:PutItem\", \"dynamodb:DescribeTable\", \
+         \"dynamodb:DescribeTimeToLive\"], \"Resource\": \"arn:aws:dynamodb:{region}:*:table/{}*\"}}]}}",
+        options.prefix
+    )
+}
+
 async fn create(client: &Client, name: &str) -> Result<(), Error> {
     let wrong = |error: aws_sdk_dynamodb::error::BuildError| Error::Setting(format!("table {name}: {error}"));
     let mut ask = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);

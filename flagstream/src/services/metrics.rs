@@ -26,17 +26,20 @@ pub struct Metrics {
     held: Arc<Mutex<Vec<Held>>>,
 }
 
-/// The registry of all in one process.
-pub fn registry(ingest: &Ingest, processor: &Processor, log: Arc<dyn EventLog>) -> Metrics {
+/// The registry of what runs in this process.
+pub fn registry(ingest: Option<&Ingest>, processor: Option<&Processor>, log: Arc<dyn EventLog>) -> Metrics {
     let mut registry = Registry::with_prefix("flagstream");
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     registry.register("build", "What is running here", Info::new(version));
-    ingest.register(&mut registry);
-    let health = processor.health();
+    if let Some(ingest) = ingest {
+        ingest.register(&mut registry);
+    }
     let held: Arc<Mutex<Vec<Held>>> = Arc::default();
-    let (known, number) = (Arc::clone(&held), log.partitions());
-    let partitions = Partitions(Box::new(move || look(number, &lock(&known), &health)));
-    registry.sub_registry_with_prefix("processor").register_collector(Box::new(partitions));
+    if let Some(health) = processor.map(Processor::health) {
+        let (known, number) = (Arc::clone(&held), log.partitions());
+        let partitions = Partitions(Box::new(move || look(number, &lock(&known), &health)));
+        registry.sub_registry_with_prefix("processor").register_collector(Box::new(partitions));
+    }
     Metrics { registry, log, held }
 }
 

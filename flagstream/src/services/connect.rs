@@ -10,47 +10,53 @@ use ingest::doorstep::Stranger;
 use ingest::doorstep::news::kind_word;
 use processor::Processor;
 
+use super::Running;
 use super::admission::Keys;
-use super::metrics;
-use super::opening::{Disk, now_ms};
+use super::backend::store::Store;
+use super::backend::{Backend, now_ms};
+use super::metrics::Metrics;
 use crate::config::Settings;
 use crate::keys;
 
-/// What the read service is given.
+/// What the read service is given. What a service that runs elsewhere would tell is not told.
+///
+/// # Errors
+/// When the folder of dead letters cannot be opened.
 pub fn serve(
     settings: &Settings,
-    disk: &Disk,
-    ingest: &Ingest,
-    processor: &Processor,
+    (backend, store): (&Backend, &Store),
+    running: &Running,
     keys: &Keys,
+    metrics: &Arc<Metrics>,
     address: SocketAddr,
-) -> Serve {
-    let at_door = ingest.clone();
-    let metrics = Arc::new(metrics::registry(ingest, processor, disk.log.clone()));
-    let (letters, health, ages) = (processor.dead_letters().clone(), processor.health(), processor.health());
-    Serve {
-        store: disk.store.clone(),
-        log: disk.log.clone(),
+) -> anyhow::Result<Serve> {
+    let at_door = running.ingest.clone();
+    let (metrics, letters) = (Arc::clone(metrics), backend.open_dead_letters()?);
+    let health = running.processor.as_deref().map(Processor::health);
+    let ages = health.clone();
+    Ok(Serve {
+        store: store.shared(),
+        log: backend.log(),
         generation: settings.generation.number,
         partitions: settings.generation.partitions,
         access: keys.access(),
         clock_ms: Arc::new(now_ms),
         stale: settings.stale.clone(),
-        arrivals: Arc::new(move || arrivals(&at_door)),
+        arrivals: Arc::new(move || at_door.as_ref().map(arrivals).unwrap_or_default()),
         dead_letters: Arc::new(move |limit, behind| Box::pin(dead_letters(letters.clone(), limit, behind))),
         caught_up: CaughtUp::default(),
         publisher: Publisher::default(),
-        dedupe_age_ms: Arc::new(move |partition| ages.dedupe_age_ms(partition)),
+        dedupe_age_ms: Arc::new(move |partition| ages.as_ref()?.dedupe_age_ms(partition)),
         metrics: Arc::new(move || {
             let metrics = Arc::clone(&metrics);
             Box::pin(async move { metrics.text().await })
         }),
-        ready: Arc::new(move || health.ready()),
+        ready: Arc::new(move || health.as_ref().map_or(Ok(()), |health| health.ready())),
         address: format!("http://{address}"),
         data: std::path::absolute(&settings.data).unwrap_or_else(|_| settings.data.clone()).display().to_string(),
         keys_file: keys::path(&settings.data).display().to_string(),
         request_prefix: format!("{:x}", now_ms()),
-    }
+    })
 }
 
 fn arrivals(ingest: &Ingest) -> Arrivals {
@@ -79,10 +85,13 @@ fn arrivals(ingest: &Ingest) -> Arrivals {
 
 /// At most `limit` of the dead letters behind this place, newest first, and how many there are in all.
 async fn dead_letters(
-    letters: processor::DeadLetters,
+    letters: Option<processor::DeadLetters>,
     limit: usize,
     behind: Option<Place>,
 ) -> Result<(Vec<experiments::DeadLetter>, usize), String> {
+    let Some(letters) = letters else {
+        return Err("they lie with the processors: set [snapshots] url to a folder that all processes reach".to_owned());
+    };
     let read = tokio::task::spawn_blocking(move || letters.newest_before(behind, limit)).await;
     let (letters, total) = read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
     Ok((letters.into_iter().map(shown).collect(), total))

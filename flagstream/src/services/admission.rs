@@ -16,7 +16,7 @@ use schemas::id::Environment;
 use tokio::sync::watch;
 
 use super::admitted;
-use super::opening::now_ms;
+use super::backend::now_ms;
 use crate::config::written::{EnvironmentKeys, Secret, Written, check_admitted};
 use crate::keys;
 
@@ -33,6 +33,8 @@ struct Sources {
 
 /// Keys and environments as both services have them.
 pub struct Keys {
+    /// The door, where this process has one.
+    ingest: Option<Ingest>,
     config: Option<PathBuf>,
     data: PathBuf,
     may_be_open: bool,
@@ -52,7 +54,7 @@ impl Keys {
     /// # Errors
     /// When a key cannot be taken, or there is none and there must be.
     pub fn admit(
-        ingest: &Ingest,
+        ingest: Option<Ingest>,
         data: &Path,
         (config, written): (Option<&Path>, &Written),
         may_be_open: bool,
@@ -65,6 +67,7 @@ impl Keys {
             added: keys::read(data)?,
         };
         let keys = Self {
+            ingest,
             config: config.map(Path::to_owned),
             data: data.to_owned(),
             may_be_open,
@@ -73,8 +76,8 @@ impl Keys {
             seen,
             access: Arc::default(),
         };
-        let before = admitted::read(data)?;
-        keys.swap(ingest, &keys.held, before.as_ref())?;
+        let before = if keys.ingest.is_some() { admitted::read(data)? } else { None };
+        keys.swap(&keys.held, before.as_ref())?;
         Ok(keys)
     }
 
@@ -90,36 +93,38 @@ impl Keys {
     }
 
     /// `before` are the keys of an earlier run.
-    fn swap(&self, ingest: &Ingest, sources: &Sources, before: Option<&KeyTable>) -> anyhow::Result<()> {
+    fn swap(&self, sources: &Sources, before: Option<&KeyTable>) -> anyhow::Result<()> {
         let (mut table, access) = sources.tables(self.may_be_open)?;
         if let Some(before) = before {
             table = table.after(before, now_ms(), self.grace_seconds);
         }
-        let table = ingest.keys().swap(table, now_ms(), self.grace_seconds);
-        admitted::keep(&self.data, &table)?;
+        if let Some(ingest) = &self.ingest {
+            let table = ingest.keys().swap(table, now_ms(), self.grace_seconds);
+            admitted::keep(&self.data, &table)?;
+        }
         *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
         Ok(())
     }
 
     /// Reads again what was written since; an error names its file, and what it held stays.
-    fn look(&mut self, ingest: &Ingest) {
+    fn look(&mut self) {
         if let Some(file) = self.config.clone() {
             let now = stamp(&file);
             if std::mem::replace(&mut self.seen[0], now) != now {
                 let read = self.held.with_configuration(&file);
-                self.take(ingest, &file, "took its environments and admin_keys; other changes need a restart", read);
+                self.take(&file, "took its environments and admin_keys; other changes need a restart", read);
             }
         }
         let file = keys::path(&self.data);
         let now = stamp(&file);
         if std::mem::replace(&mut self.seen[1], now) != now {
             let read = self.held.with_keys(&self.data);
-            self.take(ingest, &file, "read the keys again", read);
+            self.take(&file, "read the keys again", read);
         }
     }
 
-    fn take(&mut self, ingest: &Ingest, file: &Path, done: &str, read: anyhow::Result<Sources>) {
-        match read.and_then(|sources| self.swap(ingest, &sources, None).map(|()| sources)) {
+    fn take(&mut self, file: &Path, done: &str, read: anyhow::Result<Sources>) {
+        match read.and_then(|sources| self.swap(&sources, None).map(|()| sources)) {
             Ok(sources) => {
                 self.held = sources;
                 tracing::info!(file = %file.display(), "{done}");
@@ -219,10 +224,10 @@ fn stamp(file: &Path) -> Stamp {
 }
 
 /// Looks at the files again whenever they change, until `stop`.
-pub async fn reread(mut keys: Keys, ingest: Ingest, mut stop: watch::Receiver<bool>) {
+pub async fn reread(mut keys: Keys, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
-            () = tokio::time::sleep(REREAD_EVERY) => keys.look(&ingest),
+            () = tokio::time::sleep(REREAD_EVERY) => keys.look(),
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }

@@ -9,6 +9,7 @@ use ingest::doorstep::News;
 use ingest::doorstep::news::kind_word;
 use tokio::sync::watch;
 
+use super::Role;
 use crate::config::Settings;
 use crate::config::written::EnvironmentKeys;
 use crate::keys;
@@ -20,11 +21,33 @@ macro_rules! say {
 
 /// Says where everything is. The line with the page's address is the first, for programs that wait for it. Keys stand
 /// in the clear on a terminal alone: what goes elsewhere may be kept by a log.
-pub fn print(settings: &Settings, address: SocketAddr, environments: &[EnvironmentKeys], admit_command: &str) {
+pub fn print(
+    role: Role,
+    settings: &Settings,
+    address: SocketAddr,
+    environments: &[EnvironmentKeys],
+    admit_command: &str,
+) {
     let url = format!("http://{address}");
-    let clear = std::io::stdout().is_terminal();
-    say!("Flagstream listens on {url} (page, API and SDK events)");
+    let what = match role {
+        Role::All => "page, API and SDK events",
+        Role::Ingest => "SDK events",
+        Role::Process => "/livez, /readyz and /metrics of a processor",
+        Role::Serve => "page and API",
+    };
+    say!("Flagstream listens on {url} ({what})");
+    if matches!(role, Role::Process) {
+        return;
+    }
     tell("");
+    print_keys(settings, environments, admit_command);
+    if matches!(role, Role::All | Role::Ingest) {
+        print_first_steps(&url, environments);
+    }
+}
+
+fn print_keys(settings: &Settings, environments: &[EnvironmentKeys], admit_command: &str) {
+    let clear = std::io::stdout().is_terminal();
     for entry in environments {
         say!("  {}/{}", entry.project.escape_debug(), entry.key.escape_debug());
         let kinds = [
@@ -43,6 +66,10 @@ pub fn print(settings: &Settings, address: SocketAddr, environments: &[Environme
     say!("  keys lie in:       {}", keys::path(&settings.data).display());
     say!("  admit another:     {admit_command}");
     tell("");
+}
+
+fn print_first_steps(url: &str, environments: &[EnvironmentKeys]) {
+    let clear = std::io::stdout().is_terminal();
     let first = environments.iter().find_map(|entry| entry.server_keys.first()).filter(|_| clear);
     let key = first.map_or("$KEY", |secret| &secret.0);
     let hint = if clear { "" } else { " (KEY = a server key of that file)" };

@@ -1,0 +1,339 @@
+//! The services: `flagstream up` has all of them in one process, `ingest`, `process` and `serve` one each.
+//!
+//! Always true here: nothing is written before keys and address are found to be good; the address is printed when it
+//! answers; a log or store that can promise nothing any more ends the process with exit code 1; a stop closes the door,
+//! answers what is open, flushes, and closes the log, in that order.
+
+mod admission;
+mod admitted;
+pub mod backend;
+mod banner;
+mod connect;
+mod metrics;
+mod probes;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use axum::Router;
+use ingest::Ingest;
+use processor::Processor;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use self::admission::Keys;
+use self::backend::{Backend, now_ms};
+use crate::cli::Service;
+use crate::config::{Settings, variables};
+use crate::output::{about_data, aside};
+use crate::{keys, server};
+
+/// How long a stop waits for open requests.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How long the banner waits for partitions to begin.
+const BEGIN_WITHIN: Duration = Duration::from_secs(3);
+
+/// Which services a process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `up`: all of them.
+    All,
+    /// `ingest`: HTTP in, log out.
+    Ingest,
+    /// `process`: log in, store out.
+    Process,
+    /// `serve`: store in, answers out.
+    Serve,
+}
+
+impl Role {
+    /// Takes what SDKs send.
+    fn takes(self) -> bool {
+        matches!(self, Self::All | Self::Ingest)
+    }
+
+    /// Folds the log.
+    pub fn folds(self) -> bool {
+        matches!(self, Self::All | Self::Process)
+    }
+
+    /// Answers questions.
+    fn reads(self) -> bool {
+        matches!(self, Self::All | Self::Serve)
+    }
+
+    /// Has keys to compare.
+    fn admits(self) -> bool {
+        self.takes() || self.reads()
+    }
+
+    /// Cannot do its work without the store.
+    pub fn needs_store(self) -> bool {
+        self.folds() || self.reads()
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All => "up",
+            Self::Ingest => "ingest",
+            Self::Process => "process",
+            Self::Serve => "serve",
+        })
+    }
+}
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// Why it could not start, or why it had to end.
+pub fn run(role: Role, command: &Service, sdk_keys: &[String]) -> anyhow::Result<()> {
+    let configured = &command.configured;
+    let settings = Settings::read(configured.config.as_deref(), command.listen.as_deref(), configured.data.as_deref())?;
+    if command.print_config {
+        return crate::output::line(settings.print()?.trim_end());
+    }
+    crate::logging::start();
+    for (name, nearest) in variables::unknown(std::env::vars_os().map(|(name, _)| name)) {
+        tracing::warn!(name, nearest, "an environment variable is unknown and passed over");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    runtime.block_on(start(role, settings, configured.config.as_deref(), sdk_keys))
+}
+
+/// What runs in this process.
+struct Running {
+    ingest: Option<Ingest>,
+    processor: Option<Arc<Processor>>,
+    keys: Option<Keys>,
+}
+
+async fn start(role: Role, settings: Settings, config: Option<&Path>, sdk_keys: &[String]) -> anyhow::Result<()> {
+    // Before anything is opened, so that a stop while the log is checked is a stop too.
+    let mut signals = Signals::new()?;
+    let about_data = |error| about_data(error, &settings.data);
+    // The port is taken, and not yet open. It and the keys come first: a refusal leaves nothing behind.
+    let port = server::bind(settings.listen)?;
+    let may_be_open = settings.listen.ip().is_loopback() || !role.reads();
+    if role.admits() {
+        let added = keys::prepared(&settings.data, &settings.written, sdk_keys).map_err(about_data)?;
+        admission::check(&settings.written, added, may_be_open)
+            .with_context(|| format!("cannot admit anyone on {}", settings.listen))?;
+    }
+    let backend = tokio::select! {
+        backend = backend::open(&settings, role) => backend.map_err(about_data)?,
+        () = signals.next() => return Ok(()),
+    };
+    if role.admits() {
+        keys::prepare(&settings.data, &settings.written, sdk_keys).map_err(about_data)?;
+    }
+    let clock: ingest::Clock = Arc::new(now_ms);
+    let ingest = role
+        .takes()
+        .then(|| Ingest::new(backend.log(), settings.generation.clock, settings.written.limits.clone(), clock));
+    let (listener, address) = server::listen(port, settings.listen)?;
+    let keys = match role.admits() {
+        true => Some(
+            Keys::admit(ingest.clone(), &settings.data, (config, &settings.written), may_be_open)
+                .with_context(|| format!("cannot admit anyone on {address}"))?,
+        ),
+        false => None,
+    };
+    let processor = if role.folds() { Some(Arc::new(start_processor(&settings, &backend)?)) } else { None };
+    let running = Running { ingest, processor, keys };
+    run_until_told(role, (&settings, config), backend, running, (listener, address), &mut signals).await
+}
+
+async fn run_until_told(
+    role: Role,
+    (settings, config): (&Settings, Option<&Path>),
+    mut backend: Backend,
+    running: Running,
+    (listener, address): (tokio::net::TcpListener, SocketAddr),
+    signals: &mut Signals,
+) -> anyhow::Result<()> {
+    let (router, looking) = routes(role, settings, &backend, &running, address)?;
+    let Running { ingest, processor, keys } = running;
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = vec![tokio::spawn(server::serve(listener, router, limits(settings), stopped.clone()))];
+    if let Some(processor) = &processor {
+        begun(role, processor).await;
+    }
+    let admit_command = keys::admit_command(config, &settings.data);
+    let environments = keys.as_ref().map(Keys::environments).unwrap_or_default();
+    banner::print(role, settings, address, &environments, &admit_command);
+    tasks.extend(keys.map(|keys| tokio::spawn(admission::reread(keys, stopped.clone()))));
+    if let Some(ingest) = &ingest {
+        tasks.push(tokio::spawn(ingest.clone().carry_numbers()));
+        tasks.push(tokio::spawn(banner::tell_news(ingest.clone(), admit_command, stopped)));
+    }
+    let failed = async {
+        match &processor {
+            Some(processor) => processor.failed().await,
+            None => std::future::pending().await,
+        }
+    };
+    let ended = wait_for_end(signals.next(), std::mem::take(&mut backend.poisoned), failed).await;
+    aside("stopping: answering what was accepted…");
+    if let Some(ingest) = &ingest {
+        ingest.stop().await;
+    }
+    stop.send_replace(true);
+    if let Some(looking) = looking {
+        looking.abort();
+    }
+    for task in tasks {
+        task.await.context("a task of the server panicked")?;
+    }
+    let flushed = match &processor {
+        Some(processor) => processor.stop().await,
+        None => Ok(()),
+    };
+    let closed = backend.log.close().await;
+    ended?;
+    flushed?;
+    closed?;
+    aside("stopped");
+    Ok(())
+}
+
+/// What this process answers, and the task that looks at how far the numbers reach, where it has one.
+fn routes(
+    role: Role,
+    settings: &Settings,
+    backend: &Backend,
+    running: &Running,
+    address: SocketAddr,
+) -> anyhow::Result<(Router, Option<JoinHandle<()>>)> {
+    let Running { ingest, processor, keys } = running;
+    let metrics = Arc::new(metrics::registry(ingest.as_ref(), processor.as_deref(), backend.log()));
+    let (mut router, mut looking) = (Router::new(), None);
+    match (keys, &backend.store) {
+        (Some(keys), Some(store)) if role.reads() => {
+            let serve = connect::serve(settings, (backend, store), running, keys, &metrics, address)?;
+            let (reads, look) = experiments::service(serve);
+            (router, looking) = (reads, Some(tokio::spawn(look)));
+        }
+        _ => router = router.merge(probes::router(backend.log(), processor.clone(), metrics)),
+    }
+    if let Some(ingest) = ingest {
+        router = router.merge(ingest::service(ingest.clone()));
+    }
+    Ok((router, looking))
+}
+
+fn start_processor(settings: &Settings, backend: &Backend) -> anyhow::Result<Processor> {
+    let keeping = backend.keeping.clone().context("nothing was opened to keep counts in")?;
+    let dead_letters = backend.dead_letters.clone().context("there is no folder for dead letters")?;
+    let settings =
+        processor::Settings { generation: settings.generation.clone(), flush_every: settings.flush, dead_letters };
+    let readers = backend.log.readers().context("cannot read the log")?;
+    Processor::start(settings, backend.log(), readers, keeping).context("cannot start the processor")
+}
+
+/// Waits a little until all partitions have begun: what the log says of it then stands before the banner, whose last
+/// line waits for somebody.
+async fn begun(role: Role, processor: &Processor) {
+    let health = processor.health();
+    let is_ready = || if role == Role::All { health.ready() } else { health.ready_with_ours() };
+    let begun = async {
+        while is_ready().is_err() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let _ = tokio::time::timeout(BEGIN_WITHIN, begun).await;
+}
+
+fn limits(settings: &Settings) -> server::Limits {
+    let limits = &settings.written.limits;
+    server::Limits {
+        connections_max: limits.connections_max,
+        header_read: Duration::from_secs(limits.header_read_seconds),
+        stop_within: STOP_WITHIN,
+    }
+}
+
+/// Waits for a signal, or for something that must end the process.
+async fn wait_for_end(
+    signals: impl Future<Output = ()>,
+    watched: Vec<(&'static str, watch::Receiver<Option<String>>)>,
+    failed: impl Future<Output = String>,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        () = signals => Ok(()),
+        (what, why) = poisoned(watched) => bail!("the {what} can promise nothing any more: {why}"),
+        why = failed => bail!("the processor stopped: {why}"),
+    }
+}
+
+/// The first that is poisoned, and why.
+async fn poisoned(watched: Vec<(&'static str, watch::Receiver<Option<String>>)>) -> (&'static str, String) {
+    let mut watched: tokio::task::JoinSet<_> = watched
+        .into_iter()
+        .map(|(what, mut watch)| async move {
+            let why = watch.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+            match why {
+                Some(why) => (what, why),
+                // The sender goes only with the log or store itself.
+                None => std::future::pending().await,
+            }
+        })
+        .collect();
+    match watched.join_next().await {
+        Some(Ok(poisoned)) => poisoned,
+        // Nothing to watch; or a watch that was cut short, which only the end of the runtime does.
+        _ => std::future::pending().await,
+    }
+}
+
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_poisoned_log_or_store_or_a_stopped_processor_ends_the_process_with_an_error() {
+        let fine = || watch::channel(None::<String>);
+        let (log, store) = (fine(), fine());
+        let both = || vec![("log", log.1.clone()), ("store", store.1.clone())];
+        assert!(wait_for_end(ready(()), both(), pending()).await.is_ok(), "a signal is no error");
+        let stopped = wait_for_end(pending(), both(), ready("a gap".to_owned())).await.unwrap_err();
+        assert_eq!(stopped.to_string(), "the processor stopped: a gap");
+        for (sender, what) in [(&log.0, "log"), (&store.0, "store")] {
+            let waits = wait_for_end(pending(), both(), pending());
+            tokio::pin!(waits);
+            tokio::select! { biased; ended = &mut waits => panic!("{ended:?} with nothing wrong"), () = ready(()) => {} }
+            sender.send_replace(Some("a sync failed".to_owned()));
+            let ended = waits.await.unwrap_err().to_string();
+            assert_eq!(ended, format!("the {what} can promise nothing any more: a sync failed"));
+            sender.send_replace(None);
+        }
+    }
+}

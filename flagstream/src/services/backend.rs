@@ -1,0 +1,140 @@
+//! What the services stand on: the log, the store, and the generation that both must agree on.
+//!
+//! Always true here: the generation's row is in the store and its record is the first of each partition before anything
+//! else is; a process that disagrees with either stops and names the value; a service opens nothing that it does not
+//! need, so ingest goes on without a store.
+//!
+//! Where to go next: `log` and `store` open one of each kind, `embedded` has what lies in the data directory, `agree`
+//! compares the generation.
+
+pub mod agree;
+mod embedded;
+pub mod log;
+pub mod store;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, ensure};
+use eventlog::EventLog;
+use eventlog::files::create_private_durably;
+use processor::{DeadLetters, Keeping, SnapshotEvery};
+use stores::snapshots::Folder;
+use stores::state::LocalState;
+use tokio::sync::watch;
+
+use self::log::Log;
+use self::store::Store;
+use super::Role;
+use crate::config::{Settings, kept};
+
+/// Unix milliseconds by this machine's clock.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// What is open.
+pub struct Backend {
+    /// The log.
+    pub log: Log,
+    /// Cells and checkpoints; `None` = this service needs none.
+    pub store: Option<Store>,
+    /// How folding keeps things; `None` = this service folds nothing.
+    pub keeping: Option<Keeping>,
+    /// Where dead letters are kept and looked for; `None` = they lie with the processors.
+    pub dead_letters: Option<PathBuf>,
+    /// Which of them can promise nothing any more, once that is so.
+    pub poisoned: Vec<(&'static str, watch::Receiver<Option<String>>)>,
+}
+
+/// Opens or makes what a role needs.
+///
+/// # Errors
+/// What is wrong with which file, address or value, and what to try.
+pub async fn open(settings: &Settings, role: Role) -> anyhow::Result<Backend> {
+    refuse_what_one_process_has(settings, role)?;
+    let data = &settings.data;
+    // It holds keys and everybody's events: it is for its owner alone.
+    create_private_durably(data).with_context(|| format!("cannot make the data directory {}", data.display()))?;
+    let log = Log::open(settings).await?;
+    let store = if role.needs_store() { Some(Store::open(settings).await?) } else { None };
+    agree::agree(settings, &log, store.as_ref()).await?;
+    let mut poisoned: Vec<_> = log.poisoned().map(|poisoned| ("log", poisoned)).into_iter().collect();
+    poisoned.extend(store.as_ref().and_then(Store::poisoned).map(|poisoned| ("store", poisoned)));
+    let keeping = match &store {
+        Some(store) if role.folds() => Some(keeping(settings, store, &mut poisoned).await?),
+        _ => None,
+    };
+    let dead_letters = dead_letters(settings, role);
+    Ok(Backend { log, store, keeping, dead_letters, poisoned })
+}
+
+/// Files have one owner; services that run alone share their log and store with others.
+fn refuse_what_one_process_has(settings: &Settings, role: Role) -> anyhow::Result<()> {
+    let (log, store) = (&settings.written.log.kind, &settings.written.store.kind);
+    ensure!(
+        role == Role::All || !matches!(settings.log, kept::Log::Embedded { .. }),
+        "the {log} log belongs to one process; run `flagstream up`, or set log.kind = \"kafka\" for `flagstream {role}`"
+    );
+    ensure!(
+        role == Role::All || !matches!(settings.store, kept::Store::Embedded),
+        "the {store} store belongs to one process; run `flagstream up`, or set store.kind = \"dynamodb\" or \"cassandra\" for \
+         `flagstream {role}`"
+    );
+    Ok(())
+}
+
+async fn keeping(
+    settings: &Settings,
+    store: &Store,
+    poisoned: &mut Vec<(&'static str, watch::Receiver<Option<String>>)>,
+) -> anyhow::Result<Keeping> {
+    if let (Store::Embedded(store), true) = (store, matches!(settings.log, kept::Log::Embedded { .. })) {
+        return Ok(Keeping::Together(Arc::clone(store)));
+    }
+    let file = settings.data.join("partitions.redb");
+    let opened = tokio::task::spawn_blocking(move || LocalState::open(&file, &stores::embedded::Options::default()));
+    let state = opened.await.context("opening the partitions' state was interrupted")??;
+    poisoned.push(("file of the partitions' state", state.poisoned()));
+    let folder = settings.snapshots.clone().unwrap_or_else(|| settings.data.join("snapshots"));
+    if settings.snapshots.is_none() {
+        tracing::warn!(
+            folder = %folder.display(),
+            "snapshots are kept in this process's data directory; another process that takes a partition over cannot \
+             begin from them: set [snapshots] url to a folder that all processors reach"
+        );
+    }
+    Ok(Keeping::Apart {
+        store: store.shared(),
+        state: Arc::new(state),
+        snapshots: Arc::new(Folder::open(&folder)?),
+        snapshot_every: SnapshotEvery::default(),
+    })
+}
+
+/// They lie beside the snapshots, where every process finds them, or with the one process that folds.
+fn dead_letters(settings: &Settings, role: Role) -> Option<PathBuf> {
+    match &settings.snapshots {
+        Some(folder) => Some(folder.join("dead-letters")),
+        None => role.folds().then(|| settings.data.join("dead-letters")),
+    }
+}
+
+impl Backend {
+    /// The log, as the services know it.
+    pub fn log(&self) -> Arc<dyn EventLog> {
+        self.log.shared()
+    }
+
+    /// Opens the folder of dead letters, where this process knows one.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open_dead_letters(&self) -> anyhow::Result<Option<DeadLetters>> {
+        let Some(folder) = &self.dead_letters else { return Ok(None) };
+        let opened = DeadLetters::open(folder);
+        Ok(Some(opened.with_context(|| format!("cannot open the dead letters in {}", folder.display()))?))
+    }
+}

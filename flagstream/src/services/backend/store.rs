@@ -1,0 +1,52 @@
+//! The store of cells and checkpoints, of whichever kind.
+
+use std::sync::Arc;
+
+#[cfg(feature = "dynamodb")]
+use stores::dynamodb::DynamoStore;
+use stores::embedded::Embedded;
+use tokio::sync::watch;
+
+use super::embedded;
+use crate::config::{Settings, kept};
+
+/// An open store.
+pub enum Store {
+    /// A file in the data directory.
+    Embedded(Arc<Embedded>),
+    /// DynamoDB.
+    #[cfg(feature = "dynamodb")]
+    DynamoDb(Arc<DynamoStore>),
+}
+
+impl Store {
+    /// Opens it; an embedded one is made where there is none.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to try.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        match &settings.store {
+            kept::Store::Embedded => Ok(Self::Embedded(Arc::new(embedded::store(settings).await?))),
+            #[cfg(feature = "dynamodb")]
+            kept::Store::DynamoDb(options) => Ok(Self::DynamoDb(Arc::new(DynamoStore::open(options.clone()).await?))),
+        }
+    }
+
+    /// As the services know it.
+    pub fn shared(&self) -> Arc<dyn stores::Store> {
+        match self {
+            Self::Embedded(store) => store.clone(),
+            #[cfg(feature = "dynamodb")]
+            Self::DynamoDb(store) => store.clone(),
+        }
+    }
+
+    /// Why it can promise nothing any more, once that is so.
+    pub fn poisoned(&self) -> Option<watch::Receiver<Option<String>>> {
+        match self {
+            Self::Embedded(store) => Some(store.poisoned()),
+            #[cfg(feature = "dynamodb")]
+            Self::DynamoDb(_) => None,
+        }
+    }
+}
