@@ -35,11 +35,20 @@ pub(crate) const PARTITION: u32 = 0;
 /// Cells of one page: each may hold 16 KiB.
 const PAGE_CELLS: usize = 256;
 
-/// What is known of each flag of a project; flags that nobody spoke of are missing. A flag that names another as its
-/// prerequisite is among that one's dependents, unless it is archived: nothing asks for that one on its behalf any
-/// more. What was withdrawn was never said.
-pub(crate) async fn of_project(serve: &Serve, project: &str) -> Result<BTreeMap<String, Metadata>, Refusal> {
-    let mut flags: BTreeMap<String, Metadata> = BTreeMap::new();
+/// What people said of a project's flags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct OfProject {
+    /// By key; flags that nobody described are missing.
+    pub(crate) flags: BTreeMap<String, Metadata>,
+    /// Prerequisites that nobody described, each with the flags that name it: unless one was seen, it is no flag.
+    pub(crate) named: BTreeMap<String, Vec<String>>,
+}
+
+/// What is known of each flag of a project. A flag that names another as its prerequisite is among that one's
+/// dependents, unless it is archived: nothing asks for that one on its behalf any more. What was
+/// withdrawn was never said.
+pub(crate) async fn of_project(serve: &Serve, project: &str) -> Result<OfProject, Refusal> {
+    let mut all = OfProject::default();
     let mut needs: BTreeSet<(String, String)> = BTreeSet::new();
     let told = said(serve, project).await?.into_iter().filter(|(_, said)| said.is_something());
     for (flag, said) in told {
@@ -47,17 +56,19 @@ pub(crate) async fn of_project(serve: &Serve, project: &str) -> Result<BTreeMap<
         if metadata.archived != Some(true) {
             needs.extend(said.body.prerequisites.iter().map(|prerequisite| (prerequisite.clone(), flag.clone())));
         }
-        flags.insert(flag, metadata);
+        all.flags.insert(flag, metadata);
     }
     for (prerequisite, dependent) in needs {
-        let dependents = &mut flags.entry(prerequisite).or_default().dependents;
-        dependents.push(dependent);
+        match all.flags.get_mut(&prerequisite) {
+            Some(metadata) => metadata.dependents.push(dependent),
+            None => all.named.entry(prerequisite).or_default().push(dependent),
+        }
     }
-    for metadata in flags.values_mut() {
+    for metadata in all.flags.values_mut() {
         metadata.dependents.sort_unstable();
         metadata.dependents.dedup();
     }
-    Ok(flags)
+    Ok(all)
 }
 
 /// What was said about each flag of a project, by key.

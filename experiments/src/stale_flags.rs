@@ -16,6 +16,7 @@ pub(crate) mod fleet;
 mod gate;
 pub(crate) mod hours;
 mod markdown;
+pub(crate) mod notes;
 mod order;
 pub(crate) mod question;
 pub(crate) mod rule;
@@ -32,7 +33,7 @@ use serde::Serialize;
 
 use self::entry::Entry;
 use self::fleet::Read;
-use self::hours::Reporter;
+use self::notes::{For, notes};
 use self::question::{Format, Question};
 use self::rule::Rule;
 use crate::Serve;
@@ -42,8 +43,6 @@ use crate::refusal::Refusal;
 use crate::request::{Caller, Segments, json};
 use crate::stale::{Verdict, judge};
 
-/// Names in one note.
-const NAMED_MAX: usize = 10;
 /// Whether everything answered 2xx is in the verdicts, and what is [`found`] among them, of forms that are no JSON.
 const COMPLETE: HeaderName = HeaderName::from_static("x-flagstream-complete");
 const FOUND: HeaderName = HeaderName::from_static("x-flagstream-found");
@@ -78,7 +77,7 @@ pub(crate) async fn stale_flags(
         environments: read.fleet.environments.keys().cloned().collect(),
         judged: read.fleet.flags.len(),
         rule: Rule::of(&read.fleet),
-        notes: notes(&read),
+        notes: notes(&read, For::Program),
         code_scan: read.code_scan.clone(),
     };
     let (mut verdicts, read) = judged(read).await?;
@@ -118,70 +117,6 @@ pub(crate) fn environments(caller: &Caller, project: &str) -> Result<Vec<Environ
         )));
     }
     Ok(named)
-}
-
-/// What whoever reads the list should know and cannot see in it.
-pub(crate) fn notes(read: &Read) -> Vec<String> {
-    let silent = read.silent.iter().map(|name| {
-        let name = name.escape_debug();
-        format!(
-            "no flag was ever seen in environment `{name}`: point an SDK's events address here, or name the environments \
-             that should decide with `critical`"
-        )
-    });
-    let beyond = read.beyond.iter().map(|name| {
-        let name = name.escape_debug();
-        format!("environment `{name}` has more flags than its limit: those beyond it are not in this list")
-    });
-    let lagging = (!read.progress.complete)
-        .then(|| "the numbers lag the log, so a flag may have been asked for since `asOf`".to_owned());
-    let hidden = read.fleet.hidden_deciding;
-    let hidden = (hidden > 0).then(|| {
-        format!(
-            "environments that decide are not open to this key ({hidden}), so no flag is called stale: ask with a key that may \
-             read them, or name with `critical` those that should decide instead"
-        )
-    });
-    let quiet = read.quiet.iter().map(|(name, reporters)| quiet_note(name, reporters));
-    let crowded = read.crowded.iter().map(|(name, keys)| crowded_note(name, keys));
-    let scan = read.code_scan.as_ref().filter(|upload| !upload.finished).map(scan_note);
-    silent.chain(beyond).chain(quiet).chain(crowded).chain(hidden).chain(scan).chain(lagging).collect()
-}
-
-fn scan_note(upload: &Upload) -> String {
-    format!(
-        "the upload of the scan of {} ({} flags) is not finished, so places in code are those of more than one scan: run its \
-         `flagstream flags scan … --upload` again",
-        shown::time(upload.scan.at),
-        upload.flags
-    )
-}
-
-fn quiet_note(environment: &str, reporters: &[Reporter]) -> String {
-    let named = named(reporters.iter().map(Reporter::name));
-    format!(
-        "in environment `{}` {} reported as a rule and not of late: {named}; a flag that nobody else asks for looks unused",
-        environment.escape_debug(),
-        if reporters.len() == 1 { "1 application".to_owned() } else { format!("{} applications", reporters.len()) },
-    )
-}
-
-fn crowded_note(environment: &str, keys: &[String]) -> String {
-    let named = named(keys.iter().map(String::as_str));
-    format!(
-        "in environment `{}` more askers than are kept apart saw {}: {named}; the others are told as one, and while they ask, \
-         such a flag is never settled (application versions that change with each deploy fill the rows)",
-        environment.escape_debug(),
-        if keys.len() == 1 { "1 flag".to_owned() } else { format!("{} flags", keys.len()) },
-    )
-}
-
-/// Foreign names, the first of many.
-fn named<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let more = names.len().saturating_sub(NAMED_MAX);
-    let shown: Vec<String> = names.take(NAMED_MAX).map(|name| format!("`{}`", name.escape_debug())).collect();
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    shown.join(", ") + &more
 }
 
 /// `stale`, and the advices and reasons of stale flags: what `flagstream stale --fail-on` looks for.

@@ -33,7 +33,8 @@ use crate::refusal::Refusal;
 use crate::request::Caller;
 use crate::stale::{Flag, Verdict};
 use crate::stale_flags::fleet::{self, Read};
-use crate::stale_flags::{environments, judged, notes};
+use crate::stale_flags::notes::{For, notes};
+use crate::stale_flags::{environments, judged};
 use crate::{Serve, metadata};
 
 pub(crate) use self::question::href;
@@ -90,7 +91,7 @@ pub(crate) async fn show(
             (filters::environments(&question, &report))
         }
         (filters::tiles(&question, &report))
-        (filters::coverage(&report, &notes(&report.read)))
+        (filters::coverage(&report, &notes(&report.read, For::People)))
         @if let Some(drawer) = &drawer { (drawer) }
         (table.show(&caller))
     };

@@ -20,7 +20,7 @@ use crate::Serve;
 use crate::cells::{last_seen, sdk_shown, sdks, text};
 use crate::evaluations::flag_key;
 use crate::interval::HOUR_MS;
-use crate::metadata::{self, code_references::Upload};
+use crate::metadata::{self, OfProject, code_references::Upload};
 use crate::reading::{Progress, Reader, standings};
 use crate::refusal::Refusal;
 use crate::stale::{
@@ -53,6 +53,9 @@ pub(crate) struct Read {
     pub(crate) crowded: BTreeMap<String, Vec<String>>,
     /// The scan of source trees that was begun last.
     pub(crate) code_scan: Option<Upload>,
+    /// Names that others' prerequisites have and that are no flags (never seen here, never described), each with those
+    /// that name it.
+    pub(crate) unheard: BTreeMap<String, Vec<String>>,
     /// Others wait for this place.
     _place: SemaphorePermit<'static>,
 }
@@ -164,16 +167,13 @@ struct Gathered {
     rows: usize,
     quiet: BTreeMap<String, Vec<Reporter>>,
     crowded: BTreeMap<String, Vec<String>>,
+    /// Prerequisites that nobody described, with the flags that name them.
+    named: BTreeMap<String, Vec<String>>,
 }
 
 impl Gathered {
-    /// A flag that people told of is judged though it was never seen.
-    fn new(
-        as_of_ms: i64,
-        settings: Settings,
-        critical: BTreeSet<String>,
-        metadata: BTreeMap<String, Metadata>,
-    ) -> Self {
+    /// A flag that people described is judged though it was never seen.
+    fn new(as_of_ms: i64, settings: Settings, critical: BTreeSet<String>, said: OfProject) -> Self {
         let flag =
             |(key, metadata): (String, Metadata)| (key.clone(), Flag { key, metadata, environments: BTreeMap::new() });
         Self {
@@ -182,7 +182,7 @@ impl Gathered {
             critical,
             environments: BTreeMap::new(),
             hours_by_type: BTreeMap::new(),
-            flags: metadata.into_iter().map(flag).collect(),
+            flags: said.flags.into_iter().map(flag).collect(),
             silent: Vec::new(),
             beyond: Vec::new(),
             defaults: BTreeMap::new(),
@@ -192,6 +192,7 @@ impl Gathered {
             rows: 0,
             quiet: BTreeMap::new(),
             crowded: BTreeMap::new(),
+            named: said.named,
         }
     }
 
@@ -255,7 +256,14 @@ impl Gathered {
         flag.environments.insert(environment.to_owned(), seen);
     }
 
-    fn read(self, progress: Progress, place: SemaphorePermit<'static>) -> Read {
+    fn read(mut self, progress: Progress, place: SemaphorePermit<'static>) -> Read {
+        let mut unheard = BTreeMap::new();
+        for (prerequisite, dependents) in std::mem::take(&mut self.named) {
+            match self.flags.get_mut(&prerequisite) {
+                Some(flag) => flag.metadata.dependents = dependents,
+                None => _ = unheard.insert(prerequisite, dependents),
+            }
+        }
         let hidden = self.critical.iter().filter(|name| !self.environments.contains_key(*name));
         let fleet = Fleet {
             hidden_deciding: hidden.count(),
@@ -276,6 +284,7 @@ impl Gathered {
             used,
             quiet,
             crowded,
+            unheard,
             code_scan: None,
             _place: place,
         };

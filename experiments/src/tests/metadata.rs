@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use stores::{CellWrite, Checkpoint, Store as _, StoredCell};
 
 use super::world::{LOG_TIME, NOW, PARTITIONS, Sight, World, development};
-use crate::metadata::{of_project, of_the_project};
+use crate::metadata::{OfProject, of_project, of_the_project};
 use crate::stale::{FlagType, Metadata};
 
 /// Puts a definition where the fold of partition 0 does.
@@ -51,11 +51,11 @@ async fn metadata_of_a_project_is_of_its_flags_alone() {
         owner: Some("web".to_owned()),
         ..Metadata::default()
     };
-    let new = Metadata { dependents: vec!["cart".to_owned()], ..Metadata::default() };
     // It holds nothing any more.
     let old = Metadata { archived: Some(true), ..Metadata::default() };
-    let expected = [("cart", Metadata::default()), ("checkout", checkout), ("new", new), ("old", old)];
-    assert_eq!(found.into_iter().collect::<Vec<_>>(), expected.map(|(key, metadata)| (key.to_owned(), metadata)));
+    let expected = [("cart", Metadata::default()), ("checkout", checkout), ("old", old)];
+    assert_eq!(found.named, [("new".to_owned(), vec!["cart".to_owned()])].into(), "named, and never described");
+    assert_eq!(found.flags.into_iter().collect::<Vec<_>>(), expected.map(|(key, metadata)| (key.to_owned(), metadata)));
 }
 
 #[tokio::test]
@@ -135,7 +135,10 @@ async fn what_is_put_is_in_every_partition_and_is_shown_when_folded() {
     let after = world.get(CHECKOUT).await.json();
     assert_eq!((&after["version"], &after["metadata"], &after["complete"]), (&json!(1), &said, &json!(true)));
     assert_eq!(after["saidAt"], json!(NOW));
-    assert_eq!(of_project(&world.serve(), "default").await.unwrap()["checkout"].created_at_ms, Some(978_307_200_000));
+    assert_eq!(
+        of_project(&world.serve(), "default").await.unwrap().flags["checkout"].created_at_ms,
+        Some(978_307_200_000)
+    );
 }
 
 #[tokio::test]
@@ -316,7 +319,7 @@ async fn what_is_removed_is_forgotten_unless_it_was_seen() {
     assert_eq!(remove(cart).await, (json!(4), json!(false), json!(true)), "twice is once");
     fold(&world).await;
     assert_eq!(judged().await, of(&["cart"]), "one was seen, and nobody needs it any more");
-    assert_eq!(of_project(&world.serve(), "default").await.unwrap().len(), 0);
+    assert_eq!(of_project(&world.serve(), "default").await.unwrap(), OfProject::default());
     let shown = world.get(CHECKOUT).await.json();
     assert_eq!((&shown["metadata"], &shown["version"], &shown["withdrawn"]), (&json!({}), &json!(3), &json!(true)));
     // What is said anew, though it is nothing, is said.

@@ -13,7 +13,7 @@ use crate::cells::Served;
 use crate::stale::{Advice, ReasonCode, Variation};
 use crate::stale_flags::entry::served;
 use crate::stale_flags::fleet::Read;
-use crate::stale_flags::notes;
+use crate::stale_flags::notes::{For, notes};
 use crate::stale_flags::rule::Rule;
 use crate::stale_flags::shown::{time, variation};
 
@@ -121,7 +121,7 @@ impl Head {
             revived_within: outcome.revived_within,
             rate_within: rate(outcome.revived_within, outcome.watched),
             read: ReadTold { flags: counted.flags, usage_flags: counted.usage_flags, usage_cells: counted.usage_cells },
-            notes: NOTES.map(str::to_owned).into_iter().chain(notes(now)).collect(),
+            notes: NOTES.map(str::to_owned).into_iter().chain(notes(now, For::Program)).collect(),
         }
     }
 }

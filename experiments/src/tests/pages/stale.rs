@@ -8,7 +8,7 @@ use super::{HOSTILE, nothing_inline, skeleton};
 use crate::access::hash_key;
 use crate::is_hidden;
 use crate::tests::stale_flags::fleet::{PATH, at, empty, fill, from_to, full, guard, heard, production};
-use crate::tests::world::{DAY, NOW, World, development};
+use crate::tests::world::{DAY, NOW, PARTITIONS, World, development};
 
 /// What stands between two texts.
 pub(super) fn between<'a>(html: &'a str, from: &str, to: &str) -> &'a str {
@@ -122,6 +122,25 @@ async fn when_a_flag_was_asked_for_is_told_by_the_hour() {
         let (table, drawer) =
             (between(&shown, "id=\"stale\"", "</table>"), between(&shown, "id=\"evidence\"", "</aside>"));
         assert!(table.contains(words) && drawer.contains(words), "{back}: {shown}");
+    }
+}
+
+/// The page has no parameter that decides and shows no field of an answer.
+#[tokio::test]
+async fn notes_name_nothing_that_only_programs_have() {
+    let mut world = empty();
+    let environment = schemas::id::Environment::new("default", "elsewhere").unwrap();
+    world.stale.environments.push(crate::EnvironmentStale { environment, critical: true, overrides: vec![] });
+    for partition in 0..PARTITIONS {
+        world.stand(partition, 12, 11).await;
+    }
+    let shown = page(&world, "").await;
+    let notes: Vec<&str> =
+        shown.split("<p class=\"note\">").skip(1).map(|rest| rest.split("</p>").next().unwrap()).collect();
+    assert_eq!(notes.len(), 4, "two silent environments, a hidden one, numbers that lag: {notes:?}");
+    for word in ["`critical`", "`asOf`"] {
+        assert!(notes.iter().all(|note| !note.contains(word)), "{word}: {notes:?}");
+        assert!(world.get(PATH).await.json()["notes"].to_string().contains(word), "{word} is the API's");
     }
 }
 

@@ -99,3 +99,29 @@ async fn where_nothing_was_ever_heard_no_flag_is_dead() {
     let others = tell(&full().await).await;
     assert_eq!((&others["stale"], codes(&others, "blockers").len()), (&json!(true), 0), "others are heard: {others}");
 }
+
+/// A slip of the pen in somebody else's metadata makes no flag.
+#[tokio::test]
+async fn a_name_that_only_anothers_metadata_mentions_is_no_flag() {
+    let world = full().await;
+    define(&world, "default", 1, "launched", 1, r#"{"prerequisites":["nope","gone"]}"#).await;
+    define(&world, "default", 1, "cart", 2, r#"{"prerequisites":["nope"]}"#).await;
+    let answer = world.get(&format!("{PATH}?limit=1000")).await.json();
+    let keys: Vec<&str> =
+        answer["items"].as_array().unwrap().iter().map(|item| item["key"].as_str().unwrap()).collect();
+    assert!(!keys.contains(&"nope") && keys.contains(&"cart") && answer["judged"] == 10, "{keys:?}");
+    let note = "prerequisite `nope` was never heard of nor described, so it is not in this list: `cart`, `launched` name it; \
+                mend the key there, or describe the flag";
+    assert_eq!(answer["notes"], json!([note]));
+    for path in ["flag-statuses/default/development/nope", "flag-status/default/nope"] {
+        assert_eq!(world.get(&format!("/api/v2/{path}")).await.status, 404, "{path}");
+    }
+    let list = world.get("/api/v2/flag-statuses/default/development").await.json();
+    assert!(list["items"].as_array().unwrap().iter().all(|item| item["key"] != "nope"));
+    assert_eq!(world.page("/stale?flag=nope").await.status, 404);
+    let seen = item(&world, "gone").await;
+    assert_eq!(codes(&seen, "blockers"), ["DEPENDENTS"], "seen, and named by another: a flag that is needed");
+    define(&world, "default", 1, "nope", 3, "{}").await;
+    assert_eq!(codes(&item(&world, "nope").await, "blockers"), ["DEPENDENTS"], "described by now");
+    assert_eq!(world.get(PATH).await.json()["notes"], json!([]));
+}
