@@ -4,9 +4,9 @@
 //! Always true here: `name` is one of the vendor's four words, since its generated clients refuse others. Where too
 //! little was heard to tell (our `unknown`) it is `active`: a program that acts on `inactive` or `launched` then lets
 //! the flag be. The rule's own word stands beside it as `status`, with the environment's `coverage`. `lastRequested`
-//! has the vendor's milliseconds, but sights are kept to the hour: it is the end of the last one's hour, or as-of where
-//! that hour is not over, so never in the future. It is left out of flags that were never requested, and `default`
-//! where callers told none. Parameters unknown to us are passed over, since the vendor has more of them than we do.
+//! has the vendor's milliseconds, but sights are kept to the hour: it is the beginning of the last one's hour, so it
+//! moves when somebody asks and not before. It is left out of flags that were never requested, and `default` where
+//! callers told none. Parameters unknown to us are passed over, since the vendor has more of them than we do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::Serve;
+use crate::interval::hour_start;
 use crate::parameters::Parameters;
 use crate::refusal::Refusal;
 use crate::request::{Caller, Segments, json as answer};
@@ -157,7 +158,7 @@ fn status(read: &Read, flag: &str, place: &EnvironmentVerdict) -> Status {
     Status {
         links: Value::Null,
         name: word(place.status),
-        last_requested: place.last_requested_ms.map(time),
+        last_requested: place.last_requested_ms.map(hour_start).map(time),
         default: default.and_then(|value| RawValue::from_string(value.clone()).ok()),
         key: None,
         status: place.status.as_str(),

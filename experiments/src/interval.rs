@@ -141,6 +141,11 @@ impl Step {
     }
 }
 
+/// The first millisecond of the hour that holds this moment.
+pub(crate) fn hour_start(ms: i64) -> i64 {
+    ms - ms.rem_euclid(HOUR_MS)
+}
+
 /// The first millisecond of an hour since 1970.
 pub(crate) fn hour_ms(hour: u32) -> i64 {
     i64::from(hour) * HOUR_MS

@@ -421,7 +421,7 @@ fn flag_status(more: &Value) -> Value {
         "name": { "type": "string", "enum": ["new", "inactive", "active", "launched"],
             "description": "`active` too where too little was heard to tell" },
         "lastRequested": { "type": "string", "format": "date-time", "description": "to the hour, though it has milliseconds: \
-            the end of the hour of the last sight, or as-of where that is not over; left out of flags never requested" },
+            the beginning of the hour of the last request; left out of flags never requested" },
         "default": { "description": "newest of the callers' own defaults, where told" },
         "key": { "type": "string" },
         "status": { "type": "string", "enum": ["unknown", "new", "inactive", "launched", "active"],
@@ -442,7 +442,7 @@ fn stale_flag() -> Value {
     let whole = json!({ "type": "integer", "format": "int64" });
     let maybe_time = json!({ "type": ["integer", "null"], "format": "int64", "description": "Unix milliseconds" });
     let last_requested = json!({ "type": ["integer", "null"], "format": "int64", "description": "Unix milliseconds, to the \
-        hour: the end of the hour of the last sight, or as-of where that is not over" });
+        hour: the beginning of the hour of the last one" });
     let share = json!({ "type": "number", "minimum": 0, "maximum": 1 });
     let points = json!({ "type": "integer", "minimum": 0, "maximum": 100 });
     let variation = json!({ "type": ["integer", "string", "null"] });

@@ -14,7 +14,7 @@ use schemas::cell::{CellKind, CellName};
 use schemas::event::Reason;
 
 use crate::cells::{self, Served};
-use crate::interval::{HOUR_MS, Interval, MINUTE_MS, Step, hour_ms};
+use crate::interval::{HOUR_MS, Interval, MINUTE_MS, Step, hour_ms, hour_start};
 use crate::reading::Reader;
 use crate::refusal::Refusal;
 
@@ -229,14 +229,13 @@ impl FlagTally {
         });
         let kept_ms = kept.map(|(first, last)| (hour_ms(first), hour_ms(last)));
         let counted = self.groups.get(group).and_then(|tally| tally.within);
-        let counted = counted.map(|(first, last)| (first - first.rem_euclid(HOUR_MS), last));
+        let counted = counted.map(|(first, last)| (hour_start(first), last));
         let all = [kept_ms, minute, counted].into_iter().flatten();
         let (first_ms, last_ms) = all.reduce(|(f, l), (first, last)| (f.min(first), l.max(last)))?;
         // Sights of this group may stand in the row of all others.
         let other = self.seen.rows().find(|row| row.other);
-        let bound = other.is_some_and(|row| {
-            group.other || hour_ms(row.first) < first_ms || hour_ms(row.last) > last_ms - last_ms.rem_euclid(HOUR_MS)
-        });
+        let bound = other
+            .is_some_and(|row| group.other || hour_ms(row.first) < first_ms || hour_ms(row.last) > hour_start(last_ms));
         Some(Sight { first_ms, last_ms, bound })
     }
 

@@ -130,6 +130,11 @@ pub(crate) fn minute(ms: i64) -> String {
     formatted(ms, "%Y-%m-%d %H:%M")
 }
 
+/// The hour that holds this moment: `2026-01-31 14:00–14:59`
+pub(crate) fn hour(ms: i64) -> String {
+    formatted(ms, "%Y-%m-%d %H:00–%H:59")
+}
+
 /// `2026-01-31`
 pub(crate) fn day(ms: i64) -> String {
     formatted(ms, "%Y-%m-%d")

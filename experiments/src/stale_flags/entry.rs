@@ -1,8 +1,10 @@
 //! A verdict as the answers have it: every number that the rule used, in camelCase.
 //!
-//! Always true here: shares are numbers from 0 to 1, times Unix milliseconds, codes as the rule spells them. Without an
-//! environment asked for, `status` is that of the critical environment in which the flag is liveliest, and what was not
-//! heard counts as livelier than what is known to be unused.
+//! Always true here: shares are numbers from 0 to 1, times Unix milliseconds, codes as the rule spells them. Sights are
+//! kept to the hour, and the rule takes each for the end of its hour, or for as-of where that is not over; told is the
+//! hour's beginning, which does not move while nobody asks. Without an environment asked for, `status` is that of the
+//! critical environment in which the flag is liveliest, and what was not heard counts as livelier than what is known to
+//! be unused.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +12,15 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::cells::Served;
+use crate::interval::hour_start;
 use crate::stale::{
-    CodePlace, CodeScan, Conditions, Dead, EnvironmentVerdict, Evidence, Figure, Metadata, Requester, Status,
-    Variation, Verdict,
+    CodePlace, CodeScan, Conditions, Dead, EnvironmentVerdict, Evidence, Figure, Metadata, ReasonCode, Requester,
+    Status, Variation, Verdict,
 };
 
 const WHOLE_PPM: f64 = 1_000_000.0;
+/// Evidence that is a sight.
+const SIGHTS: [&str; 3] = ["lastMs", "lastBulkMs", "lastIntentionalMs"];
 /// From the least lively to the liveliest.
 const LIVELINESS: [Status; 5] = [Status::Inactive, Status::New, Status::Launched, Status::Unknown, Status::Active];
 
@@ -138,7 +143,7 @@ impl Entry {
         let reason = |reason: &crate::stale::Reason| Reason {
             code: reason.code.as_str(),
             deciding: reason.code.is_deciding(),
-            since: reason.since_ms,
+            since: since(reason),
             evidence: evidence(&reason.evidence),
         };
         let blocker = |blocker: &crate::stale::Blocker| Blocker {
@@ -158,7 +163,7 @@ impl Entry {
             advice: verdict.advice.map(crate::stale::Advice::as_str),
             forward_variation: verdict.forward_variation.as_ref().map(served),
             forward_value: verdict.forward_value.clone().and_then(|value| RawValue::from_string(value).ok()),
-            last_requested: last.0,
+            last_requested: last.0.map(hour_start),
             last_requested_by: last.1.map(by),
             coverage: share(here.map_or(verdict.coverage_ppm, |place| place.coverage_ppm)),
             age_ms: verdict.age_ms,
@@ -199,18 +204,18 @@ fn place_told(place: &EnvironmentVerdict) -> Place {
         status: place.status.as_str(),
         dead,
         settled_variation: settled.map(|(variation, _)| served(variation)),
-        settled_since: settled.map(|(_, since_ms)| since_ms),
+        settled_since: settled.map(|(_, since_ms)| hour_start(since_ms)),
         inactive_days: place.thresholds.inactive_days,
         stale_days: place.thresholds.stale_days,
         coverage_min: share(place.thresholds.coverage_min_ppm),
         hours: place.hours.map(|hours| HoursTold { expected: hours.expected, reported: hours.reported }),
         coverage: share(place.coverage_ppm),
         version: place.version,
-        version_since: place.version_since_ms,
+        version_since: place.version_since_ms.map(hour_start),
         served_within_inactive: place.served_within_inactive.iter().map(served).collect(),
         served_within_stale: place.served_within_stale.iter().map(served).collect(),
-        last_bulk_read: place.last_bulk_ms,
-        last_requested: place.last_requested_ms,
+        last_bulk_read: place.last_bulk_ms.map(hour_start),
+        last_requested: place.last_requested_ms.map(hour_start),
         last_requested_by: place.last_requested_by.as_ref().map(by),
     }
 }
@@ -220,12 +225,21 @@ fn conditions(conditions: &Conditions) -> ConditionsTold {
     ConditionsTold { temporary, archived, snoozed, snoozed_until: snoozed_until_ms, old_enough, stale_days }
 }
 
+/// What begins with the flag's creation is known to the millisecond, where people told that; all else is a sight.
+fn since(reason: &crate::stale::Reason) -> Option<i64> {
+    match reason.code {
+        ReasonCode::NeverEvaluated | ReasonCode::PastLifetime => reason.since_ms,
+        _ => reason.since_ms.map(hour_start),
+    }
+}
+
 fn evidence(evidence: &Evidence) -> BTreeMap<&'static str, FigureTold> {
-    let told = |figure: &Figure| match figure {
+    let told = |name: &str, figure: &Figure| match figure {
+        Figure::Number(ms) if SIGHTS.contains(&name) => FigureTold::Number(hour_start(*ms)),
         Figure::Number(number) => FigureTold::Number(*number),
         Figure::Names(names) => FigureTold::Names(names.clone()),
     };
-    evidence.iter().map(|(name, figure)| (*name, told(figure))).collect()
+    evidence.iter().map(|(name, figure)| (*name, told(name, figure))).collect()
 }
 
 fn by(requester: &Requester) -> By {

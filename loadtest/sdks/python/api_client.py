@@ -66,10 +66,9 @@ def wait(path, done):
         time.sleep(0.02)
 
 
-def hour_end(moment):
-    """Sights are kept to the hour, and a flag is never called unused earlier than it is."""
-    start = moment.replace(minute=0, second=0, microsecond=0)
-    return start + HOUR - timedelta(milliseconds=1)
+def hour(moment):
+    """Sights are kept to the hour."""
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def statuses(api, earlier):
@@ -83,7 +82,7 @@ def statuses(api, earlier):
     check("names", {flag: item.name for flag, item in by_flag.items()}, words)
     check("never requested", [flag for flag, item in by_flag.items() if item.last_requested is None],
           sorted(["elsewhere", "forgotten", "just-made"]))
-    check("last requested", by_flag["one-way"].last_requested, hour_end(earlier))
+    check("last requested", by_flag["one-way"].last_requested, hour(earlier))
     check("it has a zone", by_flag["one-way"].last_requested.utcoffset(), timedelta(0))
     newest = by_flag["two-ways"].last_requested
     check("the newest within its hour", NOW.replace(minute=0, second=0, microsecond=0) <= newest < NOW + HOUR, True)
@@ -100,7 +99,7 @@ def across(api, earlier):
     check("key", read.key, "two-ways")
     told = {name: (one.name, one.last_requested is None) for name, one in read.environments.items()}
     check("environments", told, {"production": ("active", False), "staging": ("launched", False)})
-    check("last requested in staging", read.environments["staging"].last_requested, hour_end(earlier))
+    check("last requested in staging", read.environments["staging"].last_requested, hour(earlier))
     some = api.get_feature_flag_status_across_environments(PROJECT, "two-ways", env="staging")
     check("environments asked for", list(some.environments), ["staging"])
     try:

@@ -6,9 +6,8 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::filters::percent;
-use super::list::hour_start;
 use super::words;
-use crate::interval::DAY_MS;
+use crate::interval::{DAY_MS, hour_start};
 use crate::metadata::Said;
 use crate::page::text;
 use crate::stale::{EnvironmentVerdict, FlagEnvironment, Row, Variation};

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::question::Question;
 use super::{Report, filters, order, words};
-use crate::interval::HOUR_MS;
+use crate::interval::hour_start;
 use crate::page::text;
 use crate::request::Caller;
 use crate::stale::{EnvironmentVerdict, Requester, Variation, Verdict};
@@ -172,11 +172,6 @@ impl Table<'_> {
             }
         }
     }
-}
-
-/// Cells keep sights to the hour, and the rule takes the hour's end.
-pub(super) fn hour_start(ms: i64) -> i64 {
-    ms - ms.rem_euclid(HOUR_MS)
 }
 
 /// A flag's status in each environment, or in the one that was chosen.

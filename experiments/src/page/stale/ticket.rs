@@ -27,7 +27,7 @@ pub(super) fn ticket(project: &str, flag: &Flag, verdict: &Verdict, address: &st
     lines.push("| Environment | Status | | Last asked for |".to_owned());
     lines.push("| --- | --- | --- | --- |".to_owned());
     lines.extend(verdict.environments.iter().map(|place| {
-        let last = place.last_requested_ms.map_or("never".to_owned(), text::minute);
+        let last = place.last_requested_ms.map_or("never".to_owned(), text::hour);
         let by = place.last_requested_by.as_ref().map(|by| format!(" by {}", requester(by))).unwrap_or_default();
         let dead = words::dead(place).markdown();
         format!("| {} | {} | {dead} | {last}{by} |", markdown(&place.name), place.status.as_str())

@@ -141,16 +141,16 @@ pub(super) fn reason(reason: &Reason) -> Sentence {
             }
         }
         ReasonCode::NoEvaluations => {
-            let last = number(evidence, "lastMs").map(|ms| format!("; the last time was {}", text::minute(ms)));
+            let last = number(evidence, "lastMs").map(|ms| format!("; the last time was {}", text::hour(ms)));
             Sentence::new(format!(
                 "Nobody asked for it {within} where it matters{}.",
                 last.unwrap_or_else(|| "; it is asked for elsewhere only".to_owned())
             ))
         }
         ReasonCode::BulkReadOnly => {
-            let bulk = number(evidence, "lastBulkMs").map(text::minute).unwrap_or_default();
+            let bulk = number(evidence, "lastBulkMs").map(text::hour).unwrap_or_default();
             let by_name = match number(evidence, "lastIntentionalMs") {
-                Some(ms) => format!("by name the last time was {}", text::minute(ms)),
+                Some(ms) => format!("by name the last time was {}", text::hour(ms)),
                 None => "never by name".to_owned(),
             };
             Sentence::new(format!("It is read only along with all other flags (last {bulk}), {by_name}."))

@@ -48,28 +48,53 @@ async fn every_flag_has_its_status_and_reasons() {
 #[tokio::test]
 async fn an_entry_has_every_number_that_the_rule_used() {
     let item = item(&full().await, "", "launched").await;
-    let hour_end = |days_ago: i64| i64::from(at(days_ago).hour) * HOUR + HOUR - 1;
+    let hour = |days_ago: i64| i64::from(at(days_ago).hour) * HOUR;
     assert_eq!(item["advice"], "READY_FOR_CODE_REMOVAL");
     assert_eq!((&item["forwardVariation"], &item["forwardValue"]), (&json!(1), &json!("blue")));
-    assert_eq!(item["lastRequested"], NOW, "the hour of the last sight is not over");
+    assert_eq!(item["lastRequested"], hour(0));
     assert_eq!(item["lastRequestedBy"]["application"], "web");
     assert_eq!(item["lastRequestedBy"]["sdk"], "NodeJSClient/9.13.7");
     assert_eq!((&item["asOf"], &item["coverage"], &item["status"]), (&json!(NOW), &json!(1.0), &json!("launched")));
-    assert_eq!(item["ageMs"], NOW - hour_end(50));
+    assert_eq!(item["ageMs"], NOW - (hour(50) + HOUR - 1), "the rule takes a sight for the end of its hour");
     assert_eq!(item["conditions"]["staleDays"], 30);
     assert!(item.get("environment").is_none());
     let place = &item["environments"][0];
     assert_eq!(place["key"], "development");
     assert_eq!(place["hours"], json!({ "expected": 720, "reported": 720 }));
-    assert_eq!((&place["version"], &place["versionSince"]), (&json!(3), &json!(hour_end(50))));
+    assert_eq!((&place["version"], &place["versionSince"]), (&json!(3), &json!(hour(50))));
     assert_eq!((&place["dead"], &place["settledVariation"]), (&json!("settled"), &json!(1)));
     assert_eq!(place["servedWithinStale"], json!([1]));
 }
 
+/// Nobody asks between two looks, so nothing may say that somebody did: not within the hour of the last sight, and not
+/// when that is over.
 #[tokio::test]
-async fn a_sight_lasts_to_the_end_of_its_hour() {
-    let gone = item(&full().await, "environment=development", "gone").await;
-    assert_eq!(gone["lastRequested"], i64::from(at(40).hour) * HOUR + HOUR - 1);
+async fn no_time_of_a_sight_moves_while_nobody_asks() {
+    let world = full().await;
+    let looked = async |now_ms: i64| {
+        world.clock.store(now_ms, Ordering::Relaxed);
+        let items = items(&world, "critical=development&limit=1000&sort=key").await;
+        let times = |item: &Value| {
+            let mut times: Vec<Value> = ["key", "lastRequested"].map(|field| item[field].clone()).into();
+            times.extend(item["reasons"].as_array().unwrap().iter().flat_map(|reason| {
+                let evidence = reason["evidence"].as_object().unwrap();
+                let sights = evidence.iter().filter(|(name, _)| name.starts_with("last"));
+                sights.map(|(_, ms)| ms.clone()).chain([reason["since"].clone()]).collect::<Vec<_>>()
+            }));
+            let fields = ["lastRequested", "lastBulkRead", "versionSince", "settledSince"];
+            let places = item["environments"].as_array().unwrap().iter();
+            times.extend(places.flat_map(|place| fields.map(|field| place[field].clone())));
+            times
+        };
+        items.iter().map(times).collect::<Vec<_>>()
+    };
+    let first = looked(NOW).await;
+    assert_eq!(first.len(), 9);
+    for (later_ms, what) in [(1, "a moment"), (20 * 60_000, "the same hour"), (HOUR, "the next")] {
+        assert_eq!(looked(NOW + later_ms).await, first, "{what}");
+    }
+    let gone = item(&world, "environment=development", "gone").await;
+    assert_eq!(gone["lastRequested"], i64::from(at(40).hour) * HOUR);
     assert_eq!(gone["environment"], "development");
 }
 
@@ -175,18 +200,19 @@ async fn the_vendors_shape_has_the_same_statuses() {
     assert_eq!(defaulted["default"], "blue");
 }
 
-/// The vendor's times have milliseconds; ours are of an hour's end, so they must not lie ahead.
+/// The vendor's times have milliseconds; ours are of an hour's beginning, for no more is kept.
 #[tokio::test]
-async fn the_vendors_last_requested_has_its_form_and_is_never_ahead() {
+async fn the_vendors_last_requested_has_its_form_and_stands_still() {
     let world = full().await;
     let told = async |now_ms: i64, key: &str| {
         world.clock.store(now_ms, Ordering::Relaxed);
         let status = world.get(&format!("/api/v2/flag-statuses/default/development/{key}")).await.json();
         status["lastRequested"].as_str().map(str::to_owned)
     };
-    assert_eq!(told(NOW, "launched").await.as_deref(), Some("2026-01-15T12:34:56.789Z"), "that hour is not over");
-    assert_eq!(told(NOW - NOW % 1000, "launched").await.as_deref(), Some("2026-01-15T12:34:56.000Z"));
-    assert_eq!(told(NOW, "gone").await.as_deref(), Some("2025-12-06T12:59:59.999Z"), "the end of its hour");
+    for now_ms in [NOW, NOW + 20 * 60_000, NOW + HOUR] {
+        assert_eq!(told(now_ms, "launched").await.as_deref(), Some("2026-01-15T12:00:00.000Z"), "at {now_ms}");
+    }
+    assert_eq!(told(NOW, "gone").await.as_deref(), Some("2025-12-06T12:00:00.000Z"));
     assert_eq!(told(NOW, "read-in-bulk").await, None);
 }
 
@@ -223,7 +249,7 @@ async fn the_newest_version_is_the_one_that_came_last_and_an_hour_old_from_its_e
     }
     let told = item(&world, "environment=development", "again").await;
     let place = &told["environments"][0];
-    let since = i64::from(at(30).hour) * HOUR + HOUR - 1;
+    let since = i64::from(at(30).hour) * HOUR;
     assert_eq!((&place["version"], &place["versionSince"]), (&json!(2), &json!(since)));
     assert_eq!(place["dead"], Value::Null, "its version is 30 days old at the end of the hour alone");
 }
