@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::flags::{self, End};
+use crate::read::FailOn;
 
 /// Analytics behind feature flags: how often was each variation served, by whom, when last.
 #[derive(Debug, Parser)]
@@ -341,8 +342,8 @@ pub struct Stale {
     pub all: bool,
     /// Exit with 3 when a stale flag has this advice or reason, or with `stale` when there is any (commas between, or
     /// repeated); waits up to 10 s for numbers that have all that was answered 2xx, and exits with 4 when they lag.
-    #[arg(long, value_name = "WORD", value_delimiter = ',', value_parser = crate::read::fail_word)]
-    pub fail_on: Vec<String>,
+    #[arg(long, value_name = "WORD", value_delimiter = ',', value_enum, ignore_case = true)]
+    pub fail_on: Vec<FailOn>,
     /// Print CSV for spreadsheets instead of a table.
     #[arg(long, conflicts_with_all = ["json", "markdown"])]
     pub csv: bool,

@@ -18,7 +18,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::HeaderMap;
 
 use self::answer::{Answer, Json};
-pub use self::stale::{fail_word, stale};
+pub use self::stale::{FailOn, stale};
 use crate::cli::{Books, Environment, Evaluations, Reader, Window};
 
 /// A page of an answer is at most this long.

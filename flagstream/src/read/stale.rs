@@ -5,21 +5,21 @@
 //! printed, and of a complete one.
 
 mod backtest;
+mod fail_on;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use comfy_table::{ColumnConstraint, ContentArrangement, Width};
-use experiments::stale::{Advice, ReasonCode};
-
+pub use self::fail_on::FailOn;
 use super::answer::Json;
 use super::tables::foot;
 use super::words::{right, shown, table, text, time};
 use super::{ask_text, list, on_terminal, segment};
 use crate::cli::Stale;
 use crate::output::aside;
+use anyhow::Context;
+use comfy_table::{ColumnConstraint, ContentArrangement, Width};
 
 /// What the process ends with when `--fail-on` matches: neither success, nor an error (1), nor a wrong command line
 /// (2).
@@ -29,8 +29,6 @@ const INCOMPLETE: u8 = 4;
 /// Longest wait for complete numbers; between two looks at them.
 const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// The word of `--fail-on` for any stale flag.
-const STALE: &str = "stale";
 /// Characters of a forward value in a table.
 const VALUE_CHARS_MAX: usize = 40;
 /// Characters of a key that are not broken over lines, where the terminal is wide enough: keys are there to be copied.
@@ -61,7 +59,7 @@ pub fn stale(command: &Stale) -> anyhow::Result<ExitCode> {
         ));
         return Ok(ExitCode::from(INCOMPLETE));
     }
-    let matched = command.fail_on.iter().any(|word| told.found.contains(word));
+    let matched = command.fail_on.iter().any(|word| told.found.contains(word.as_str()));
     Ok(if matched { ExitCode::from(MATCHED) } else { ExitCode::SUCCESS })
 }
 
@@ -112,18 +110,6 @@ fn ask(command: &Stale) -> anyhow::Result<Told> {
     Ok(Told { printed, complete, found })
 }
 
-/// A word of `--fail-on` as the rule spells it; one that is none would never fail, and nobody would know.
-///
-/// # Errors
-/// The words that there are.
-pub fn fail_word(given: &str) -> Result<String, String> {
-    let advice = Advice::ALL.map(Advice::as_str);
-    let reasons = ReasonCode::ALL.map(ReasonCode::as_str);
-    let known: Vec<&str> = [STALE].into_iter().chain(advice).chain(reasons).collect();
-    let word = known.iter().find(|known| known.eq_ignore_ascii_case(given));
-    word.map(|word| (*word).to_owned()).ok_or_else(|| format!("allowed: {}", known.join(", ")))
-}
-
 /// A reason of a flag that is meant to stay, or that something blocks, is nothing to fail on.
 fn found(answer: &Json) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -133,7 +119,7 @@ fn found(answer: &Json) -> BTreeSet<String> {
             Json::Text(code) => Some(code.clone()),
             _ => None,
         });
-        found.extend(words.chain([STALE.to_owned()]));
+        found.extend(words.chain([FailOn::Stale.as_str().to_owned()]));
     }
     found
 }
@@ -221,11 +207,9 @@ fn why(item: &Json) -> String {
     let reasons = item["reasons"].items().iter().map(|reason| {
         let since =
             if reason["since"] == Json::Null { String::new() } else { format!(" since {}", day(&reason["since"])) };
-        let in_code = if reason["evidence"].has("codeReferences") && said_of(reason, "NEVER_EVALUATED") {
-            ", though code names it"
-        } else {
-            ""
-        };
+        let names_it = reason["evidence"].has("codeReferences") && said_of(reason, "NEVER_EVALUATED");
+        let in_code =
+            if names_it { format!(", though code names it{}", in_code(&reason["evidence"])) } else { String::new() };
         format!("{}{since}{in_code}", reason_said(&reason["code"]))
     });
     let reasons: Vec<String> = reasons.collect();
@@ -244,6 +228,16 @@ fn why(item: &Json) -> String {
     let against: Vec<String> = blockers.chain(kept).collect();
     let against = if against.is_empty() { String::new() } else { format!("; but {}", against.join(", ")) };
     reasons.join("; ") + &against
+}
+
+/// The first of the places that are told, and how many others there are.
+fn in_code(evidence: &Json) -> String {
+    let Some(first) = evidence["codePlaces"].items().first() else { return String::new() };
+    let others = match text(&evidence["codeReferences"]).parse::<u64>().map_or(0, |number| number.saturating_sub(1)) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(" ({}{others})", cut(&text(first)))
 }
 
 fn said_of(reason: &Json, code: &str) -> bool {
@@ -315,7 +309,7 @@ fn day(value: &Json) -> String {
 #[cfg(test)]
 mod tests {
     use experiments::is_hidden;
-    use experiments::stale::BlockerCode;
+    use experiments::stale::{BlockerCode, ReasonCode};
 
     use super::*;
     use crate::read::answer::Answer;
@@ -327,7 +321,7 @@ mod tests {
          "forwardVariation": 1, "forwardValue": "blue", "lastRequested": 172800000,
          "lastRequestedBy": {"application": "web", "sdk": "js/4.10", "environment": "production"}},
         {"key": "kept", "status": "inactive", "stale": false, "score": 60, "advice": null,
-         "reasons": [{"code": "NEVER_EVALUATED", "since": null, "evidence": {"codeReferences": 2}}], "blockers": [{"code": "DEPENDENTS"}],
+         "reasons": [{"code": "NEVER_EVALUATED", "since": null, "evidence": {"codeReferences": 2, "codePlaces": ["web/src/a.ts:12"]}}], "blockers": [{"code": "DEPENDENTS"}],
          "conditions": {"temporary": false, "archived": false, "snoozed": true, "oldEnough": true},
          "forwardVariation": null, "lastRequested": null, "lastRequestedBy": null}
         ], "project": "default", "rule": {"inactiveDays": 7, "staleDays": 30, "coverageMin": 0.95, "critical": ["production"],
@@ -365,7 +359,8 @@ mod tests {
     #[test]
     fn all_has_the_others_with_what_speaks_against() {
         let printed = flat(&report(&answer().json().unwrap(), true));
-        let why = "no evaluation reported, though code names it; but other flags depend on it, meant to stay, snoozed";
+        let why = "no evaluation reported, though code names it (web/src/a.ts:12 and 1 more); but other flags depend on it, \
+                   meant to stay, snoozed";
         assert!(
             printed.contains(why) && printed.contains(" never ") && printed.contains(" stale, launched "),
             "{printed}"
@@ -402,8 +397,6 @@ mod tests {
     fn fail_on_looks_at_stale_flags_alone() {
         let found = found(&answer().json().unwrap());
         assert_eq!(Vec::from_iter(found), ["READY_FOR_CODE_REMOVAL", "SINGLE_VARIATION", "stale"]);
-        assert_eq!(fail_word("ready_for_code_removal").unwrap(), "READY_FOR_CODE_REMOVAL");
-        assert!(fail_word("READY").unwrap_err().starts_with("allowed: stale, READY_FOR_CODE_REMOVAL"));
     }
 
     #[test]

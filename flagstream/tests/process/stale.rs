@@ -32,7 +32,8 @@ fn every_form_of_the_report_is_printed() {
         (&["--environment", "nowhere"][..], 1, "no environment `default/nowhere`; configured: default/development"),
         (&["--project", "nowhere"], 1, "no project `nowhere`"),
         (&["--csv", "--critical", "nowhere"], 1, "no environment `default/nowhere`"),
-        (&["--fail-on", "READY"], 2, "allowed: stale, READY_FOR_CODE_REMOVAL"),
+        (&["--fail-on", "READY"], 2, "possible values: stale, READY_FOR_CODE_REMOVAL"),
+        (&["--help"], 0, "- NO_CODE_REFS:           code was looked through, and none names it"),
         (&["--critical", ""], 2, "a value is required for '--critical"),
         (&["--csv", "--json"], 2, "cannot be used with"),
     ] {
