@@ -5,6 +5,7 @@
 
 use crate::contents::{MINUTE_MS, minute_of};
 use crate::differences::{Books, Counted, CountedEvent};
+use crate::environments::Target;
 use crate::expected::Served;
 use crate::http::Connection;
 use anyhow::{Context, Result, bail, ensure};
@@ -16,8 +17,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// The environment that `up` makes by itself.
-const ENVIRONMENT: &str = "/v1/projects/default/environments/development";
 /// Minutes asked on either side of the ledger's.
 const ROOM_MINUTES: i64 = 10;
 /// Minutes asked at a time: an answer has at most 10,000 points.
@@ -139,28 +138,30 @@ impl Api {
         }
     }
 
-    /// Everything counted that concerns `[from_ms, to_ms]`, Unix milliseconds.
-    pub(crate) async fn counted(&mut self, from_ms: i64, to_ms: i64) -> Result<Counted> {
+    /// Everything counted of an environment (`project/environment`) that concerns `[from_ms, to_ms]`, Unix milliseconds.
+    pub(crate) async fn counted(&mut self, environment: &str, from_ms: i64, to_ms: i64) -> Result<Counted> {
+        let (project, environment) = Target::names(environment);
+        let root = format!("/v1/projects/{project}/environments/{environment}");
         let from = from_ms - ROOM_MINUTES * MINUTE_MS;
         let to = to_ms + ROOM_MINUTES * MINUTE_MS;
         let mut counted = Counted::default();
         for slice in slices(from, to) {
             let (from, to) = (slice.start, slice.end);
-            let path = format!("{ENVIRONMENT}/evaluations?from={from}&to={to}&granularity=minute&limit=1000");
+            let path = format!("{root}/evaluations?from={from}&to={to}&granularity=minute&limit=1000");
             for item in self.pages::<EvaluationsItem>(path).await? {
                 add_evaluations(&mut counted, item);
             }
         }
-        let path = format!("{ENVIRONMENT}/evaluations?from={from}&to={to}&groupBy=version&limit=1000");
+        let path = format!("{root}/evaluations?from={from}&to={to}&groupBy=version&limit=1000");
         for item in self.pages::<VersionItem>(path).await? {
             *counted.versions.entry((key_or_other(item.flag), item.version)).or_default() += item.count;
         }
-        for item in self.pages::<EventItem>(format!("{ENVIRONMENT}/events?from={from}&to={to}&limit=1000")).await? {
+        for item in self.pages::<EventItem>(format!("{root}/events?from={from}&to={to}&limit=1000")).await? {
             let (key, event) = event(item)?;
             ensure!(counted.events.insert(key.clone(), event).is_none(), "event `{key}` is listed twice");
         }
         for day in days(from_ms, to_ms)? {
-            let answer = self.get::<BooksAnswer>(&format!("{ENVIRONMENT}/books?day={day}")).await?;
+            let answer = self.get::<BooksAnswer>(&format!("{root}/books?day={day}")).await?;
             counted.books.insert(day, books(&answer));
         }
         Ok(counted)

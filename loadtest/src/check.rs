@@ -2,8 +2,8 @@
 
 use crate::address;
 use crate::api::Api;
-use crate::differences::{Difference, differences};
-use crate::expected::{Ledgered, Totals, Unanswered};
+use crate::differences::{Counted, Difference, differences};
+use crate::expected::{Ledgered, Ranges, Totals, Unanswered};
 use crate::ledger;
 use crate::report::{print_json, table};
 use anyhow::{Context, Result};
@@ -19,7 +19,7 @@ const SHOWN_MAX: usize = 20;
 /// Compares a ledger with what the server counted
 ///
 /// Waits until the server has counted all that it acknowledged (`lag.records` is 0), then compares every flag,
-/// variation and minute, every custom event and the books: acknowledged ≤ counted ≤ acknowledged + unknown. An
+/// variation and minute of every environment, every custom event and the books: acknowledged ≤ counted ≤ acknowledged + unknown. An
 /// acknowledged payload counts once however often it was sent; one that was answered 5xx, or not at all, once or not at
 /// all; one that was refused, not at all. The books must balance: accepted = counted + duplicate + late + poison. Exits
 /// with 1, and names the first differences, if a number is not what it may be.
@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
 }
 
 /// What the comparison found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Verdict {
     /// Every number is what it may be.
@@ -62,6 +62,7 @@ pub(crate) struct Verdict {
     pub(crate) counted_elements: u64,
     /// Elements that the server's books say are duplicates.
     pub(crate) duplicate_elements: u64,
+    pub(crate) environments: usize,
     /// Numbers compared: cells by flag, variation and minute; events; days of the books.
     pub(crate) cells: usize,
     pub(crate) events: usize,
@@ -97,28 +98,38 @@ pub(crate) async fn check(
     let mut ledgered = Ledgered::new(unanswered);
     ledger::read(ledger, |line| ledgered.take(line))?;
     let expected = ledgered.expected();
-    let (from_ms, to_ms) = expected.at_ms.with_context(|| format!("the ledger `{}` is empty", ledger.display()))?;
+    let (from_ms, to_ms) =
+        expected.interval_ms.with_context(|| format!("the ledger `{}` is empty", ledger.display()))?;
     let mut api = Api::new(address, key);
     api.wait_until_counted(limit).await?;
-    let counted = api.counted(from_ms, to_ms).await?;
-    let mut differences = differences(&expected, &counted);
-    let difference_count = differences.len();
-    differences.truncate(SHOWN_MAX);
-    Ok(Verdict {
-        holds: difference_count == 0,
-        totals: expected.totals,
-        counted_evaluations: counted.evaluations.values().sum(),
-        counted_elements: counted.books.values().map(|books| books.counted).sum(),
-        duplicate_elements: counted.books.values().map(|books| books.duplicate).sum(),
-        cells: expected.evaluations.len(),
-        events: expected.events.len(),
-        days: counted.books.values().filter(|books| books.accepted > 0).count(),
-        difference_count,
-        differences,
-    })
+    let mut verdict = Verdict { totals: expected.totals, ..Verdict::default() };
+    for (environment, ranges) in &expected.environments {
+        let counted = api.counted(environment, from_ms, to_ms).await?;
+        let mut found = differences(ranges, &counted);
+        if expected.environments.len() > 1 {
+            found.iter_mut().for_each(|difference| difference.what.insert_str(0, &format!("{environment}: ")));
+        }
+        verdict.add(ranges, &counted, found);
+    }
+    verdict.holds = verdict.difference_count == 0;
+    Ok(verdict)
 }
 
 impl Verdict {
+    /// Adds what was found of one environment.
+    fn add(&mut self, ranges: &Ranges, counted: &Counted, found: Vec<Difference>) {
+        self.environments += 1;
+        self.counted_evaluations += counted.evaluations.values().sum::<u64>();
+        self.counted_elements += counted.books.values().map(|books| books.counted).sum::<u64>();
+        self.duplicate_elements += counted.books.values().map(|books| books.duplicate).sum::<u64>();
+        self.cells += ranges.evaluations.len();
+        self.events += ranges.events.len();
+        self.days += counted.books.values().filter(|books| books.accepted > 0).count();
+        self.difference_count += found.len();
+        let room = SHOWN_MAX - self.differences.len();
+        self.differences.extend(found.into_iter().take(room));
+    }
+
     /// Prints it for people.
     pub(crate) fn print(&self) {
         let Totals { payloads, acknowledged, unknown, refused, attempts, .. } = self.totals;
@@ -126,8 +137,8 @@ impl Verdict {
             "{payloads} payloads in {attempts} attempts: {acknowledged} acknowledged, {unknown} unknown, {refused} not accepted"
         );
         println!(
-            "evaluations: {} acknowledged, {} counted, in {} cells of flag, variation and minute",
-            self.totals.acknowledged_evaluations, self.counted_evaluations, self.cells
+            "evaluations: {} acknowledged, {} counted, in {} cells of flag, variation and minute, {} environments",
+            self.totals.acknowledged_evaluations, self.counted_evaluations, self.cells, self.environments
         );
         println!(
             "elements: {} acknowledged, {} counted, {} duplicate; {} kinds of custom events",

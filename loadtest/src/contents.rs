@@ -25,6 +25,13 @@ pub(crate) struct Contents {
     pub(crate) events: Vec<CustomEvents>,
 }
 
+impl Contents {
+    /// Evaluations of all flags.
+    pub(crate) fn evaluations(&self) -> u64 {
+        self.evaluations.iter().map(|row| row.count).sum()
+    }
+}
+
 /// Evaluations of one flag, variation and version in one minute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Evaluations {

@@ -3,7 +3,7 @@
 //! Always true here: a number outside its range is named, with its range; a number for which the ledger has no row must
 //! be 0.
 
-use crate::expected::{Cell, EventRanges, Expected, FlagVersion, Range, Served};
+use crate::expected::{Cell, EventRanges, FlagVersion, Range, Ranges, Served};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,7 +53,7 @@ pub(crate) struct Difference {
 }
 
 /// All numbers that are not what they may be, in a fixed order.
-pub(crate) fn differences(expected: &Expected, counted: &Counted) -> Vec<Difference> {
+pub(crate) fn differences(expected: &Ranges, counted: &Counted) -> Vec<Difference> {
     let mut found = Found(Vec::new());
     compare_evaluations(&mut found, expected, counted);
     compare_versions(&mut found, expected, counted);
@@ -73,7 +73,7 @@ impl Found {
     }
 }
 
-fn compare_evaluations(found: &mut Found, expected: &Expected, counted: &Counted) {
+fn compare_evaluations(found: &mut Found, expected: &Ranges, counted: &Counted) {
     let cells: BTreeSet<&Cell> = expected.evaluations.keys().chain(counted.evaluations.keys()).collect();
     for cell in cells {
         let range = expected.evaluations.get(cell).copied().unwrap_or_default();
@@ -91,7 +91,7 @@ fn compare_evaluations(found: &mut Found, expected: &Expected, counted: &Counted
     }
 }
 
-fn compare_versions(found: &mut Found, expected: &Expected, counted: &Counted) {
+fn compare_versions(found: &mut Found, expected: &Ranges, counted: &Counted) {
     let versions: BTreeSet<&FlagVersion> = expected.versions.keys().chain(counted.versions.keys()).collect();
     for version in versions {
         let range = expected.versions.get(version).copied().unwrap_or_default();
@@ -116,7 +116,7 @@ fn name(served: &Served) -> String {
     }
 }
 
-fn compare_events(found: &mut Found, expected: &Expected, counted: &Counted) {
+fn compare_events(found: &mut Found, expected: &Ranges, counted: &Counted) {
     let keys: BTreeSet<&String> = expected.events.keys().chain(counted.events.keys()).collect();
     for key in keys {
         let EventRanges { count, metric_count, metric_sum } = expected.events.get(key).copied().unwrap_or_default();
@@ -127,7 +127,7 @@ fn compare_events(found: &mut Found, expected: &Expected, counted: &Counted) {
     }
 }
 
-fn compare_books(found: &mut Found, expected: &Expected, counted: &Counted) {
+fn compare_books(found: &mut Found, expected: &Ranges, counted: &Counted) {
     let mut all = Books::default();
     for (day, books) in &counted.books {
         let balance = i128::from(books.counted + books.duplicate + books.late + books.poison);
@@ -159,11 +159,12 @@ fn compare_books(found: &mut Found, expected: &Expected, counted: &Counted) {
 mod tests {
     use super::*;
     use crate::contents::{Contents, CustomEvents, Evaluations};
+    use crate::environments::DEFAULT;
     use crate::expected::{Ledgered, Unanswered};
-    use crate::ledger::{Answered, Attempt, Line, Outcome};
+    use crate::ledger::{Answered, Attempt, Holds, Line, Outcome};
 
     /// Ledger and API after one acknowledged and one unknown payload of the same contents, the unknown one not counted.
-    fn example() -> (Expected, Counted) {
+    fn example() -> (Ranges, Counted) {
         let row = |variation, count| Evaluations { flag: "f".into(), variation, version: None, minute_ms: 0, count };
         let contents = Contents {
             elements: 3,
@@ -172,10 +173,17 @@ mod tests {
         };
         let mut ledgered = Ledgered::new(Unanswered::Unknown);
         for (payload, outcome) in [("a", Outcome::Status(202)), ("b", Outcome::Status(500))] {
+            let attempt = Attempt {
+                payload: payload.to_owned(),
+                environment: DEFAULT.to_owned(),
+                attempt: 1,
+                at_ms: 0,
+                intended_ms: None,
+                contents: Holds::Whole(contents.clone()),
+            };
+            ledgered.take(Line::Send(attempt)).unwrap();
             let payload = payload.to_owned();
-            let contents = contents.clone();
-            ledgered.take(Line::Send(Attempt { payload: payload.clone(), attempt: 1, at_ms: 0, contents }));
-            ledgered.take(Line::Answer(Answered { payload, attempt: 1, at_ms: 0, outcome }));
+            ledgered.take(Line::Answer(Answered { payload, attempt: 1, at_ms: 0, outcome })).unwrap();
         }
         let counted = Counted {
             evaluations: [(Served::Default, 2), (Served::Index(1), 5)]
@@ -186,7 +194,7 @@ mod tests {
             events: [("e".to_owned(), CountedEvent { count: 2, metric_count: 1, metric_sum: 40 })].into(),
             books: [("2026-01-01".to_owned(), Books { accepted: 3, counted: 3, ..Books::default() })].into(),
         };
-        (ledgered.expected(), counted)
+        (ledgered.expected().environments[DEFAULT].clone(), counted)
     }
 
     /// Differences after `change`, as `what: least..=most, counted`.

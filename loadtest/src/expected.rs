@@ -1,10 +1,11 @@
-//! Ledger → what may have been counted: a range for every number.
+//! Ledger → what may have been counted: a range for every number of every environment.
 //!
 //! Always true here: a payload acknowledged at least once counts once; one that was attempted and neither acknowledged
 //! nor refused for good counts once or not at all; one that was only refused, or never left, does not count.
 
-use crate::contents::Contents;
-use crate::ledger::{Line, Meaning, Outcome};
+use crate::contents::{Contents, MINUTE_MS};
+use crate::ledger::{Attempt, Holds, Line, Meaning, Outcome};
+use anyhow::{Context, Result};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -66,13 +67,20 @@ pub(crate) struct BookRanges {
 /// What may have been counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Expected {
+    /// By `project/environment`.
+    pub(crate) environments: BTreeMap<String, Ranges>,
+    pub(crate) totals: Totals,
+    /// From the first to the last time that the ledger names, Unix milliseconds.
+    pub(crate) interval_ms: Option<(i64, i64)>,
+}
+
+/// What may have been counted of one environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ranges {
     pub(crate) evaluations: BTreeMap<Cell, Range>,
     pub(crate) versions: BTreeMap<FlagVersion, Range>,
     pub(crate) events: BTreeMap<String, EventRanges>,
     pub(crate) books: BookRanges,
-    pub(crate) totals: Totals,
-    /// Time of the first and of the last line, Unix milliseconds.
-    pub(crate) at_ms: Option<(i64, i64)>,
 }
 
 /// What the ledger holds, in numbers.
@@ -101,17 +109,25 @@ pub(crate) enum Unanswered {
     NotAccepted,
 }
 
-/// Gathers the ledger's lines.
+/// Gathers the ledger's lines. Of a payload it keeps its id and five numbers; what payloads hold is kept once.
 #[derive(Debug)]
 pub(crate) struct Ledgered {
     unanswered: Unanswered,
-    payloads: HashMap<String, Fate>,
-    at_ms: Option<(i64, i64)>,
+    payloads: HashMap<Box<str>, Fate>,
+    contents: Vec<Contents>,
+    /// Places in `contents` of this run's numbers.
+    numbers: HashMap<u64, usize>,
+    environments: Vec<String>,
+    interval_ms: Option<(i64, i64)>,
 }
 
-#[derive(Debug, Default)]
+/// What became of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Fate {
-    contents: Contents,
+    /// Place in `environments`.
+    environment: usize,
+    /// Place in `contents`.
+    contents: usize,
     attempts: u64,
     acknowledged: u64,
     /// Attempts that are certainly not counted.
@@ -121,86 +137,155 @@ struct Fate {
 impl Ledgered {
     /// An empty ledger.
     pub(crate) fn new(unanswered: Unanswered) -> Self {
-        Self { unanswered, payloads: HashMap::new(), at_ms: None }
-    }
-
-    /// Takes the next line.
-    pub(crate) fn take(&mut self, line: Line) {
-        match line {
-            Line::Run(run) => self.seen(run.at_ms),
-            Line::Send(attempt) => {
-                self.seen(attempt.at_ms);
-                let fate = self.payloads.entry(attempt.payload).or_default();
-                fate.contents = attempt.contents;
-                fate.attempts += 1;
-            }
-            Line::Answer(answered) => {
-                self.seen(answered.at_ms);
-                let fate = self.payloads.entry(answered.payload).or_default();
-                match answered.outcome.meaning() {
-                    Meaning::Acknowledged => fate.acknowledged += 1,
-                    Meaning::Refused => fate.without_effect += 1,
-                    Meaning::Unknown => {
-                        let dropped = self.unanswered == Unanswered::NotAccepted && answered.outcome == Outcome::Closed;
-                        fate.without_effect += u64::from(dropped);
-                    }
-                }
-            }
+        Self {
+            unanswered,
+            payloads: HashMap::new(),
+            contents: Vec::new(),
+            numbers: HashMap::new(),
+            environments: Vec::new(),
+            interval_ms: None,
         }
     }
 
+    /// Takes the next line.
+    ///
+    /// # Errors
+    /// It speaks of a payload, or of contents, of which no line before it has told.
+    pub(crate) fn take(&mut self, line: Line) -> Result<()> {
+        match line {
+            Line::Run(run) => {
+                self.numbers.clear();
+                self.seen(run.at_ms);
+            }
+            Line::Contents(described) => {
+                let place = self.keep(described.contents);
+                self.numbers.insert(described.number, place);
+            }
+            Line::Send(attempt) => {
+                self.seen(attempt.at_ms);
+                match self.payloads.get_mut(&*attempt.payload) {
+                    Some(fate) => fate.attempts += 1,
+                    None => self.begin(attempt)?,
+                }
+            }
+            Line::Answer(answered) => {
+                self.seen(answered.at_ms);
+                let dropped = self.unanswered == Unanswered::NotAccepted && answered.outcome == Outcome::Closed;
+                let fate = self.payloads.get_mut(&*answered.payload);
+                let fate =
+                    fate.with_context(|| format!("payload {} was answered, and never sent", answered.payload))?;
+                match answered.outcome.meaning() {
+                    Meaning::Acknowledged => fate.acknowledged += 1,
+                    Meaning::Refused => fate.without_effect += 1,
+                    Meaning::Unknown => fate.without_effect += u64::from(dropped),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A payload's first attempt.
+    fn begin(&mut self, attempt: Attempt) -> Result<()> {
+        let Attempt { payload, environment, contents, .. } = attempt;
+        let contents = match contents {
+            Holds::Whole(contents) => self.keep(contents),
+            Holds::Numbered(number) => *self.numbers.get(&number).with_context(|| {
+                format!("payload {payload} holds what stands under {number}, and nothing stands there")
+            })?,
+        };
+        let known = self.environments.iter().position(|known| *known == environment);
+        let environment = known.unwrap_or_else(|| {
+            self.environments.push(environment);
+            self.environments.len() - 1
+        });
+        let fate = Fate { environment, contents, attempts: 1, acknowledged: 0, without_effect: 0 };
+        self.payloads.insert(payload.into(), fate);
+        Ok(())
+    }
+
+    fn keep(&mut self, contents: Contents) -> usize {
+        for row in &contents.evaluations {
+            self.seen(row.minute_ms);
+            self.seen(row.minute_ms + MINUTE_MS);
+        }
+        self.contents.push(contents);
+        self.contents.len() - 1
+    }
+
     fn seen(&mut self, at_ms: i64) {
-        let (first, last) = self.at_ms.unwrap_or((at_ms, at_ms));
-        self.at_ms = Some((first.min(at_ms), last.max(at_ms)));
+        let (first, last) = self.interval_ms.unwrap_or((at_ms, at_ms));
+        self.interval_ms = Some((first.min(at_ms), last.max(at_ms)));
     }
 
     /// What may have been counted.
     pub(crate) fn expected(&self) -> Expected {
-        let mut expected = Expected { at_ms: self.at_ms, ..Expected::default() };
+        let mut expected = Expected { interval_ms: self.interval_ms, ..Expected::default() };
+        // Many payloads hold the same and fare the same: their rows are added once.
+        let mut alike: HashMap<Fate, u64> = HashMap::new();
         for fate in self.payloads.values() {
-            expected.add(fate);
+            *alike.entry(*fate).or_default() += 1;
+        }
+        for (fate, payloads) in alike {
+            let contents = &self.contents[fate.contents];
+            let environment = self.environments[fate.environment].clone();
+            expected.environments.entry(environment).or_default().add(&fate, contents, payloads);
+            expected.totals.add(&fate, contents, payloads);
         }
         expected
     }
 }
 
-impl Expected {
-    fn add(&mut self, fate: &Fate) {
-        let arrived = (fate.acknowledged, fate.attempts.saturating_sub(fate.without_effect));
-        let copies = (arrived.0.min(1), arrived.1.min(1));
-        let extra = (arrived.0.saturating_sub(1), arrived.1.saturating_sub(1));
-        let elements = i128::from(fate.contents.elements);
-        self.books.accepted.add(elements, arrived);
+impl Fate {
+    /// Attempts that arrived: at least, at most.
+    fn arrived(&self) -> (u64, u64) {
+        (self.acknowledged, self.attempts.saturating_sub(self.without_effect))
+    }
+
+    /// Copies of it that count: at least, at most.
+    fn copies(&self) -> (u64, u64) {
+        let arrived = self.arrived();
+        (arrived.0.min(1), arrived.1.min(1))
+    }
+}
+
+impl Ranges {
+    /// Adds `payloads` payloads with the same contents and fate.
+    fn add(&mut self, fate: &Fate, contents: &Contents, payloads: u64) {
+        let times = |(least, most): (u64, u64)| (least * payloads, most * payloads);
+        let arrived = fate.arrived();
+        let copies = times(fate.copies());
+        let extra = times((arrived.0.saturating_sub(1), arrived.1.saturating_sub(1)));
+        let elements = i128::from(contents.elements);
+        self.books.accepted.add(elements, times(arrived));
         self.books.counted.add(elements, copies);
         self.books.duplicate.add(elements, extra);
-        for row in &fate.contents.evaluations {
+        for row in &contents.evaluations {
             let served = row.variation.map_or(Served::Default, Served::Index);
             let range = self.evaluations.entry((row.flag.clone(), served, row.minute_ms)).or_default();
             range.add(i128::from(row.count), copies);
             let range = self.versions.entry((row.flag.clone(), row.version)).or_default();
             range.add(i128::from(row.count), copies);
         }
-        for row in &fate.contents.events {
+        for row in &contents.events {
             let ranges = self.events.entry(row.key.clone()).or_default();
             ranges.count.add(i128::from(row.count), copies);
             ranges.metric_count.add(i128::from(row.metric_count), copies);
             ranges.metric_sum.add(i128::from(row.metric_micros), copies);
         }
-        self.totals.add(fate, copies);
     }
 }
 
 impl Totals {
-    fn add(&mut self, fate: &Fate, copies: (u64, u64)) {
-        self.payloads += 1;
-        self.attempts += fate.attempts;
-        match copies {
-            (0, 0) => self.refused += 1,
-            (0, _) => self.unknown += 1,
+    fn add(&mut self, fate: &Fate, contents: &Contents, payloads: u64) {
+        self.payloads += payloads;
+        self.attempts += fate.attempts * payloads;
+        match fate.copies() {
+            (0, 0) => self.refused += payloads,
+            (0, _) => self.unknown += payloads,
             _ => {
-                self.acknowledged += 1;
-                self.acknowledged_elements += fate.contents.elements;
-                self.acknowledged_evaluations += fate.contents.evaluations.iter().map(|row| row.count).sum::<u64>();
+                self.acknowledged += payloads;
+                self.acknowledged_elements += contents.elements * payloads;
+                self.acknowledged_evaluations += contents.evaluations() * payloads;
             }
         }
     }
@@ -210,7 +295,8 @@ impl Totals {
 mod tests {
     use super::*;
     use crate::contents::{CustomEvents, Evaluations};
-    use crate::ledger::{Answered, Attempt};
+    use crate::environments::DEFAULT;
+    use crate::ledger::{Answered, Described};
 
     fn contents() -> Contents {
         let evaluations =
@@ -219,18 +305,23 @@ mod tests {
         Contents { elements: 3, evaluations, events }
     }
 
+    fn send(payload: &str, environment: &str, attempt: u32, contents: Holds) -> Line {
+        let (payload, environment) = (payload.to_owned(), environment.to_owned());
+        Line::Send(Attempt { payload, environment, attempt, at_ms: 1, intended_ms: None, contents })
+    }
+
     /// Ranges of (accepted, counted, duplicate, evaluations, metric sum) after attempts of one payload with these
     /// outcomes.
     fn ranges(unanswered: Unanswered, outcomes: &[Option<Outcome>]) -> [(i128, i128); 5] {
         let mut ledgered = Ledgered::new(unanswered);
         for (attempt, outcome) in (1..).zip(outcomes) {
             let payload = "p".to_owned();
-            ledgered.take(Line::Send(Attempt { payload: payload.clone(), attempt, at_ms: 1, contents: contents() }));
+            ledgered.take(send(&payload, DEFAULT, attempt, Holds::Whole(contents()))).unwrap();
             if let Some(outcome) = *outcome {
-                ledgered.take(Line::Answer(Answered { payload, attempt, at_ms: 2, outcome }));
+                ledgered.take(Line::Answer(Answered { payload, attempt, at_ms: 2, outcome })).unwrap();
             }
         }
-        let expected = ledgered.expected();
+        let expected = &ledgered.expected().environments[DEFAULT];
         let ends = |range: Range| (range.least, range.most);
         let books = expected.books;
         let cell = expected.evaluations[&("f".to_owned(), Served::Index(1), 60_000)];
@@ -258,5 +349,33 @@ mod tests {
         let open = [(0, 3), (0, 3), (0, 0), (0, 5), (-30, 0)];
         assert_eq!(ranges(Unanswered::NotAccepted, &[Some(Status(503))]), open, "an answer that leaves it open");
         assert_eq!(ranges(Unanswered::NotAccepted, &[None]), open, "the ledger's own death");
+    }
+
+    #[test]
+    fn what_stands_under_a_number_counts_for_each_payload_of_its_environment_until_the_next_run() {
+        let mut ledgered = Ledgered::new(Unanswered::Unknown);
+        let described = |number| Line::Contents(Described { number, contents: contents() });
+        ledgered.take(described(7)).unwrap();
+        for (payload, environment) in [("a", "p/one"), ("b", "p/two"), ("c", "p/two"), ("d", "p/two")] {
+            ledgered.take(send(payload, environment, 1, Holds::Numbered(7))).unwrap();
+        }
+        for payload in ["a", "b", "c"] {
+            let (payload, outcome) = (payload.to_owned(), Outcome::Status(202));
+            ledgered.take(Line::Answer(Answered { payload, attempt: 1, at_ms: 2, outcome })).unwrap();
+        }
+        let expected = ledgered.expected();
+        let cell = ("f".to_owned(), Served::Index(1), 60_000);
+        let ends = |environment: &str| {
+            let ranges = &expected.environments[environment];
+            [ranges.evaluations[&cell], ranges.books.counted].map(|range| (range.least, range.most))
+        };
+        assert_eq!((ends("p/one"), ends("p/two")), ([(5, 5), (3, 3)], [(10, 15), (6, 9)]));
+        assert_eq!((expected.totals.payloads, expected.totals.acknowledged_evaluations), (4, 15));
+        assert_eq!(expected.interval_ms, Some((1, 120_000)));
+
+        let run = crate::ledger::Run { run: 2, seed: 1, clients: 1, at_ms: 3 };
+        ledgered.take(Line::Run(run)).unwrap();
+        let error = ledgered.take(send("e", "p/one", 1, Holds::Numbered(7))).unwrap_err().to_string();
+        assert_eq!(error, "payload e holds what stands under 7, and nothing stands there");
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Always true here: the line of a send has been handed to the operating system before its first byte goes to the
 //! socket, so a payload that may have reached the server stands in the ledger, whatever dies. An attempt without an
-//! answer's line is unknown. Each line is one write; a line torn by the ledger's own death is followed by the end of
-//! the file or by a new run.
+//! answer's line is unknown. What many payloads hold alike is written once, before the first of them, and has a number
+//! that is good until the next run begins. Each line is one write; a line torn by the ledger's own death is followed by
+//! the end of the file or by a new run. `check/check.py` reads it too.
 
 use crate::contents::Contents;
+use crate::environments;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -19,6 +21,8 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) enum Line {
     /// A run begins.
     Run(Run),
+    /// What payloads to come hold.
+    Contents(Described),
     /// An attempt is about to be sent.
     Send(Attempt),
     /// An attempt has been answered, or has failed.
@@ -35,14 +39,40 @@ pub(crate) struct Run {
     pub(crate) at_ms: i64,
 }
 
+/// What payloads hold, under a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Described {
+    pub(crate) number: u64,
+    pub(crate) contents: Contents,
+}
+
+/// What a payload holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Holds {
+    /// What stands under this number in the same run.
+    Numbered(u64),
+    Whole(Contents),
+}
+
 /// An attempt about to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attempt {
     pub(crate) payload: String,
+    /// As `project/environment`.
+    #[serde(default = "default_environment")]
+    pub(crate) environment: String,
     /// 1 for the first.
     pub(crate) attempt: u32,
     pub(crate) at_ms: i64,
-    pub(crate) contents: Contents,
+    /// When the schedule wanted it to be sent, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) intended_ms: Option<i64>,
+    pub(crate) contents: Holds,
+}
+
+fn default_environment() -> String {
+    environments::DEFAULT.to_owned()
 }
 
 /// An attempt's end.
@@ -135,8 +165,8 @@ impl Ledger {
 /// Reads a ledger and hands each line to `take`, in order.
 ///
 /// # Errors
-/// A line that cannot be read and is not one torn by the writer's death.
-pub(crate) fn read(path: &Path, mut take: impl FnMut(Line)) -> Result<()> {
+/// A line that cannot be read and is not one torn by the writer's death, or one that `take` refuses.
+pub(crate) fn read(path: &Path, mut take: impl FnMut(Line) -> Result<()>) -> Result<()> {
     let file = File::open(path).with_context(|| format!("cannot open the ledger `{}`", path.display()))?;
     let mut torn: Option<usize> = None;
     for (number, text) in BufReader::new(file).split(b'\n').enumerate() {
@@ -148,7 +178,8 @@ pub(crate) fn read(path: &Path, mut take: impl FnMut(Line)) -> Result<()> {
             }
             (_, Ok(line)) => {
                 torn = None;
-                take(line);
+                let at = || format!("line {} of the ledger `{}`", number + 1, path.display());
+                take(line).with_context(at)?;
             }
             (_, Err(_)) => torn = Some(number + 1),
         }
@@ -161,7 +192,14 @@ mod tests {
     use super::*;
 
     fn send(payload: &str) -> Line {
-        Line::Send(Attempt { payload: payload.into(), attempt: 1, at_ms: 5, contents: Contents::default() })
+        Line::Send(Attempt {
+            payload: payload.into(),
+            environment: default_environment(),
+            attempt: 1,
+            at_ms: 5,
+            intended_ms: None,
+            contents: Holds::Whole(Contents::default()),
+        })
     }
 
     fn run() -> Line {
@@ -170,7 +208,10 @@ mod tests {
 
     fn read_all(path: &Path) -> Result<Vec<Line>> {
         let mut lines = Vec::new();
-        read(path, |line| lines.push(line))?;
+        read(path, |line| {
+            lines.push(line);
+            Ok(())
+        })?;
         Ok(lines)
     }
 
@@ -191,6 +232,42 @@ mod tests {
         std::fs::write(&path, [&whole[..20], b"\n", &whole[..]].concat()).unwrap();
         let error = read_all(&path).unwrap_err().to_string();
         assert!(error.starts_with("line 1 of the ledger"), "{error}");
+    }
+
+    #[test]
+    fn every_line_is_read_as_it_was_written_and_in_the_documented_form() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let ledger = Ledger::open(&path).unwrap();
+        let numbered = Attempt {
+            payload: "p".into(),
+            environment: "load/environment-3".into(),
+            attempt: 2,
+            at_ms: 9,
+            intended_ms: Some(7),
+            contents: Holds::Numbered(5),
+        };
+        let answered = |outcome| Answered { payload: "p".into(), attempt: 2, at_ms: 11, outcome };
+        let lines = [
+            run(),
+            Line::Contents(Described { number: 5, contents: Contents { elements: 2, ..Contents::default() } }),
+            Line::Send(numbered),
+            send("q"),
+            Line::Answer(answered(Outcome::Status(503))),
+            Line::Answer(answered(Outcome::TimedOut)),
+        ];
+        lines.iter().for_each(|line| ledger.write(line).unwrap());
+        assert_eq!(read_all(&path).unwrap(), lines);
+        let wanted = [
+            r#"{"run":{"run":1,"seed":2,"clients":3,"at_ms":4}}"#,
+            r#"{"contents":{"number":5,"contents":{"elements":2,"evaluations":[],"events":[]}}}"#,
+            r#"{"send":{"payload":"p","environment":"load/environment-3","attempt":2,"at_ms":9,"intended_ms":7,"contents":5}}"#,
+            r#"{"send":{"payload":"q","environment":"default/development","attempt":1,"at_ms":5,"contents":{"elements":0,"evaluations":[],"events":[]}}}"#,
+            r#"{"answer":{"payload":"p","attempt":2,"at_ms":11,"outcome":{"status":503}}}"#,
+            r#"{"answer":{"payload":"p","attempt":2,"at_ms":11,"outcome":"timed_out"}}"#,
+        ];
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().collect::<Vec<_>>(), wanted);
     }
 
     #[test]

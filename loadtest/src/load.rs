@@ -7,6 +7,7 @@
 mod client;
 mod settle;
 
+use crate::environments::Target;
 use crate::ledger::Ledger;
 use crate::request::Sendable;
 use anyhow::Result;
@@ -29,8 +30,7 @@ pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
-    /// The SDK key.
-    pub(crate) key: String,
+    pub(crate) target: Target,
     pub(crate) clients: u64,
     pub(crate) seed: u64,
     /// Makes payload ids differ between runs of one seed.

@@ -13,6 +13,7 @@ mod crash;
 mod dice;
 mod differences;
 mod echo;
+mod environments;
 mod expected;
 mod http;
 mod idle;
@@ -53,6 +54,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Environments(environments::Arguments),
     Check(check::Arguments),
     Crash(crash::Arguments),
     Compare(compare::Arguments),
@@ -78,6 +80,10 @@ fn command(command: Command) -> Result<bool> {
         Command::Check(arguments) => until_interrupted(None, check::run(arguments)),
         Command::Crash(arguments) => until_interrupted(None, crash::run(arguments)),
         Command::Idle(arguments) => until_interrupted(None, idle::run(arguments)),
+        Command::Environments(arguments) => {
+            environments::run(&arguments);
+            Ok(true)
+        }
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Echo(arguments) => until_interrupted(arguments.threads, echo::run(arguments)),
         // It ends by itself on SIGTERM.

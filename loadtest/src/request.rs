@@ -2,20 +2,21 @@
 //!
 //! Always true here: the bytes are made once and sent unchanged at every attempt, the payload id included.
 
-use crate::contents::Contents;
 use crate::dice::Dice;
+use crate::environments::Target;
+use crate::ledger::Holds;
 use crate::payload::Payload;
 use anyhow::Result;
 use flate2::{Compression, write::GzEncoder};
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// How one client speaks.
 #[derive(Clone, Debug)]
 pub(crate) struct Speaker {
     pub(crate) address: SocketAddr,
-    /// The SDK key.
-    pub(crate) key: String,
+    pub(crate) target: Target,
     /// Name and version, as in `NodeJSClient/9.13.7`.
     pub(crate) sdk: &'static str,
     pub(crate) application: &'static str,
@@ -31,7 +32,13 @@ pub(crate) struct Speaker {
 #[derive(Clone, Debug)]
 pub(crate) struct Sendable {
     pub(crate) id: String,
-    pub(crate) contents: Contents,
+    /// As `project/environment`.
+    pub(crate) environment: Arc<str>,
+    pub(crate) holds: Holds,
+    /// Evaluations in it.
+    pub(crate) evaluations: u64,
+    /// When the schedule wants it to be sent, Unix milliseconds.
+    pub(crate) intended_ms: Option<i64>,
     /// Head and body.
     pub(crate) bytes: Vec<u8>,
     /// Attempts made so far.
@@ -51,12 +58,20 @@ impl Speaker {
         } else {
             bytes.extend(body);
         }
-        Ok(Sendable { id: payload.id, contents: payload.contents, bytes, attempts: 0 })
+        Ok(Sendable {
+            id: payload.id,
+            environment: Arc::clone(&self.target.environment),
+            evaluations: payload.contents.evaluations(),
+            holds: Holds::Whole(payload.contents),
+            intended_ms: None,
+            bytes,
+            attempts: 0,
+        })
     }
 
     /// The head of a request; no length = chunked.
     pub(crate) fn head(&self, payload_id: &str, length: Option<usize>, gzip: bool) -> String {
-        let Self { address, key, sdk, application, instance, .. } = self;
+        let Self { address, target: Target { key, .. }, sdk, application, instance, .. } = self;
         let framing =
             length.map_or("transfer-encoding: chunked".to_owned(), |length| format!("content-length: {length}"));
         let encoding = if gzip { "content-encoding: gzip\r\n" } else { "" };

@@ -1,6 +1,7 @@
 //! `loadtest run`: clients against a running server, every attempt in the ledger.
 
 use crate::address;
+use crate::environments::Target;
 use crate::ledger::{Ledger, Line, Run};
 use crate::load::{Load, Plan, Progress, now_ms, settle};
 use crate::report::{Ticker, print_json, table};
@@ -102,7 +103,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
     let at_ms = now_ms();
     let plan = Plan {
         address,
-        key: arguments.sdk_key,
+        target: Target::default_under(&arguments.sdk_key),
         clients: arguments.clients,
         seed: arguments.seed,
         run: at_ms as u64,
@@ -136,7 +137,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
         print_table(&report)
     }
     if report.silenced_clients > 0 {
-        eprintln!("the server refused payloads for good; is `{}` the right SDK key?", plan.key);
+        eprintln!("the server refused payloads for good; is `{}` the right SDK key?", plan.target.key);
     }
     Ok(report.silenced_clients == 0)
 }

@@ -8,6 +8,7 @@
 mod counts;
 mod journal;
 
+use crate::environments::{self, Target};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
@@ -22,6 +23,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use journal::{Entry, Journal};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,6 +44,9 @@ pub(crate) struct Arguments {
     /// The key that is taken; any other is answered 401
     #[arg(long)]
     pub(crate) sdk_key: String,
+    /// Takes the environments of `loadtest send` too, this many
+    #[arg(long, default_value_t = 0)]
+    pub(crate) environments: u32,
     /// What it does wrong
     #[arg(long, value_enum, env = "LOADTEST_FAULT")]
     pub(crate) fault: Option<Fault>,
@@ -80,7 +85,8 @@ pub(crate) struct StandIn {
 
 struct State {
     arguments: Arguments,
-    counts: Counts,
+    /// By `project/environment`.
+    counts: BTreeMap<String, Counts>,
     journal: Journal,
     payloads: u64,
 }
@@ -88,11 +94,12 @@ struct State {
 impl StandIn {
     /// Reads the journal and listens.
     pub(crate) async fn start(arguments: Arguments) -> Result<Self> {
-        let mut counts = Counts::default();
+        let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
         let forget = arguments.fault == Some(Fault::Forget);
-        let journal = Journal::open(&arguments.data, |entry| counts.add(&entry))?;
+        let add = |entry: Entry| counts.entry(entry.environment.clone()).or_default().add(&entry);
+        let journal = Journal::open(&arguments.data, add)?;
         if forget {
-            counts.forget_ids();
+            counts.values_mut().for_each(Counts::forget_ids);
         }
         let listener = TcpListener::bind(arguments.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", arguments.listen))?;
@@ -138,6 +145,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
 type Answer = Response<Full<Bytes>>;
 
 async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<Answer> {
+    if request.method() == Method::POST && request.uri().path() == "/diagnostic" {
+        request.into_body().collect().await?;
+        return Ok(status(StatusCode::ACCEPTED));
+    }
     if request.method() == Method::POST && request.uri().path() == "/bulk" {
         let (head, body) = request.into_parts();
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -145,26 +156,37 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
         let (key, id) = (header("authorization"), header("x-launchdarkly-payload-id").to_owned());
         let body = inflated(&body, header("content-encoding") == "gzip")?;
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        if key != state.arguments.sdk_key {
+        let Some(environment) = state.arguments.environment_of(key) else {
             return Ok(status(StatusCode::UNAUTHORIZED));
-        }
-        return state.take(Entry { id, at_ms: crate::load::now_ms(), body });
+        };
+        return state.take(Entry { environment, id, at_ms: crate::load::now_ms(), body });
     }
     let state = state.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(read(&state.counts, request.uri().path(), request.uri().query().unwrap_or_default()))
+}
+
+impl Arguments {
+    fn environment_of(&self, key: &str) -> Option<String> {
+        if key == self.sdk_key {
+            return Some(environments::DEFAULT.to_owned());
+        }
+        let known = (1..=self.environments).map(Target::numbered).find(|target| *target.key == *key);
+        known.map(|target| target.environment.to_string())
+    }
 }
 
 impl State {
     /// Takes a payload as a correct server does, or errs.
     fn take(&mut self, mut entry: Entry) -> Result<Answer> {
         // Only the first sight of a payload is a chance to err: a duplicate that is lost is no loss.
-        let is_new = !self.counts.knows(&entry.id);
+        let counts = self.counts.entry(entry.environment.clone()).or_default();
+        let is_new = !counts.knows(&entry.id);
         self.payloads += u64::from(is_new);
         let errs = is_new && self.payloads.is_multiple_of(self.arguments.every);
         let fault = self.arguments.fault.filter(|_| errs);
         match fault {
             Some(Fault::Lose) => {
-                self.counts.remember(entry.id);
+                counts.remember(entry.id);
                 return Ok(status(StatusCode::ACCEPTED));
             }
             Some(Fault::Shift) => entry.body = a_minute_later(&entry.body)?,
@@ -175,10 +197,10 @@ impl State {
         } else {
             self.journal.append(&entry)?;
         }
-        self.counts.add(&entry);
+        counts.add(&entry);
         match fault {
-            Some(Fault::Double) => self.counts.double(&entry),
-            Some(Fault::Misbook) => self.counts.misbook(entry.at_ms),
+            Some(Fault::Double) => counts.double(&entry),
+            Some(Fault::Misbook) => counts.misbook(entry.at_ms),
             Some(Fault::Mute) => anyhow::bail!("mute"),
             Some(Fault::Deny) => return Ok(status(StatusCode::SERVICE_UNAVAILABLE)),
             _ => {}
@@ -212,13 +234,18 @@ fn status(status: StatusCode) -> Answer {
 }
 
 /// The reads that `check` makes.
-fn read(counts: &Counts, path: &str, query: &str) -> Answer {
+fn read(counts: &BTreeMap<String, Counts>, path: &str, query: &str) -> Answer {
     let parameter = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let time = |name: &str, otherwise: i64| parameter(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
     let interval = time("from", 0)..time("to", i64::MAX);
-    let resource = path.strip_prefix("/v1/projects/default/environments/development/").unwrap_or(path);
+    if path == "/v1/pipeline/health" {
+        let health = json!({"lag": {"records": 0, "seconds": 0}, "partitions": []});
+        return Response::new(Full::from(health.to_string()));
+    }
+    let Some((environment, resource)) = resource(path) else { return status(StatusCode::NOT_FOUND) };
+    let none = Counts::default();
+    let counts = counts.get(&environment).unwrap_or(&none);
     let body = match resource {
-        "/v1/pipeline/health" => json!({"lag": {"records": 0, "seconds": 0}, "partitions": []}),
         "evaluations" if parameter("groupBy") == Some("version") => {
             page(counts.versions(), path, query, parameter("continuationToken"))
         }
@@ -228,6 +255,13 @@ fn read(counts: &Counts, path: &str, query: &str) -> Answer {
         _ => return status(StatusCode::NOT_FOUND),
     };
     Response::new(Full::from(body.to_string()))
+}
+
+/// `project/environment` and what is asked of it.
+fn resource(path: &str) -> Option<(String, &str)> {
+    let (project, rest) = path.strip_prefix("/v1/projects/")?.split_once("/environments/")?;
+    let (environment, resource) = rest.split_once('/')?;
+    Some((format!("{project}/{environment}"), resource))
 }
 
 /// Few items a page, so that a reader that stops at the first is found out.

@@ -1,6 +1,7 @@
 //! Clients against the stand-in, over HTTP: with each fault, and without.
 
 use crate::check::{Verdict, check};
+use crate::environments::Target;
 use crate::expected::Unanswered;
 use crate::ledger::{Ledger, Line, Run};
 use crate::load::{Load, Plan, Progress, now_ms, settle};
@@ -19,6 +20,7 @@ async fn verdicts(fault: Option<Fault>, every: u64, unanswered: Unanswered) -> [
         data: folder.path().join("data"),
         listen: ([127, 0, 0, 1], 0).into(),
         sdk_key: "key".into(),
+        environments: 0,
         fault,
         every,
     };
@@ -29,7 +31,7 @@ async fn verdicts(fault: Option<Fault>, every: u64, unanswered: Unanswered) -> [
     ledger.write(&Line::Run(Run { run: 1, seed: 7, clients: 8, at_ms: now_ms() })).unwrap();
     let plan = Plan {
         address,
-        key: "key".into(),
+        target: Target::default_under("key"),
         clients: 8,
         seed: 7,
         run: 1,
@@ -107,6 +109,7 @@ async fn a_refused_client_falls_silent() {
         data: folder.path().join("data"),
         listen: ([127, 0, 0, 1], 0).into(),
         sdk_key: "key".into(),
+        environments: 0,
         fault: None,
         every: 1,
     };
@@ -116,7 +119,7 @@ async fn a_refused_client_falls_silent() {
     let ledger = Arc::new(Ledger::open(&folder.path().join("ledger")).unwrap());
     let plan = Plan {
         address,
-        key: "wrong".into(),
+        target: Target::default_under("wrong"),
         clients: 3,
         seed: 1,
         run: 1,
@@ -152,10 +155,13 @@ async fn recorder(listener: TcpListener, statuses: &[u16], ledger: &std::path::P
             }
         };
         let (mut sends, mut answers) = (0, 0);
-        crate::ledger::read(ledger, |line| match line {
-            Line::Send(attempt) => sends += i32::from(request.contains(&attempt.payload)),
-            Line::Answer(_) => answers += 1,
-            Line::Run(_) => {}
+        crate::ledger::read(ledger, |line| {
+            match line {
+                Line::Send(attempt) => sends += i32::from(request.contains(&attempt.payload)),
+                Line::Answer(_) => answers += 1,
+                Line::Run(_) | Line::Contents(_) => {}
+            }
+            Ok(())
         })
         .unwrap();
         assert_eq!((sends, answers), (taken.len() as i32 + 1, taken.len()), "before the send, after the answer");
@@ -172,7 +178,7 @@ async fn attempts(statuses: &[u16]) -> (Vec<(Instant, String)>, bool) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plan = Plan {
         address: listener.local_addr().unwrap(),
-        key: "key".into(),
+        target: Target::default_under("key"),
         clients: 1,
         seed: 1,
         run: 1,

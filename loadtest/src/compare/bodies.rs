@@ -4,6 +4,7 @@
 //! payload id is used once in a process's life.
 
 use crate::contents::minute_of;
+use crate::environments::Target;
 use crate::load::now_ms;
 use crate::payload::{Maker, Payload, payload_id};
 use crate::request::Speaker;
@@ -71,7 +72,7 @@ impl Templates {
         let mut maker = Maker::new(1, 0, number);
         let speaker = Speaker {
             address,
-            key: key.to_owned(),
+            target: Target::default_under(key),
             sdk: "NodeJSClient/9.13.7",
             application: "application-id/checkout application-version/1.2.3",
             instance: payload_id(1, number, 0),

@@ -3,6 +3,7 @@
 use super::phase::Stop;
 use crate::api::Api;
 use crate::dice::Dice;
+use crate::environments::Target;
 use crate::http::Connection;
 use crate::ledger::{Ledger, Meaning};
 use crate::load::{Progress, attempt, now_ms};
@@ -25,7 +26,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 pub(super) struct Lives {
     pub(super) launch: Launch,
     pub(super) address: SocketAddr,
-    pub(super) key: String,
+    pub(super) target: Target,
     pub(super) run: u64,
     pub(super) ledger: Arc<Ledger>,
     pub(super) progress: Arc<Progress>,
@@ -111,7 +112,7 @@ impl Lives {
         let client = u64::from(u32::MAX) - self.started;
         let speaker = Speaker {
             address: self.address,
-            key: self.key.clone(),
+            target: self.target.clone(),
             sdk: "NodeJSClient/9.13.7",
             application: "application-id/probe application-version/1",
             instance: payload_id(self.run, client, 0),

@@ -3,6 +3,7 @@
 use super::life::Lives;
 use crate::check::{Verdict, check};
 use crate::dice::Dice;
+use crate::environments::Target;
 use crate::expected::Unanswered;
 use crate::ledger::{Ledger, Line, Run};
 use crate::load::{Load, Plan, Progress, now_ms, settle};
@@ -125,15 +126,22 @@ impl Phase {
         let log = folder.path().join("server.log");
         let mut launch = Launch::up(&self.binary, &folder.path().join("data"), address, KEY, &log);
         launch.environment.push(("FLAGSTREAM_LOG__PARTITIONS", self.partitions.to_string()));
-        let key = KEY.to_owned();
+        let target = Target::default_under(KEY);
         let (ledger_of_lives, progress_of_lives) = (Arc::clone(&ledger), Arc::clone(&progress));
-        let mut lives =
-            Lives { launch, address, key, run, ledger: ledger_of_lives, progress: progress_of_lives, started: 0 };
+        let mut lives = Lives {
+            launch,
+            address,
+            target: target.clone(),
+            run,
+            ledger: ledger_of_lives,
+            progress: progress_of_lives,
+            started: 0,
+        };
 
         let (server, _) = lives.start().await?;
         let plan = Plan {
             address,
-            key: KEY.to_owned(),
+            target,
             clients: self.clients,
             seed: self.seed,
             run,

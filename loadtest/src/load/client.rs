@@ -31,7 +31,7 @@ pub(super) async fn run(shared: Arc<Shared>, number: u64) -> Result<Vec<Sendable
     let mut dice = Dice::of_part(plan.seed ^ 0xc11e, number);
     let speaker = Speaker {
         address: plan.address,
-        key: plan.key.clone(),
+        target: plan.target.clone(),
         sdk: SDKS[number as usize % SDKS.len()],
         application: APPLICATIONS[number as usize % APPLICATIONS.len()],
         instance: payload_id(plan.run, number, 0),
@@ -111,8 +111,14 @@ pub(crate) async fn attempt(
 ) -> Result<Outcome> {
     sendable.attempts += 1;
     let (payload, attempt) = (sendable.id.clone(), sendable.attempts);
-    let contents = sendable.contents.clone();
-    ledger.write(&Line::Send(Attempt { payload: payload.clone(), attempt, at_ms: now_ms(), contents }))?;
+    ledger.write(&Line::Send(Attempt {
+        payload: payload.clone(),
+        environment: sendable.environment.to_string(),
+        attempt,
+        at_ms: now_ms(),
+        intended_ms: sendable.intended_ms,
+        contents: sendable.holds.clone(),
+    }))?;
     let outcome = match tokio::time::timeout(ANSWER_TIMEOUT, connection.exchange(&sendable.bytes)).await {
         Ok(Ok(status)) => Outcome::Status(status),
         Ok(Err(failure)) => failure.outcome(),
@@ -122,8 +128,7 @@ pub(crate) async fn attempt(
     progress.attempts.fetch_add(1, Ordering::Relaxed);
     let number = match outcome.meaning() {
         Meaning::Acknowledged => {
-            let evaluations = sendable.contents.evaluations.iter().map(|row| row.count).sum();
-            progress.evaluations.fetch_add(evaluations, Ordering::Relaxed);
+            progress.evaluations.fetch_add(sendable.evaluations, Ordering::Relaxed);
             &progress.acknowledged
         }
         Meaning::Refused if outcome == Outcome::NotConnected => &progress.not_connected,

@@ -9,6 +9,8 @@ use std::path::Path;
 /// A payload taken.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
+    /// As `project/environment`.
+    pub(super) environment: String,
     pub(super) id: String,
     pub(super) at_ms: i64,
     pub(super) body: String,
