@@ -4,7 +4,7 @@ use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::Options;
 use crate::Error;
@@ -19,7 +19,10 @@ impl ClientContext for Tells {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        trouble(&error, reason);
+        // To have read all there is comes to the reader too, and is no trouble.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            trouble(&error, reason);
+        }
     }
 }
 
