@@ -3,7 +3,9 @@
 //! Always true here: what is not named stays as it is; to send the same again does no harm; what was sent is in the
 //! answers when a command ends, or it says that it is not yet.
 
+mod found;
 mod import;
+mod remove;
 mod rows;
 mod scan;
 mod snooze;
@@ -13,6 +15,7 @@ use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use experiments::visible;
 use serde_json::Value;
 
 pub use self::snooze::{End, duration_ms, end};
@@ -22,6 +25,8 @@ use crate::read::{segment, told};
 
 /// Longest file, in bytes.
 const FILE_BYTES_MAX: u64 = 256 << 20;
+/// So many names are told where there are more.
+const NAMED_MAX: usize = 10;
 /// Longest wait for the answers to have what was said.
 const SHOWN_WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks at the answers.
@@ -34,9 +39,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub fn run(command: &Flags) -> anyhow::Result<()> {
     match command {
         Flags::Import(command) => import::import(command),
-        Flags::Scan(command) => upload::find(command),
+        Flags::Scan(command) => found::find(command),
         Flags::Snooze(command) => snooze::snooze(command),
         Flags::Show(command) => show(command),
+        Flags::Remove(command) => remove::remove(command),
     }
 }
 
@@ -60,7 +66,8 @@ fn known(reader: &Reader, path: &str) -> anyhow::Result<Option<Value>> {
     let give_up = Instant::now() + SHOWN_WITHIN;
     loop {
         let answer = told(reader, path)?;
-        if answer["version"] != 0 || answer["seen"] == true {
+        let is_said = answer["version"] != 0 && answer["withdrawn"] != true;
+        if is_said || answer["seen"] == true {
             return Ok(Some(answer));
         }
         if answer["complete"] == true {
@@ -74,7 +81,8 @@ fn known(reader: &Reader, path: &str) -> anyhow::Result<Option<Value>> {
     }
 }
 
-/// Waits until the answers have this version of a flag, or a later one; `false` = they still lag, which is told.
+/// Waits until the answers have this version of what is asked for, or a later one; `false` = they still lag, which is
+/// told.
 fn until_shown(reader: &Reader, path: &str, version: u64) -> anyhow::Result<bool> {
     let give_up = Instant::now() + SHOWN_WITHIN;
     while told(reader, path)?["version"].as_u64() < Some(version) {
@@ -110,24 +118,74 @@ fn print(reader: &Reader, answer: &Value) -> anyhow::Result<()> {
         return line(&answer.to_string());
     }
     line(&format!("flag     {}", answer["key"]))?;
-    line(&format!(
-        "version  {}{}",
-        answer["version"],
-        if answer["version"] == 0 { " (nothing was said yet)" } else { "" }
-    ))?;
+    line(&format!("said     {}", when(answer)))?;
+    line(&format!("version  {}", answer["version"]))?;
     line(&format!("seen     {}", if answer["seen"] == true { "yes" } else { "never evaluated" }))?;
-    for (name, value) in answer["metadata"].as_object().into_iter().flatten() {
-        let is_time = matches!(name.as_str(), "createdAt" | "snoozedUntil");
-        let time = value.as_i64().filter(|_| is_time).and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-        // JSON's own form: a foreign string's control characters stay escaped.
-        line(&format!("{name}  {}", time.map_or(value.to_string(), |time| time.to_string())))?;
+    let metadata = &answer["metadata"];
+    for (name, value) in metadata.as_object().into_iter().flatten() {
+        let said = match name.as_str() {
+            "codePlaces" => continue,
+            "codeReferences" => format!("{value}{}", places(&metadata["codePlaces"], value)),
+            "codeScan" => format!("first found so by the scan of {}", moment(&value["at"])),
+            "createdAt" | "snoozedUntil" => moment(value),
+            // JSON's own form: a foreign string's control characters stay escaped.
+            _ => value.to_string(),
+        };
+        line(&format!("{name}  {said}"))?;
     }
     Ok(())
 }
 
-/// `1 flag`, `2 flags`.
+/// When what is in force was said.
+fn when(answer: &Value) -> String {
+    match (answer["version"].as_u64(), answer["saidAt"].is_null()) {
+        (Some(0) | None, _) => "nothing yet".to_owned(),
+        (_, true) => "before times were kept".to_owned(),
+        _ if answer["withdrawn"] == true => format!("nothing any more, since {}", moment(&answer["saidAt"])),
+        _ => format!("{} (the version is its place in the log of all that was said)", moment(&answer["saidAt"])),
+    }
+}
+
+fn moment(value: &Value) -> String {
+    let time = value.as_i64().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map_or(value.to_string(), |time| time.to_string())
+}
+
+/// The first places in code, behind their number.
+fn places(places: &Value, number: &Value) -> String {
+    let told = places.as_array().map_or(&[][..], Vec::as_slice);
+    // Without its quotes, and with control characters still escaped.
+    let place = |place: &Value| match place["line"].as_u64() {
+        Some(line) => format!("{}:{line}", visible(place["file"].as_str().unwrap_or_default())),
+        None => visible(place["file"].as_str().unwrap_or_default()),
+    };
+    let more = number.as_u64().unwrap_or(0) > told.len() as u64;
+    match told {
+        [] => String::new(),
+        told => format!(": {}{}", told.iter().map(place).collect::<Vec<_>>().join(", "), if more { ", …" } else { "" }),
+    }
+}
+
+/// `1 flag`, `2,000 flags`.
 fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// Thousands apart: `1,234,567`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let comma = |place: usize| place > 0 && (digits.len() - place).is_multiple_of(3);
+    digits.char_indices().flat_map(|(place, c)| comma(place).then_some(',').into_iter().chain([c])).collect()
+}
+
+/// The first of many names, of which no control character reaches the terminal.
+fn named<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(NAMED_MAX);
+    let mut named: Vec<_> = names.take(NAMED_MAX).map(visible).collect();
+    if more > 0 {
+        named.push(format!("and {} more", grouped(more)));
+    }
+    named.join(", ")
 }
 
 fn now_ms() -> anyhow::Result<i64> {

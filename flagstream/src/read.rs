@@ -210,6 +210,19 @@ pub fn patch(reader: &Reader, path: &str, body: &serde_json::Value) -> anyhow::R
     send(reader, &url, agent().patch(&url), body)
 }
 
+/// Deletes; gives the answer's JSON.
+///
+/// # Errors
+/// As [`put`].
+pub fn delete(reader: &Reader, path: &str) -> anyhow::Result<serde_json::Value> {
+    let url = format!("{}{path}", address(&reader.server)?);
+    let mut request = agent().delete(&url);
+    if let Some(key) = credential(reader)? {
+        request = request.header("Authorization", key);
+    }
+    taken(reader, &url, request.call().with_context(|| no_answer(reader))?)
+}
+
 fn send(
     reader: &Reader,
     url: &str,
@@ -219,7 +232,15 @@ fn send(
     if let Some(key) = credential(reader)? {
         request = request.header("Authorization", key);
     }
-    let mut answer = request.send_json(body).with_context(|| no_answer(reader))?;
+    taken(reader, url, request.send_json(body).with_context(|| no_answer(reader))?)
+}
+
+/// What the server says of a change.
+fn taken(
+    reader: &Reader,
+    url: &str,
+    mut answer: ureq::http::Response<ureq::Body>,
+) -> anyhow::Result<serde_json::Value> {
     tell_of_idle_key(reader, &answer);
     let status = answer.status().as_u16();
     let said = answer.body_mut().read_to_string().with_context(|| format!("{url} answered {status}"))?;

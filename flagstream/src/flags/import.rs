@@ -1,4 +1,4 @@
-//! `flagstream flags import`: a file's rows, sent one by one.
+//! `flagstream flags import`: a file's rows, sent one by one; or what sending them would change.
 //!
 //! Always true here: every row of a file is checked before the first is sent; a field that a row does not name stays as
 //! it is; a flag of which everything was said so already gets no new version.
@@ -6,29 +6,34 @@
 use std::io::IsTerminal as _;
 
 use anyhow::{Context, bail};
-use serde_json::{Value, json};
+use experiments::would_change;
+use serde_json::{Map, Value, json};
 
 use super::rows::{self, Row};
-use super::{counted, flag_path, now_ms, read, until_shown};
+use super::{counted, flag_path, named, now_ms, read, until_shown};
 use crate::cli::FlagsImport;
 use crate::output::{aside, line, progress};
-use crate::read::patch;
+use crate::read::{patch, told};
 
 /// Bad rows named one by one.
 const BAD_SHOWN_MAX: usize = 100;
 /// Flags from one word of progress to the next, where nobody watches it change.
 const TOLD_EVERY: usize = 1000;
 
-/// What became of the rows.
+/// What became of the rows, or would.
 #[derive(Default)]
-struct Sent {
+struct Sent<'a> {
+    /// Flags of which nothing was said before.
+    new: usize,
     changed: usize,
     unchanged: usize,
-    never_evaluated: usize,
+    never_evaluated: Vec<&'a str>,
     /// The newest version there is, and the path of its flag.
     newest: Option<(u64, String)>,
     /// Whether the answers have it.
     shown: bool,
+    /// Whether all that was said before was known.
+    complete: bool,
 }
 
 pub(super) fn import(command: &FlagsImport) -> anyhow::Result<()> {
@@ -37,12 +42,12 @@ pub(super) fn import(command: &FlagsImport) -> anyhow::Result<()> {
     let (good, bad): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.said.is_ok());
     tell_bad(command, &bad);
     let refused = !bad.is_empty() && !command.skip_bad;
-    let mut sent = Sent { shown: true, ..Sent::default() };
-    if !refused && !command.dry_run {
-        send(command, &good, &mut sent)?;
-        if let Some((version, path)) = &sent.newest {
-            sent.shown = until_shown(&command.reader, path, *version)?;
-        }
+    let mut sent = Sent { shown: true, complete: true, ..Sent::default() };
+    if !refused {
+        each(command, &good, &mut sent)?;
+    }
+    if let Some((version, path)) = &sent.newest {
+        sent.shown = until_shown(&command.reader, path, *version)?;
     }
     if command.reader.json {
         line(&report(command, good.len(), &bad, &sent).to_string())?;
@@ -51,16 +56,26 @@ pub(super) fn import(command: &FlagsImport) -> anyhow::Result<()> {
     if refused {
         bail!("{bad_rows} of {}; nothing was sent (--skip-bad sends the others)", bad.len() + good.len());
     }
-    match (command.reader.json, command.dry_run) {
-        (true, _) => Ok(()),
-        (false, true) => line(&format!("{} would be sent, {bad_rows} would be skipped", counted(good.len(), "flag"))),
-        (false, false) => line(&format!(
-            "{} sent: {} changed, {} unchanged; {} never evaluated; {bad_rows} skipped",
-            counted(good.len(), "flag"),
-            sent.changed,
-            sent.unchanged,
-            sent.never_evaluated
-        )),
+    if !sent.never_evaluated.is_empty() {
+        aside(&format!(
+            "never seen in events: {}; mistyped ones are forgotten by `flagstream flags remove FLAG`",
+            named(sent.never_evaluated.iter().copied())
+        ));
+    }
+    if command.reader.json {
+        return Ok(());
+    }
+    let flags = counted(good.len(), "flag");
+    let (new, changed, unchanged, unseen) = (sent.new, sent.changed, sent.unchanged, sent.never_evaluated.len());
+    if command.dry_run {
+        line(&format!(
+            "{flags} would be sent: {new} new, {changed} changed, {unchanged} unchanged; {unseen} never evaluated; {bad_rows} \
+             would be skipped"
+        ))
+    } else {
+        line(&format!(
+            "{flags} sent: {changed} changed, {unchanged} unchanged; {unseen} never evaluated; {bad_rows} skipped"
+        ))
     }
 }
 
@@ -74,24 +89,19 @@ fn tell_bad(command: &FlagsImport, bad: &[Row]) {
     }
 }
 
-fn send(command: &FlagsImport, good: &[Row], sent: &mut Sent) -> anyhow::Result<()> {
+fn each<'a>(command: &FlagsImport, good: &'a [Row], sent: &mut Sent<'a>) -> anyhow::Result<()> {
     let watched = std::io::stderr().is_terminal();
     for (before, row) in good.iter().enumerate() {
         let Ok(fields) = &row.said else { continue };
-        let path = flag_path(&command.project, &row.key);
-        let answer = patch(&command.reader, &path, &Value::Object(fields.clone())).with_context(|| {
-            format!("{}:{}: flag {:?}: {} sent before it", command.file, row.line, row.key, counted(before, "flag"))
+        let one = if command.dry_run { compare } else { send };
+        one(command, row, fields, sent).with_context(|| {
+            let done = if command.dry_run {
+                "nothing was sent".to_owned()
+            } else {
+                format!("{} sent before it", counted(before, "flag"))
+            };
+            format!("{}:{}: flag {:?}: {done}", command.file, row.line, row.key)
         })?;
-        if answer["changed"] == true {
-            sent.changed += 1
-        } else {
-            sent.unchanged += 1
-        }
-        sent.never_evaluated += usize::from(answer["seen"] == false);
-        let version = answer["version"].as_u64().unwrap_or(0);
-        if sent.newest.as_ref().is_none_or(|(newest, _)| version > *newest) {
-            sent.newest = Some((version, path));
-        }
         let done = before + 1;
         if watched && (done.is_multiple_of(20) || done == good.len()) {
             progress(&format!("{done} of {} flags", good.len()), done == good.len());
@@ -99,12 +109,63 @@ fn send(command: &FlagsImport, good: &[Row], sent: &mut Sent) -> anyhow::Result<
             aside(&format!("{done} of {} flags", good.len()));
         }
     }
+    if !sent.complete {
+        aside("note: the server lags; what was said last may not be known to it yet");
+    }
     Ok(())
 }
 
-fn report(command: &FlagsImport, good: usize, bad: &[Row], sent: &Sent) -> Value {
+fn send<'a>(
+    command: &FlagsImport,
+    row: &'a Row,
+    fields: &Map<String, Value>,
+    sent: &mut Sent<'a>,
+) -> anyhow::Result<()> {
+    let path = flag_path(&command.project, &row.key);
+    let answer = patch(&command.reader, &path, &Value::Object(fields.clone()))?;
+    if answer["changed"] == true {
+        sent.changed += 1
+    } else {
+        sent.unchanged += 1
+    }
+    sent.never_evaluated.extend((answer["seen"] == false).then_some(row.key.as_str()));
+    let version = answer["version"].as_u64().unwrap_or(0);
+    if sent.newest.as_ref().is_none_or(|(newest, _)| version > *newest) {
+        sent.newest = Some((version, path));
+    }
+    Ok(())
+}
+
+/// What [`send`] would do, by what is known now.
+fn compare<'a>(
+    command: &FlagsImport,
+    row: &'a Row,
+    fields: &Map<String, Value>,
+    sent: &mut Sent<'a>,
+) -> anyhow::Result<()> {
+    let answer = told(&command.reader, &flag_path(&command.project, &row.key))?;
+    let known =
+        answer["metadata"].as_object().context("the answer has no metadata; is the server older than this command?")?;
+    if answer["version"] == 0 || answer["withdrawn"] == true {
+        sent.new += 1;
+    } else if would_change(known, fields).map_err(anyhow::Error::msg)? {
+        sent.changed += 1;
+    } else {
+        sent.unchanged += 1;
+    }
+    sent.never_evaluated.extend((answer["seen"] == false).then_some(row.key.as_str()));
+    sent.complete &= answer["complete"] == true;
+    Ok(())
+}
+
+fn report(command: &FlagsImport, good: usize, bad: &[Row], sent: &Sent<'_>) -> Value {
     let bad: Vec<Value> =
         bad.iter().map(|row| json!({ "line": row.line, "key": row.key, "error": row.said.as_ref().err() })).collect();
-    json!({ "good": good, "bad": bad, "dryRun": command.dry_run, "sent": sent.changed + sent.unchanged,
-        "changed": sent.changed, "unchanged": sent.unchanged, "neverEvaluated": sent.never_evaluated, "shown": sent.shown })
+    let mut report = json!({ "good": good, "bad": bad, "dryRun": command.dry_run, "changed": sent.changed,
+        "unchanged": sent.unchanged, "neverEvaluated": sent.never_evaluated.len(), "neverEvaluatedKeys": sent.never_evaluated,
+        "sent": if command.dry_run { 0 } else { sent.changed + sent.unchanged }, "shown": sent.shown });
+    if command.dry_run {
+        report["new"] = sent.new.into();
+    }
+    report
 }

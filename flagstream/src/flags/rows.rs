@@ -11,6 +11,9 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+/// Rows of one file: as many as flags of an environment are kept apart.
+const ROWS_MAX: usize = 10_000;
+
 /// A flag's row.
 #[derive(Debug)]
 pub struct Row {
@@ -46,6 +49,12 @@ pub fn read(text: &str, name: &str, now_ms: i64) -> anyhow::Result<Vec<Row>> {
         None => Vec::new(),
     };
     ensure!(!rows.is_empty(), "{name} has no rows: give a JSON list, an object by flag, or CSV with a header");
+    ensure!(
+        rows.len() <= ROWS_MAX,
+        "{name} has {} rows, and at most {ROWS_MAX} are taken at once, as many as an environment may have flags; is it the \
+         right file? Split it, if it is",
+        rows.len()
+    );
     let mut before = BTreeSet::new();
     for row in &mut rows {
         if let Ok(fields) = &row.said
@@ -54,22 +63,13 @@ pub fn read(text: &str, name: &str, now_ms: i64) -> anyhow::Result<Vec<Row>> {
             row.said = Err(what);
         }
         if let Ok(fields) = &mut row.said {
-            count_places(fields);
+            experiments::shorten_code_references(fields);
         }
         if !row.key.is_empty() && !before.insert(row.key.clone()) {
             row.said = Err("the same flag stands in an earlier row too".to_owned());
         }
     }
     Ok(rows)
-}
-
-/// A list of places in code as its length: nothing else of it is kept, and it may be longer than a request.
-fn count_places(fields: &mut Map<String, Value>) {
-    if let Some(value) = fields.get_mut("codeReferences")
-        && let Some(places) = value.as_array()
-    {
-        *value = Value::from(places.len());
-    }
 }
 
 /// The line of each part, asked in the order of the text: each line break is looked at once.
@@ -150,14 +150,20 @@ fn of_csv(text: &str) -> anyhow::Result<Vec<Row>> {
     }
     // The library takes the second half of a line break of two for the next row's first line.
     let text = text.replace("\r\n", "\n");
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
     let header = reader.headers().context("it has no header")?.clone();
     check_header(&header)?;
     let mut rows = Vec::new();
     for record in reader.records() {
-        let place = |position: Option<&csv::Position>| position.map_or(0, |at| usize::try_from(at.line()).unwrap_or(0));
+        let place = |position: Option<&csv::Position>| position.map_or(0, |at| line_at(&text, at));
         rows.push(match record {
-            Ok(record) => of_record(place(record.position()), &header, &record),
+            Ok(record) => {
+                let mut row = of_record(place(record.position()), &header, &record);
+                if let Some(what) = misfit(&header, &record) {
+                    row.said = Err(what);
+                }
+                row
+            }
             Err(error) => Row { line: place(error.position()), key: String::new(), said: Err(error.to_string()) },
         });
     }
@@ -198,6 +204,35 @@ fn check_header(header: &csv::StringRecord) -> anyhow::Result<()> {
         "name the column of flag keys `key`"
     };
     bail!("its header has no column `key`; it has: {}; {hint}", names.join(", "))
+}
+
+/// The line of a record: the library tells where it began to look for it, which may be at empty lines before it.
+fn line_at(text: &str, position: &csv::Position) -> usize {
+    let number = |number: u64| usize::try_from(number).unwrap_or(0);
+    let behind = text.as_bytes().get(number(position.byte())..).unwrap_or_default();
+    number(position.line()) + behind.iter().take_while(|byte| **byte == b'\n').count()
+}
+
+/// What is wrong with a row that has not as many cells as the header.
+fn misfit(header: &csv::StringRecord, record: &csv::StringRecord) -> Option<String> {
+    let cells = |number: usize| format!("{number} cell{}", if number == 1 { "" } else { "s" });
+    if record.len() < header.len() {
+        let missing: Vec<String> =
+            header.iter().skip(record.len()).map(|name| name.escape_debug().to_string()).collect();
+        return Some(format!(
+            "it has {} of {}: {} is missing; a cell of which nothing is said is left empty, and its comma stays",
+            cells(record.len()),
+            header.len(),
+            missing.join(", ")
+        ));
+    }
+    (record.len() > header.len()).then(|| {
+        format!(
+            "it has {}, and the header {}; a cell with a comma in it stands in quotation marks",
+            cells(record.len()),
+            header.len()
+        )
+    })
 }
 
 fn of_record(line: usize, header: &csv::StringRecord, record: &csv::StringRecord) -> Row {
@@ -260,10 +295,13 @@ mod tests {
     #[test]
     fn places_in_code_may_be_listed() {
         let many = vec![r#"{"file":"web/cart.ts","line":4}"#; 1000].join(",");
-        for (places, number) in [("[]", 0), (r#"["a.rs:1"]"#, 1), (&*format!("[{many}]"), 1000)] {
-            let expected = format!(r#"1 a {{"codeReferences":{number}}}"#);
-            assert_eq!(told(&format!(r#"[{{"key":"a","codeReferences":{places}}}]"#)), [expected]);
-        }
+        let told = |places: &str| told(&format!(r#"[{{"key":"a","codeReferences":{places}}}]"#)).remove(0);
+        assert_eq!(told("[]"), r#"1 a {"codeReferences":0}"#);
+        let one = r#"1 a {"codePlaces":[{"file":"a.rs","line":1}],"codeReferences":1}"#;
+        assert_eq!(told(r#"["a.rs:1"]"#), one);
+        // The number is of all, and no more are sent than are kept.
+        let long = told(&format!("[{many}]"));
+        assert!(long.ends_with(r#"],"codeReferences":1000}"#) && long.matches("web/cart.ts").count() == 20, "{long}");
     }
 
     #[test]
@@ -279,7 +317,18 @@ mod tests {
         assert!(rows[4].contains("kill-switch"), "{}", rows[4]);
         let rows = told("key,createdAt\na,soon\nb,1,2\nc,2026-01-01\n");
         assert!(rows[0].starts_with("2 wrong: field `createdAt` is \"soon\""), "{rows:?}");
-        assert!(rows[1].starts_with("3 wrong") && rows[2].starts_with("4 c"), "{rows:?}");
+        assert_eq!(
+            rows[1],
+            "3 wrong: it has 3 cells, and the header 2; a cell with a comma in it stands in quotation marks"
+        );
+        assert!(rows[2].starts_with("4 c"), "{rows:?}");
+        let short = told("key,owner,type,createdAt\na,web\n\nb\nc,web,,\n");
+        assert!(short[0].starts_with("2 wrong: it has 2 cells of 4: type, createdAt is missing"), "{short:?}");
+        assert!(
+            short[1].starts_with("4 wrong: it has 1 cell of 4: owner, type, createdAt")
+                && short[2] == r#"5 c {"owner":"web"}"#,
+            "{short:?}"
+        );
         let wrong = |text: &str, name: &str| format!("{:#}", read(text, name, NOW).unwrap_err());
         for (text, name, words) in [
             ("flag,owner\na,web\n", "x", "no column `key`; it has: flag, owner; name the column"),
@@ -294,6 +343,14 @@ mod tests {
         ] {
             assert!(wrong(text, name).contains(words), "{text}: {}", wrong(text, name));
         }
+    }
+
+    #[test]
+    fn a_file_with_more_rows_than_flags_is_refused_as_a_whole() {
+        let rows = |number: usize| (0..number).map(|row| format!("f{row},web\n")).collect::<String>();
+        assert_eq!(read(&format!("key,owner\n{}", rows(10_000)), "x", NOW).unwrap().len(), 10_000);
+        let said = read(&format!("key,owner\n{}", rows(10_001)), "x", NOW).unwrap_err().to_string();
+        assert!(said.starts_with("x has 10001 rows, and at most 10000 are taken"), "{said}");
     }
 
     #[test]

@@ -1,138 +1,109 @@
-//! `flagstream flags scan`: which keys to look for, what was found, and the numbers sent.
+//! The numbers and places of a scan, sent in parts.
 //!
-//! Always true here: numbers are sent only where every file of text was looked at, or somebody said that the others may
-//! be left out, since a number too low is a wrong reason to remove a flag; nothing else that was said of a flag
-//! changes.
+//! Always true here: whoever looks knows how many flags were sent, also where it ends early; what was sent is in force,
+//! and the same command sends the rest, since a flag that is so already is not written again. Nothing else that was
+//! said of a flag changes.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context, ensure};
-use serde_json::{Value, json};
+use anyhow::Context;
+use serde_json::{Map, Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::scan::{self, Found, Place};
-use super::{counted, flag_path, read, until_shown};
-use crate::cli::FlagsScan;
-use crate::output::{aside, line};
-use crate::read::{items, patch, segment};
+use super::scan::{Found, Place};
+use super::{counted, grouped, now_ms, until_shown};
+use crate::cli::Reader;
+use crate::output::{aside, progress};
+use crate::read::{put, segment};
 
-/// So many files are named where something is wrong with more.
-const NAMED_MAX: usize = 10;
+/// Flags of one request: a second or so, for each that changes is appended to every partition.
+const PART_FLAGS: usize = 100;
+/// Places sent of a flag; the number is of all.
+const PLACES_MAX: usize = 20;
+/// What a process ends with that Ctrl-C or a termination ended.
+const INTERRUPTED: i32 = 130;
 
-pub(super) fn find(command: &FlagsScan) -> anyhow::Result<()> {
-    let keys: BTreeSet<String> = match &command.keys {
-        Some(file) => read(file)?.lines().map(str::trim).filter(|key| !key.is_empty()).map(ToOwned::to_owned).collect(),
-        None => {
-            let flags = items(&command.reader, &format!("/v1/projects/{}/stale-flags", segment(&command.project)))?;
-            flags.iter().filter_map(|flag| flag["key"].as_str().map(ToOwned::to_owned)).collect()
-        }
-    };
-    ensure!(!keys.is_empty(), "there is no flag to look for: give keys with --keys FILE");
-    let keys: Vec<String> = keys.into_iter().collect();
-    let found = scan::scan(&command.directories, &keys)?;
-    print(command, &found)?;
-    aside(&format!(
-        "{} looked at; passed over: {} binary, {} over 4 MiB, {} unreadable",
-        counted(usize::try_from(found.files)?, "file"),
-        found.binary.len(),
-        found.large.len(),
-        found.unreadable.len()
-    ));
-    if command.upload { upload(command, &found) } else { Ok(()) }
+/// How many flags were sent, for those who want to know when it ends early.
+#[derive(Debug, Clone)]
+struct Sent {
+    flags: Arc<AtomicUsize>,
+    all: usize,
 }
 
-fn print(command: &FlagsScan, found: &Found) -> anyhow::Result<()> {
-    if command.reader.json {
-        let places = |(key, places): (&String, &Vec<Place>)| {
-            let places: Vec<_> = places.iter().map(place).collect();
-            json!({ "key": key, "codeReferences": places.len(), "places": places })
-        };
-        let flags: Vec<_> = found.places.iter().map(places).collect();
-        let passed_over = json!({
-            "binary": found.binary.len(), "large": found.large.len(), "unreadable": found.unreadable.len()
-        });
-        return line(&json!({ "flags": flags, "files": found.files, "passedOver": passed_over }).to_string());
+impl Sent {
+    fn told(&self) -> String {
+        format!("sent {} of {}", grouped(self.flags.load(Ordering::SeqCst)), counted(self.all, "flag"))
     }
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(["flag", "file", "line", "as"]);
-    // Debug's form, so that no control character of a name reaches the terminal.
-    for (key, places) in &found.places {
-        for place in places {
-            table.add_row([
-                key.escape_debug().to_string(),
-                place.file.to_string_lossy().escape_debug().to_string(),
-                place.line.to_string(),
-                place.camel_case.as_ref().map_or(String::new(), |name| format!("{name} (useFlags)")),
-            ]);
-        }
-        if places.is_empty() {
-            table.add_row([&key.escape_debug().to_string(), "nowhere", "", ""]);
-        }
+
+    fn ended_early(&self) -> String {
+        format!("{}; the others have the places of an earlier scan, or none; the same command continues", self.told())
     }
-    line(&table.to_string())
 }
 
-fn place(place: &Place) -> Value {
-    let mut told = json!({ "file": place.file.to_string_lossy(), "line": place.line });
-    if let Some(name) = &place.camel_case {
-        told["camelCase"] = json!(name);
+pub(super) fn upload(reader: &Reader, project: &str, found: &Found) -> anyhow::Result<()> {
+    let sent = Sent { flags: Arc::default(), all: found.places.len() };
+    tell_when_interrupted(sent.clone())?;
+    let path = format!("/v1/projects/{}/code-references", segment(project));
+    let scan = json!({ "id": id()?, "at": now_ms()?, "flags": sent.all });
+    let watched = std::io::stderr().is_terminal();
+    aside(&format!("sending {}", counted(sent.all, "flag")));
+    let (mut changed, mut version) = (0, 0);
+    let flags: Vec<_> = found.places.iter().collect();
+    for part in flags.chunks(PART_FLAGS) {
+        let told: Map<_, _> = part.iter().map(|(key, places)| ((*key).clone(), in_code(places))).collect();
+        let before = sent.flags.load(Ordering::SeqCst);
+        let body = json!({ "scan": scan, "before": before, "flags": told });
+        let answer = put(reader, &path, &body).with_context(|| {
+            let end = if watched && before > 0 { "\n" } else { "" };
+            format!("{end}{}", sent.ended_early())
+        })?;
+        changed += answer["changed"].as_u64().unwrap_or(0);
+        version = version.max(answer["version"].as_u64().unwrap_or(0));
+        let done = sent.flags.fetch_add(part.len(), Ordering::SeqCst) + part.len();
+        if watched { progress(&sent.told(), done == sent.all) } else { aside(&sent.told()) }
     }
-    told
-}
-
-/// Whether the numbers are of everything that should have been looked at.
-fn check(command: &FlagsScan, found: &Found) -> anyhow::Result<()> {
-    let why = "so the numbers may be too low; nothing was sent";
-    ensure!(
-        found.unreadable.is_empty(),
-        "{} could not be read, {why}: {}",
-        counted(found.unreadable.len(), "place"),
-        named(&found.unreadable)
-    );
-    let paths = |files: &[PathBuf]| named(&files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>());
-    ensure!(
-        found.empty.is_empty(),
-        "there is no file to look at (or .gitignore leaves all out), {why}: {}; leave these directories out, or name what is \
-         above them",
-        paths(&found.empty)
-    );
-    // Binary files are told of above: a picture names no flag, and nearly every tree has one.
-    ensure!(
-        found.large.is_empty() || command.allow_passed_over,
-        "{} over 4 MiB passed over, {why}: {}; name them in .gitignore or .ignore, or look through them and say \
-         --allow-passed-over",
-        counted(found.large.len(), "file"),
-        paths(&found.large)
-    );
+    until_shown(reader, &path, version)?;
+    let unchanged = sent.all as u64 - changed;
+    aside(&format!("{} sent: {changed} changed, {unchanged} unchanged", counted(sent.all, "flag")));
     Ok(())
 }
 
-fn named(things: &[String]) -> String {
-    // Debug's form, so that no control character of a name reaches the terminal.
-    let mut named: Vec<_> = things.iter().take(NAMED_MAX).map(|thing| thing.escape_debug().to_string()).collect();
-    if things.len() > NAMED_MAX {
-        named.push(format!("and {} more", things.len() - NAMED_MAX));
-    }
-    named.join(", ")
+/// A flag's number, and the first of its places.
+fn in_code(places: &[Place]) -> Value {
+    let first = places.iter().take(PLACES_MAX);
+    let first: Vec<_> =
+        first.map(|place| json!({ "file": place.file.to_string_lossy(), "line": place.line })).collect();
+    json!({ "codeReferences": places.len(), "codePlaces": first })
 }
 
-fn upload(command: &FlagsScan, found: &Found) -> anyhow::Result<()> {
-    check(command, found)?;
-    let (mut changed, mut newest) = (0, None);
-    for (key, places) in &found.places {
-        let path = flag_path(&command.project, key);
-        let answer = patch(&command.reader, &path, &json!({ "codeReferences": places.len() }))
-            .with_context(|| format!("flag {key:?}"))?;
-        changed += usize::from(answer["changed"] == true);
-        newest = newest.max(answer["version"].as_u64().map(|version| (version, path)));
-    }
-    if let Some((version, path)) = newest {
-        until_shown(&command.reader, &path, version)?;
-    }
-    aside(&format!(
-        "{} sent: {changed} changed, {} unchanged",
-        counted(found.places.len(), "flag"),
-        found.places.len() - changed
-    ));
+/// What tells this scan from others.
+fn id() -> anyhow::Result<String> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random bytes to name the scan with: {error}"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// From now on Ctrl-C and SIGTERM end the process with what was sent until then.
+fn tell_when_interrupted(sent: Sent) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let runtime = runtime.context("cannot listen for Ctrl-C")?;
+    let listening = {
+        let _inside = runtime.enter();
+        signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)))
+    };
+    let (mut interrupt, mut terminate) = listening.context("cannot listen for Ctrl-C")?;
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        let is_all = sent.flags.load(Ordering::SeqCst) == sent.all;
+        aside(&format!("\nflagstream: interrupted: {}", if is_all { sent.told() } else { sent.ended_early() }));
+        std::process::exit(INTERRUPTED);
+    });
     Ok(())
 }

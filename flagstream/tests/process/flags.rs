@@ -1,6 +1,10 @@
 //! Flag metadata over the real process.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Stdio;
+use std::sync::mpsc;
 
 use serde_json::{Value, json};
 
@@ -147,14 +151,184 @@ fn a_scan_keeps_the_numbers_of_references_and_what_was_said_before() {
     let output = run(&["flags", "scan", tree, "--upload", "--json", "--server", &server.url]);
     assert!(output.status.success(), "{}", said(&output));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(found["flags"][1]["places"][1], json!({ "file": "a.js", "line": 2 }), "{found}");
+    assert_eq!(found["flags"][0]["places"][1], json!({ "file": "a.js", "line": 2 }), "{found}");
     // At once: the command waits until it is shown.
-    for (flag, references) in [("here", 2), ("gone", 0)] {
-        let (_, shown) = server.get(&format!("/v1/projects/default/flags/{flag}"));
-        assert_eq!(shown["metadata"], json!({ "owner": "web", "codeReferences": references }), "{shown}");
-    }
+    let metadata = |flag: &str| server.get(&format!("/v1/projects/default/flags/{flag}")).1["metadata"].clone();
+    let scan = metadata("gone")["codeScan"].clone();
+    let places = json!([{ "file": "a.js", "line": 1 }, { "file": "a.js", "line": 2 }]);
+    let here = json!({ "owner": "web", "codeReferences": 2, "codePlaces": places, "codeScan": scan });
+    assert_eq!(metadata("here"), here);
+    assert_eq!(metadata("gone"), json!({ "owner": "web", "codeReferences": 0, "codeScan": scan }));
     let output = run(&["flags", "scan", tree, "--upload", "--server", &server.url]);
-    assert!(said(&output).contains("2 flags sent: 0 changed, 2 unchanged"), "{}", said(&output));
+    for words in [
+        "sending 2 flags\n",
+        "sent 2 of 2 flags\n",
+        "2 flags sent: 0 changed, 2 unchanged",
+        "1 flag nowhere:\n  gone\n",
+    ] {
+        assert!(said(&output).contains(words), "no {words:?} in:\n{}", said(&output));
+    }
+    assert_eq!(metadata("here"), here, "the first scan that found it so");
+    let shown = said(&run(&["flags", "show", "here", "--server", &server.url]));
+    for words in [
+        "codeReferences  2: a.js:1, a.js:2\n",
+        "codeScan  first found so by the scan of 20",
+        "said     20",
+        "version  ",
+    ] {
+        assert!(shown.contains(words), "no {words:?} in:\n{shown}");
+    }
+}
+
+/// A server that takes requests one after the other and gives these answers; after the last it answers nobody.
+fn answering(answers: &'static [&'static str]) -> (String, mpsc::Receiver<Value>) {
+    let (taken, bodies) = mpsc::channel();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    std::thread::spawn(move || {
+        let mut answers = answers.iter();
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.expect("a connection"));
+            while let Some(body) = request(&mut stream) {
+                taken.send(body).expect("the test");
+                let Some(answer) = answers.next() else {
+                    std::thread::park();
+                    return;
+                };
+                let (status, body) = answer.split_once(' ').expect("a status");
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+                );
+                stream.get_mut().write_all((head + body).as_bytes()).expect("an answer");
+            }
+        }
+    });
+    (format!("http://{address}"), bodies)
+}
+
+/// The body of the next request; `None` = there is none.
+fn request(stream: &mut BufReader<TcpStream>) -> Option<Value> {
+    let (mut line, mut length) = (String::new(), 0);
+    loop {
+        line.clear();
+        if stream.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let header = line.trim().to_ascii_lowercase();
+        if let Some(told) = header.strip_prefix("content-length:") {
+            length = told.trim().parse().expect("a length");
+        }
+        if header.is_empty() {
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).ok()?;
+            return Some(serde_json::from_slice(&body).unwrap_or(Value::Null));
+        }
+    }
+}
+
+/// Begins to upload a scan of 250 flags.
+fn upload_of_250(server: &str, tree: &Path) -> std::process::Child {
+    let keys = tree.join("keys.txt");
+    std::fs::write(&keys, (0..250).map(|flag| format!("flag-{flag:03}\n")).collect::<String>()).expect("write");
+    let mut command = flagstream();
+    command.args(["flags", "scan", "--upload", "--server", server, "--keys"]).arg(keys).arg(tree);
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("run")
+}
+
+const TAKEN: &str = r#"200 {"changed":100,"unchanged":0,"version":7,"codeScan":{"finished":false}}"#;
+
+#[test]
+fn an_upload_that_fails_says_how_far_it_came_and_what_to_do() {
+    let tree = tempfile::tempdir().expect("a folder");
+    let (server, bodies) = answering(&[TAKEN, r#"503 {"message":"the log does not answer"}"#]);
+    let output = upload_of_250(&server, tree.path()).wait_with_output().expect("wait");
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for words in [
+        "sending 250 flags\n",
+        "\nsent 100 of 250 flags\n",
+        "flagstream: sent 100 of 250 flags; the others have",
+        "the same command continues: 503: the log does not answer",
+    ] {
+        assert!(said.contains(words), "no {words:?} in:\n{said}");
+    }
+    let (first, second) = (bodies.recv().expect("a part"), bodies.recv().expect("a part"));
+    assert_eq!((&first["before"], &second["before"], &first["scan"]), (&json!(0), &json!(100), &second["scan"]));
+    assert_eq!(
+        (&first["scan"]["flags"], first["flags"].as_object().map(serde_json::Map::len)),
+        (&json!(250), Some(100))
+    );
+}
+
+#[test]
+fn an_upload_that_is_interrupted_says_how_far_it_came() {
+    let tree = tempfile::tempdir().expect("a folder");
+    let (server, bodies) = answering(&[TAKEN, TAKEN]);
+    let child = upload_of_250(&server, tree.path());
+    for _ in 0..3 {
+        bodies.recv().expect("a part");
+    }
+    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    assert!(killed.success());
+    let output = child.wait_with_output().expect("wait");
+    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+    assert!(said(&output).contains("interrupted: sent 200 of 250 flags; the others have"), "{}", said(&output));
+}
+
+#[test]
+fn a_scan_of_many_flags_goes_in_parts_and_again_for_nothing() {
+    let (data, tree) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let server = Server::start(data.path(), &[]);
+    for (changed, unchanged) in [(250, 0), (0, 250)] {
+        let output = upload_of_250(&server.url, tree.path()).wait_with_output().expect("wait");
+        assert!(output.status.success(), "{}", said(&output));
+        let words = format!(
+            "sent 200 of 250 flags\nsent 250 of 250 flags\n250 flags sent: {changed} changed, {unchanged} unchanged"
+        );
+        assert!(said(&output).contains(&words), "{}", said(&output));
+        let (_, last) = server.get("/v1/projects/default/code-references");
+        assert_eq!((&last["codeScan"]["finished"], &last["codeScan"]["flags"]), (&json!(true), &json!(250)), "{last}");
+    }
+}
+
+#[test]
+fn an_import_is_tried_before_and_what_was_mistyped_is_removed() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start(data.path(), &[]);
+    let call =
+        |arguments: &[&str], rows: &str| input(&[&["flags"], arguments, &["--server", &server.url]].concat(), rows);
+    let tried = |rows: &str| said(&call(&["import", "-", "--dry-run"], rows));
+    assert_eq!(server.bulk("7dd83bb6-73c1-4a3b-a0a4-8e8ac4a4a5f6", crate::command::SUMMARY).0, 202);
+    server.settle();
+    let rows = "key,owner\nhello,web\nchekcout,web\n";
+    let output = call(&["import", "-"], rows);
+    assert!(said(&output).contains("never seen in events: chekcout; mistyped ones"), "{}", said(&output));
+    let again = tried("key,owner,createdAt\nhello,web,\nchekcout,shop,2026-01-01\nthird,web,\n");
+    let expected =
+        "3 flags would be sent: 1 new, 1 changed, 1 unchanged; 2 never evaluated; 0 bad rows would be skipped";
+    assert!(again.contains(expected) && again.contains("never seen in events: chekcout, third"), "{again}");
+    let (_, third) = server.get("/v1/projects/default/flags/third");
+    assert_eq!(third["version"], 0, "nothing was sent");
+
+    let remove = |flag: &str| call(&["remove", flag], "");
+    let removed = remove("chekcout");
+    assert!(removed.status.success() && said(&removed).contains("so it is forgotten"), "{}", said(&removed));
+    assert!(remove("chekcout").status.success(), "twice is once");
+    assert!(said(&remove("hello")).contains("it stays in the report"));
+    let keys = |list: &Value| {
+        list["items"].as_array().expect("a list").iter().map(|item| item["key"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&server.get("/v1/projects/default/stale-flags").1), [json!("hello")]);
+    for (arguments, words) in
+        [(["remove", "nobody"], "nothing was ever said of flag \"nobody\""), (["show", "chekcout"], "not known")]
+    {
+        let output = call(&arguments, "");
+        assert!(output.status.code() == Some(1) && said(&output).contains(words), "{}", said(&output));
+    }
+    let hello = said(&call(&["show", "hello"], ""));
+    assert!(hello.contains("said     nothing any more, since 20"), "{hello}");
+    assert!(tried(rows).contains("2 new"), "{}", tried(rows));
 }
 
 #[test]
