@@ -56,6 +56,8 @@ struct Status {
     key: Option<String>,
     status: &'static str,
     coverage: f64,
+    /// False = no hour was expected, so nothing could be missed.
+    coverage_measured: bool,
     /// How far it reaches, where it is the whole answer: Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     as_of: Option<i64>,
@@ -163,6 +165,7 @@ fn status(read: &Read, flag: &str, place: &EnvironmentVerdict) -> Status {
         key: None,
         status: place.status.as_str(),
         coverage: f64::from(place.coverage_ppm) / 1_000_000.0,
+        coverage_measured: place.is_measured(),
         as_of: None,
         complete: None,
     }

@@ -338,7 +338,9 @@ fn schemas() -> Value {
     let lag = json!({ "records": count, "seconds": { "type": "number",
         "description": "for how long the oldest of them has waited at most; 0 without lag. The bound is the nearer the more \
             often health or a page is asked for: idle time before the first ask may be in it" } });
-    let stale = json!({ "project": text, "environments": { "type": "array", "items": text }, "judged": count, "rule": rule(),
+    let stale = json!({ "project": text, "environments": { "type": "array", "items": text }, "judged": count,
+        "heard": { "type": "array", "items": heard(), "description": "how well each environment was heard, for flags of no type" },
+        "rule": rule(),
         "notes": { "type": "array", "items": text, "description": "what to know beside the list" }, "codeScan": upload() });
     json!({
         "StaleFlags": list(stale_flag(), stale),
@@ -426,12 +428,22 @@ fn flag_status(more: &Value) -> Value {
         "key": { "type": "string" },
         "status": { "type": "string", "enum": ["unknown", "new", "inactive", "launched", "active"],
             "description": "the rule's own word" },
-        "coverage": { "type": "number", "minimum": 0, "maximum": 1 }
+        "coverage": { "type": "number", "minimum": 0, "maximum": 1 }, "coverageMeasured": coverage_measured()
     });
     for (name, property) in more.as_object().into_iter().flatten() {
         properties[name] = property.clone();
     }
-    object(properties, &["name", "status", "coverage"])
+    object(properties, &["name", "status", "coverage", "coverageMeasured"])
+}
+
+fn heard() -> Value {
+    let hours = json!({ "type": "integer", "minimum": 0 });
+    all(json!({ "environment": { "type": "string" }, "expected": hours, "reported": hours,
+        "coverage": { "type": "number", "minimum": 0, "maximum": 1 }, "measured": coverage_measured(), "days": hours }))
+}
+
+fn coverage_measured() -> Value {
+    json!({ "type": "boolean", "description": "false = no hour was expected, and `coverage` is 1 because nothing could be missed" })
 }
 
 /// An entry of the stale flags.
@@ -450,6 +462,9 @@ fn stale_flag() -> Value {
     let by = all(json!({ "environment": text, "variation": variation, "application": text, "applicationVersion": text,
         "sdk": text }));
     let served = json!({ "type": "array", "items": variation });
+    let last_served = all(json!({ "environment": text, "variation": variation,
+        "value": { "description": "null = not told" }, "lastSeen": last_requested,
+        "bulk": { "type": "boolean", "description": "that was a bulk read" } }));
     let place = all(json!({
         "key": text, "critical": flag, "status": text,
         "dead": { "type": ["string", "null"], "enum": ["quiet", "settled", null] },
@@ -467,7 +482,10 @@ fn stale_flag() -> Value {
         "reasons": { "type": "array", "items": reason }, "blockers": { "type": "array", "items": blocker },
         "conditions": conditions, "advice": maybe_text, "forwardVariation": variation,
         "forwardValue": { "description": "to put in the flag's place" }, "lastRequested": last_requested,
-        "lastRequestedBy": by, "coverage": share, "ageMs": whole, "asOf": whole,
+        "lastRequestedBy": by, "coverage": share,
+        "coverageMeasured": coverage_measured(), "lastServed": { "type": "array", "items": last_served,
+            "description": "of a flag that nobody asks for in any environment that decides: what was served last, newest first" },
+        "ageMs": whole, "asOf": whole,
         "environments": { "type": "array", "items": place }
     }));
     merge(

@@ -26,6 +26,7 @@ mod supporting;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod words;
 
 pub use fleet::{
     CodePlace, CodeScan, Environment, Flag, FlagEnvironment, FlagType, Fleet, Hours, Metadata, Row, ValueSeen,
@@ -33,12 +34,14 @@ pub use fleet::{
 };
 pub use settings::{Override, Settings, Thresholds, UnknownCosts};
 pub use verdict::{
-    Advice, Blocker, BlockerCode, Conditions, Dead, EnvironmentVerdict, Evidence, Figure, Reason, ReasonCode,
-    Requester, Status, Verdict,
+    Advice, Blocker, BlockerCode, Conditions, Dead, EnvironmentVerdict, Evidence, Figure, LAST_SERVED_MAX, LastServed,
+    Reason, ReasonCode, Requester, Status, Verdict,
 };
 
 use app_versions::AppVersions;
 use case::{Case, Known};
+pub(crate) use coverage::ppm as coverage_ppm;
+pub(crate) use verdict::is_measured;
 
 /// Judges every flag of the fleet, in the fleet's order.
 ///
@@ -74,6 +77,7 @@ fn verdict_of(case: &Case<'_>) -> Verdict {
         last_requested_ms: last.as_ref().map(|(ms, _)| *ms),
         last_requested_by: last.map(|(_, by)| by),
         coverage_ppm,
+        coverage_measured: case.critical().any(|place| is_measured(place.environment.hours)),
         environments: case.places.iter().map(case::Place::verdict).collect(),
     }
 }

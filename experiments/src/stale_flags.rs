@@ -14,10 +14,12 @@ pub(crate) mod entry;
 pub(crate) mod filter;
 pub(crate) mod fleet;
 mod gate;
+pub(crate) mod heard;
 pub(crate) mod hours;
-mod markdown;
+pub(crate) mod markdown;
 pub(crate) mod notes;
 mod order;
+pub(crate) mod outcome;
 pub(crate) mod question;
 pub(crate) mod rule;
 pub(crate) mod shown;
@@ -33,6 +35,7 @@ use serde::Serialize;
 
 use self::entry::Entry;
 use self::fleet::Read;
+use self::heard::{Heard, heard};
 use self::notes::{For, notes};
 use self::question::{Format, Question};
 use self::rule::Rule;
@@ -54,6 +57,7 @@ struct Head {
     environments: Vec<String>,
     /// Flags judged, whether the question wants them or not.
     judged: usize,
+    heard: Vec<Heard>,
     /// The settings that the verdicts were made with.
     rule: Rule,
     notes: Vec<String>,
@@ -76,6 +80,7 @@ pub(crate) async fn stale_flags(
         project,
         environments: read.fleet.environments.keys().cloned().collect(),
         judged: read.fleet.flags.len(),
+        heard: heard(&read.fleet),
         rule: Rule::of(&read.fleet),
         notes: notes(&read, For::Program),
         code_scan: read.code_scan.clone(),
@@ -92,7 +97,9 @@ pub(crate) async fn stale_flags(
         Format::Json => json(&List::new(read.progress, head, entries, total_count, next)),
         Format::Csv => Ok((found(&entries), document(&read, csv::KIND, csv::write(&entries)?, next)).into_response()),
         Format::Markdown => {
-            Ok((found(&entries), document(&read, markdown::KIND, markdown::write(&entries), next)).into_response())
+            let rows = page.iter().map(|verdict| (verdict, read.metadata(&verdict.key)));
+            let text = markdown::write(rows, shown, &read);
+            Ok((found(&entries), document(&read, markdown::KIND, text, next)).into_response())
         }
     }
 }

@@ -9,7 +9,7 @@ use super::app_versions::AppVersions;
 use super::dead::{self, Settled};
 use super::fleet::{Environment, Flag, FlagEnvironment, Fleet, Row, Variation};
 use super::settings::{Settings, Thresholds};
-use super::verdict::{Dead, EnvironmentVerdict, Requester, Status};
+use super::verdict::{Dead, EnvironmentVerdict, LAST_SERVED_MAX, LastServed, Requester, Status};
 use super::{coverage, status};
 
 /// The environments that the fleet or a flag names, and which of them decide.
@@ -205,10 +205,38 @@ impl<'a> Place<'a> {
             version_since_ms: self.version_since_ms(),
             served_within_inactive: self.variations(self.thresholds.inactive_ms()),
             served_within_stale: self.variations(self.thresholds.stale_ms()),
+            last_served: self.last_served(),
             last_bulk_ms: self.rows().filter(|row| row.bulk).map(|row| row.last_ms).max(),
             last_requested_ms: last.as_ref().map(|(ms, _)| *ms),
             last_requested_by: last.map(|(_, by)| by),
         }
+    }
+
+    /// Of a quiet place; of sights at the same time that by name first, then the lower variation.
+    fn last_served(&self) -> Vec<LastServed> {
+        let mut last: BTreeMap<&Variation, (i64, bool)> = BTreeMap::new();
+        for row in self.rows().filter(|row| self.is_quiet() && !row.error && !row.default) {
+            let Some(variation) = &row.variation else { continue };
+            let held = last.entry(variation).or_insert((row.last_ms, row.bulk));
+            let is_newer = (row.last_ms, !row.bulk) > (held.0, !held.1);
+            *held = if is_newer { (row.last_ms, row.bulk) } else { *held };
+        }
+        let value = |variation: &Variation| {
+            let told = self.seen?.values.iter().find(|told| told.variation == *variation)?;
+            Some(told.value.clone())
+        };
+        let mut served: Vec<LastServed> = last
+            .into_iter()
+            .map(|(variation, (last_ms, bulk))| LastServed {
+                variation: variation.clone(),
+                value: value(variation),
+                last_ms,
+                bulk,
+            })
+            .collect();
+        served.sort_by_key(|served| (std::cmp::Reverse(served.last_ms), served.bulk));
+        served.truncate(LAST_SERVED_MAX);
+        served
     }
 
     fn variations(&self, d_ms: i64) -> Vec<Variation> {

@@ -8,7 +8,7 @@ use super::fleet::Hours;
 use super::settings::WHOLE_PPM;
 
 /// The share in parts per million, rounded down; without hours, or where none was expected, the whole.
-pub(super) fn ppm(hours: Option<Hours>) -> u32 {
+pub(crate) fn ppm(hours: Option<Hours>) -> u32 {
     let Some(hours) = hours.filter(|hours| hours.expected > 0) else { return WHOLE_PPM };
     let share = u128::from(hours.reported) * u128::from(WHOLE_PPM) / u128::from(hours.expected);
     u32::try_from(share).map_or(WHOLE_PPM, |share| share.min(WHOLE_PPM))

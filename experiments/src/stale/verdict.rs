@@ -39,6 +39,9 @@ pub struct Verdict {
     pub last_requested_by: Option<Requester>,
     /// The least coverage of a critical environment, in parts per million, rounded down.
     pub coverage_ppm: u32,
+    /// That share was measured: an hour was expected in a critical environment. Else it is the whole because nothing
+    /// could be missed.
+    pub coverage_measured: bool,
     /// Every environment of the fleet, by name.
     pub environments: Vec<EnvironmentVerdict>,
 }
@@ -68,12 +71,60 @@ pub struct EnvironmentVerdict {
     pub served_within_inactive: Vec<Variation>,
     /// Variations served within W, rising; a row whose variation is not known adds none.
     pub served_within_stale: Vec<Variation>,
+    /// Where the flag is quiet, what was served last, the newest first: at most [`LAST_SERVED_MAX`] variations.
+    pub last_served: Vec<LastServed>,
     /// Last bulk read, Unix milliseconds.
     pub last_bulk_ms: Option<i64>,
     /// Last intentional request, Unix milliseconds.
     pub last_requested_ms: Option<i64>,
     /// Whose it was.
     pub last_requested_by: Option<Requester>,
+}
+
+/// Variations of [`EnvironmentVerdict::last_served`].
+pub const LAST_SERVED_MAX: usize = 5;
+
+impl Verdict {
+    /// Of a flag that nobody asks for in any environment that decides, what was served there last, with the
+    /// environment's name, the newest first: at most [`LAST_SERVED_MAX`].
+    #[must_use]
+    pub fn last_served(&self) -> Vec<(&str, &LastServed)> {
+        let deciding = || self.environments.iter().filter(|place| place.critical);
+        if !deciding().all(|place| place.dead == Some(Dead::Quiet)) {
+            return Vec::new();
+        }
+        let mut served: Vec<_> =
+            deciding().flat_map(|place| place.last_served.iter().map(|served| (place.name.as_str(), served))).collect();
+        served.sort_by_key(|(_, served)| std::cmp::Reverse(served.last_ms));
+        served.truncate(LAST_SERVED_MAX);
+        served
+    }
+}
+
+/// A variation and when it was served last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastServed {
+    /// The variation.
+    pub variation: Variation,
+    /// Its value as JSON, where told.
+    pub value: Option<String>,
+    /// When, Unix milliseconds.
+    pub last_ms: i64,
+    /// That was a bulk read.
+    pub bulk: bool,
+}
+
+impl EnvironmentVerdict {
+    /// Whether its coverage was measured: an hour was expected.
+    #[must_use]
+    pub fn is_measured(&self) -> bool {
+        is_measured(self.hours)
+    }
+}
+
+/// Whether an hour was expected.
+pub(crate) fn is_measured(hours: Option<Hours>) -> bool {
+    hours.is_some_and(|hours| hours.expected > 0)
 }
 
 /// Who asked.

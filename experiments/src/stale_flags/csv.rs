@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use csv::{QuoteStyle, Terminator, WriterBuilder};
 
 use super::entry::Entry;
-use super::shown::{Cell, HEADER, row};
+use super::shown::{HEADER, row};
 use crate::hidden::visible;
 use crate::refusal::Refusal;
 
@@ -19,8 +19,7 @@ const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－'
 pub(super) const KIND: &str = "text/csv; charset=utf-8; header=present";
 
 pub(super) fn write(entries: &[Entry]) -> Result<String, Refusal> {
-    let text = |(Cell::Own(text) | Cell::Foreign(text))| text;
-    table(HEADER, entries.iter().map(|entry| row(entry).map(text)))
+    table(HEADER, entries.iter().map(row))
 }
 
 /// A header and its rows. There is no error that is known: rows are of one length, and memory takes them all.

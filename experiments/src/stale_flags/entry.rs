@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 use crate::cells::Served;
 use crate::interval::hour_start;
 use crate::stale::{
-    CodePlace, CodeScan, Conditions, Dead, EnvironmentVerdict, Evidence, Figure, Metadata, ReasonCode, Requester,
-    Status, Variation, Verdict,
+    CodePlace, CodeScan, Conditions, Dead, EnvironmentVerdict, Evidence, Figure, LastServed, Metadata, ReasonCode,
+    Requester, Status, Variation, Verdict,
 };
 
 const WHOLE_PPM: f64 = 1_000_000.0;
@@ -41,9 +41,13 @@ pub(super) struct Entry {
     pub(super) advice: Option<&'static str>,
     pub(super) forward_variation: Option<Served>,
     pub(super) forward_value: Option<Box<RawValue>>,
+    /// Of a flag that nobody asks for where it matters: what was served last.
+    last_served: Vec<LastServedTold>,
     pub(super) last_requested: Option<i64>,
     pub(super) last_requested_by: Option<By>,
     pub(super) coverage: f64,
+    /// False = no hour was expected, and `coverage` is the whole because nothing could be missed.
+    pub(super) coverage_measured: bool,
     pub(super) age_ms: i64,
     pub(super) as_of: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +91,17 @@ pub(super) struct ConditionsTold {
     snoozed_until: Option<i64>,
     old_enough: bool,
     stale_days: u32,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LastServedTold {
+    environment: String,
+    variation: Served,
+    value: Option<Box<RawValue>>,
+    last_seen: i64,
+    /// That was a bulk read.
+    bulk: bool,
 }
 
 /// Who asked last.
@@ -165,7 +180,9 @@ impl Entry {
             forward_value: verdict.forward_value.clone().and_then(|value| RawValue::from_string(value).ok()),
             last_requested: last.0.map(hour_start),
             last_requested_by: last.1.map(by),
+            last_served: verdict.last_served().into_iter().map(last_served).collect(),
             coverage: share(here.map_or(verdict.coverage_ppm, |place| place.coverage_ppm)),
+            coverage_measured: here.map_or(verdict.coverage_measured, EnvironmentVerdict::is_measured),
             age_ms: verdict.age_ms,
             as_of: verdict.as_of_ms,
             owner: said.and_then(|said| said.owner.clone()),
@@ -240,6 +257,16 @@ fn evidence(evidence: &Evidence) -> BTreeMap<&'static str, FigureTold> {
         Figure::Names(names) => FigureTold::Names(names.clone()),
     };
     evidence.iter().map(|(name, figure)| (*name, told(name, figure))).collect()
+}
+
+fn last_served((environment, last): (&str, &LastServed)) -> LastServedTold {
+    LastServedTold {
+        environment: environment.to_owned(),
+        variation: served(&last.variation),
+        value: last.value.clone().and_then(|value| RawValue::from_string(value).ok()),
+        last_seen: hour_start(last.last_ms),
+        bulk: last.bulk,
+    }
 }
 
 fn by(requester: &Requester) -> By {

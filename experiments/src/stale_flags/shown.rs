@@ -1,7 +1,6 @@
-//! Cells of the forms for people: the columns of a row.
+//! The columns of a row of CSV.
 //!
-//! Always true here: CSV and Markdown have the same columns; foreign text is still raw in them, and told apart from
-//! ours.
+//! Always true here: codes are the rule's own, for a spreadsheet filters by them; foreign text is still raw.
 
 use jiff::Timestamp;
 
@@ -9,7 +8,7 @@ use super::entry::Entry;
 use crate::cells::Served;
 
 /// The columns' names.
-pub(super) const HEADER: [&str; 18] = [
+pub(super) const HEADER: [&str; 19] = [
     "key",
     "environment",
     "status",
@@ -28,18 +27,11 @@ pub(super) const HEADER: [&str; 18] = [
     "owner",
     "codeReferences",
     "codePlaces",
+    "coverageMeasured",
 ];
 
-/// What stands in a column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Cell {
-    /// A number, a time or a word of ours.
-    Own(String),
-    Foreign(String),
-}
-
 /// The columns of a flag.
-pub(super) fn row(entry: &Entry) -> [Cell; HEADER.len()] {
+pub(super) fn row(entry: &Entry) -> [String; HEADER.len()] {
     let codes = |codes: Vec<&'static str>| codes.join(" ");
     let by = entry.last_requested_by.as_ref().map(|by| {
         let parts = [by.application.as_str(), by.sdk.as_str(), by.environment.as_str()];
@@ -47,24 +39,25 @@ pub(super) fn row(entry: &Entry) -> [Cell; HEADER.len()] {
     });
     let places: Vec<String> = entry.code_places.iter().map(ToString::to_string).collect();
     [
-        Cell::Foreign(entry.key.clone()),
-        Cell::Foreign(entry.environment.clone().unwrap_or_default()),
-        Cell::Own(entry.status.to_owned()),
-        Cell::Own(entry.stale.to_string()),
-        Cell::Own(entry.score.to_string()),
-        Cell::Own(entry.confidence.to_string()),
-        Cell::Own(codes(entry.reasons.iter().map(|reason| reason.code).collect())),
-        Cell::Own(codes(entry.blockers.iter().map(|blocker| blocker.code).collect())),
-        Cell::Own(entry.advice.unwrap_or_default().to_owned()),
-        Cell::Foreign(variation(entry.forward_variation.as_ref())),
-        Cell::Foreign(entry.forward_value.as_ref().map(|value| value.get().to_owned()).unwrap_or_default()),
-        Cell::Own(entry.last_requested.map(time).unwrap_or_default()),
-        Cell::Foreign(by.unwrap_or_default()),
-        Cell::Own(entry.coverage.to_string()),
-        Cell::Own(time(entry.as_of)),
-        Cell::Foreign(entry.owner.clone().unwrap_or_default()),
-        Cell::Own(entry.code_references.map(|number| number.to_string()).unwrap_or_default()),
-        Cell::Foreign(places.join(" ")),
+        entry.key.clone(),
+        entry.environment.clone().unwrap_or_default(),
+        entry.status.to_owned(),
+        entry.stale.to_string(),
+        entry.score.to_string(),
+        entry.confidence.to_string(),
+        codes(entry.reasons.iter().map(|reason| reason.code).collect()),
+        codes(entry.blockers.iter().map(|blocker| blocker.code).collect()),
+        entry.advice.unwrap_or_default().to_owned(),
+        variation(entry.forward_variation.as_ref()),
+        entry.forward_value.as_ref().map(|value| value.get().to_owned()).unwrap_or_default(),
+        entry.last_requested.map(time).unwrap_or_default(),
+        by.unwrap_or_default(),
+        entry.coverage.to_string(),
+        time(entry.as_of),
+        entry.owner.clone().unwrap_or_default(),
+        entry.code_references.map(|number| number.to_string()).unwrap_or_default(),
+        places.join(" "),
+        entry.coverage_measured.to_string(),
     ]
 }
 

@@ -4,8 +4,7 @@
 
 use maud::{Markup, html};
 
-use super::filters::percent;
-use super::list::{forward, pill};
+use super::list::{forward, last_served, pill};
 use super::question::Question;
 use super::snooze::Taken;
 use super::{Report, inputs, snooze, ticket, words};
@@ -15,6 +14,8 @@ use crate::page::{flag as flag_page, text};
 use crate::request::Caller;
 use crate::stale::{EnvironmentVerdict, Flag, Verdict};
 use crate::stale_flags::environments;
+use crate::stale_flags::heard::{coverage_words, percent};
+use crate::stale_flags::outcome::outcome;
 
 pub(super) struct Drawer<'a> {
     pub(super) serve: &'a Serve,
@@ -27,16 +28,17 @@ pub(super) struct Drawer<'a> {
 
 impl Drawer<'_> {
     pub(super) fn show(&self, flag: &Flag, verdict: &Verdict) -> Markup {
-        let outcome = words::outcome(verdict);
+        let outcome = outcome(verdict);
         let body = html! {
             p.verdict {
                 span class={ "mark " (outcome.class) } { (outcome.words) }
                 @if verdict.forward_variation.is_some() { " Put " (forward(verdict)) " in its place." }
             }
+            (last_served(verdict))
             dl.figures {
                 div { dt { "Score" } dd { (verdict.score) span.of { " of 100" } } }
                 div { dt { "Confidence" } dd { (verdict.confidence) span.of { " of 100" } } }
-                div { dt { "Coverage" } dd { (percent(verdict.coverage_ppm)) } }
+                div { dt { "Coverage" } dd { (coverage_words(verdict.coverage_ppm, verdict.coverage_measured)) } }
                 div { dt { "Age" } dd { (words::days(verdict.age_ms)) span.of { " days" } } }
             }
             div.actions {
@@ -89,7 +91,7 @@ impl Drawer<'_> {
         let settings = &self.report.read.fleet.settings;
         let weights = verdict.reasons.iter().map(|reason| {
             let weight = settings.weights.get(&reason.code).copied().unwrap_or(0);
-            (words::reason_short(reason.code), weight)
+            (reason.code.words(), weight)
         });
         let weights: Vec<_> = weights.collect();
         let sum = weights.iter().fold(0_u32, |sum, (_, weight)| sum.saturating_add(*weight));
@@ -103,19 +105,20 @@ impl Drawer<'_> {
             (flag.metadata.code_references.is_none(), "whether code names it is not known", costs.code_references),
             (no_version, "the age of its version is not known", costs.version_since),
         ];
+        let coverage = format!("times coverage{}", if verdict.coverage_measured { "" } else { ": no hour expected" });
         html! {
             h3 { "How the numbers are made" }
             table.parts {
                 tbody {
                     @for (name, weight) in &weights { tr { th scope="row" { (name) } td.num { "+" (weight) } } }
                     @if sum > 100 { tr { th scope="row" { "at most 100 count" } td.num { "100" } } }
-                    tr { th scope="row" { "times coverage" } td.num { "× " (percent(verdict.coverage_ppm)) } }
+                    tr { th scope="row" { (coverage) } td.num { "× " (percent(verdict.coverage_ppm)) } }
                     tr.sum { th scope="row" { "Score" } td.num { (verdict.score) } }
                     tr { th scope="row" { "Confidence: all that the rule asks for is known" } td.num { "100" } }
                     @for (_, name, cost) in unknown.iter().filter(|(is_unknown, ..)| *is_unknown) {
                         tr { th scope="row" { "but " (name) } td.num { "−" (cost) } }
                     }
-                    tr { th scope="row" { "times coverage" } td.num { "× " (percent(verdict.coverage_ppm)) } }
+                    tr { th scope="row" { (coverage) } td.num { "× " (percent(verdict.coverage_ppm)) } }
                     tr.sum { th scope="row" { "Confidence" } td.num { (verdict.confidence) } }
                 }
             }
@@ -162,7 +165,7 @@ fn reasons(verdict: &Verdict) -> Markup {
         @if verdict.reasons.is_empty() { p.muted { "No reason holds: it is in use as it should be." } } @else {
             ul.evidence-list { @for reason in &verdict.reasons {
                 li.supporting[!reason.code.is_deciding()] {
-                    strong { (words::reason_short(reason.code)) }
+                    strong { (reason.code.words()) }
                     @if let Some(since_ms) = reason.since_ms { span.muted { " since " time { (text::day(since_ms)) } } }
                     " " code.code { (reason.code.as_str()) }
                     div { (words::reason(reason).markup()) }
@@ -189,7 +192,7 @@ fn against(verdict: &Verdict) -> Markup {
         @if verdict.blockers.is_empty() && !kept { p.muted { "Nothing that is known." } } @else {
             ul.evidence-list {
                 @for blocker in &verdict.blockers { li.blocker {
-                    strong { (words::blocker_short(blocker.code)) } " " code.code { (blocker.code.as_str()) }
+                    strong { (blocker.code.words()) } " " code.code { (blocker.code.as_str()) }
                     div { (words::blocker(blocker).markup()) }
                 } }
                 @if conditions.archived { li.blocker { strong { "archived already" } } }

@@ -6,10 +6,10 @@ use maud::{Markup, html};
 
 use super::Report;
 use super::question::Question;
-use super::words;
 use crate::page::{chart, text};
 use crate::stale::{Advice, EnvironmentVerdict, ReasonCode, Status};
 use crate::stale_flags::filter::Filter;
+use crate::stale_flags::heard::percent;
 
 /// Links to the same flags in each environment.
 pub(super) fn environments(question: &Question, report: &Report) -> Markup {
@@ -92,7 +92,7 @@ fn heard(place: &EnvironmentVerdict) -> Markup {
                         @if low { ", below " (percent(place.thresholds.coverage_min_ppm)) ": nothing is called unused there" }
                     }
                 },
-                None => span.muted.rest { "no application is known to report from here regularly: nothing was missed that could be known" },
+                None => span.muted.rest { "no hour expected: no application is known to report from here regularly, so nothing could be missed" },
             }
         }
     }
@@ -101,11 +101,6 @@ fn heard(place: &EnvironmentVerdict) -> Markup {
 fn meter(reported: u64, expected: u64, low: bool) -> Markup {
     let colour = if low { "low" } else { "heard-part" };
     chart::shares(&[(colour.to_owned(), reported), ("missed".to_owned(), expected - reported)])
-}
-
-/// `98.9 %`, rounded down, so that 100 % is all.
-pub(super) fn percent(ppm: u32) -> String {
-    format!("{}.{} %", ppm / 10_000, ppm / 1_000 % 10)
 }
 
 /// The form of filters.
@@ -135,11 +130,11 @@ pub(super) fn form(question: &Question) -> Markup {
             } }
             label { span { "Reason" } select name="reason" {
                 (choice("", "any", reason.is_none()))
-                @for one in ReasonCode::ALL { (choice(one.as_str(), words::reason_short(one), reason == Some(one))) }
+                @for one in ReasonCode::ALL { (choice(one.as_str(), one.words(), reason == Some(one))) }
             } }
             label { span { "Advice" } select name="advice" {
                 (choice("", "any", filter.advices.is_empty()))
-                @for one in Advice::ALL { (choice(one.as_str(), words::advice_short(one), filter.advices.first() == Some(&one))) }
+                @for one in Advice::ALL { (choice(one.as_str(), one.words(), filter.advices.first() == Some(&one))) }
             } }
             span.buttons {
                 button type="submit" { "Filter" }

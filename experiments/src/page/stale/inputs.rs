@@ -5,12 +5,12 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::filters::percent;
 use super::words;
 use crate::interval::{DAY_MS, hour_start};
 use crate::metadata::Said;
 use crate::page::text;
 use crate::stale::{EnvironmentVerdict, FlagEnvironment, Row, Variation};
+use crate::stale_flags::heard::percent;
 use crate::stale_flags::hours::Reporter;
 
 /// Rows of one environment that are shown: those that were last seen last.
@@ -133,6 +133,9 @@ fn served(variations: &[Variation]) -> Markup {
 
 fn hours(place: &EnvironmentVerdict) -> Markup {
     html! {
+        @if !place.is_measured() {
+            p.small.muted { "No hour expected: no application is known to report from there regularly, so nothing could be missed." }
+        }
         @if let Some(hours) = place.hours.filter(|hours| hours.expected > 0) {
             p.small.muted {
                 "Heard in " (text::number(hours.reported)) " of " (text::counted(hours.expected, "hour")) " ("

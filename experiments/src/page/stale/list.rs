@@ -6,18 +6,21 @@
 use maud::{Markup, html};
 
 use super::question::Question;
-use super::{Report, filters, order, words};
+use super::{Report, filters, order};
 use crate::interval::hour_start;
 use crate::page::text;
 use crate::request::Caller;
 use crate::stale::{EnvironmentVerdict, Requester, Variation, Verdict};
 use crate::stale_flags::entry;
+use crate::stale_flags::outcome::outcome;
 
 /// Environments whose status is named in a row.
 const STATUSES_MAX: usize = 4;
 /// Characters of a key, and of a value, in a row.
 const KEY_MAX: usize = 96;
 const VALUE_MAX: usize = 40;
+/// Variations that are told of a flag that nobody asks for.
+const LAST_SERVED_MAX: usize = 2;
 
 pub(super) struct Table<'a> {
     pub(super) question: &'a Question,
@@ -82,7 +85,7 @@ impl Table<'_> {
     }
 
     fn row(&self, verdict: &Verdict) -> Markup {
-        let outcome = words::outcome(verdict);
+        let outcome = outcome(verdict);
         let environment = self.question.filter.environment.as_deref();
         let open = self.question.flag.as_deref() == Some(&verdict.key);
         let href = self.question.href(|other| other.flag = Some(verdict.key.clone())) + "#evidence";
@@ -93,7 +96,7 @@ impl Table<'_> {
                 td.why { (why(verdict)) }
                 td.num.total { (verdict.score) }
                 td.num { (verdict.confidence) }
-                td { (forward(verdict)) }
+                td { (forward(verdict)) (last_served(verdict)) }
                 td.by { (self.last(verdict, environment)) }
                 td { span class={ "mark " (outcome.class) } { (outcome.words) } }
             }
@@ -190,16 +193,16 @@ pub(super) fn statuses(verdict: &Verdict, environment: Option<&str>) -> Markup {
 }
 
 pub(super) fn pill(place: &EnvironmentVerdict) -> Markup {
-    html! { span class={ "pill " (place.status.as_str()) } title=(words::status_means(place.status)) { (place.status.as_str()) } }
+    html! { span class={ "pill " (place.status.as_str()) } title=(place.status.means()) { (place.status.as_str()) } }
 }
 
 pub(super) fn why(verdict: &Verdict) -> Markup {
     html! {
         ul.reasons {
             @for reason in &verdict.reasons {
-                li.deciding[reason.code.is_deciding()] title=(reason.code.as_str()) { (words::reason_short(reason.code)) }
+                li.deciding[reason.code.is_deciding()] title=(reason.code.as_str()) { (reason.code.words()) }
             }
-            @for blocker in &verdict.blockers { li.blocker title=(blocker.code.as_str()) { (words::blocker_short(blocker.code)) } }
+            @for blocker in &verdict.blockers { li.blocker title=(blocker.code.as_str()) { (blocker.code.words()) } }
             @if verdict.reasons.is_empty() && verdict.blockers.is_empty() { li.none { "–" } }
         }
     }
@@ -210,11 +213,34 @@ pub(super) fn forward(verdict: &Verdict) -> Markup {
     html! {
         @match &verdict.forward_variation {
             None => span.muted { "–" },
-            Some(variation) => {
-                @if let Some(value) = &verdict.forward_value { code.value { (text::cut(value, VALUE_MAX)) } " " }
-                @match variation {
-                    Variation::Index(index) => span.muted title={ "variation " (index) } { "#" (index) },
-                    Variation::Name(name) => span.muted { (text::cut(name, VALUE_MAX)) },
+            Some(variation) => (valued(variation, verdict.forward_value.as_deref())),
+        }
+    }
+}
+
+/// A variation with its value, where told.
+pub(super) fn valued(variation: &Variation, value: Option<&str>) -> Markup {
+    html! {
+        @if let Some(value) = value { code.value { (text::cut(value, VALUE_MAX)) } " " }
+        @match variation {
+            Variation::Index(index) => span.muted title={ "variation " (index) } { "#" (index) },
+            Variation::Name(name) => span.muted { (text::cut(name, VALUE_MAX)) },
+        }
+    }
+}
+
+/// Of a flag that nobody asks for where it matters: what was served last, and when.
+pub(super) fn last_served(verdict: &Verdict) -> Markup {
+    let served = verdict.last_served();
+    html! {
+        @if verdict.forward_variation.is_none() && !served.is_empty() {
+            div.small.last-served {
+                "last served "
+                @for (place, (_, last)) in served.iter().take(LAST_SERVED_MAX).enumerate() {
+                    @if place > 0 { ", " }
+                    (valued(&last.variation, last.value.as_deref()))
+                    @if last.bulk { " in bulk" }
+                    " on " (text::day(last.last_ms))
                 }
             }
         }

@@ -5,9 +5,9 @@
 
 use std::cmp::Ordering;
 
-use super::words;
 use crate::stale::{Status, Variation, Verdict};
 use crate::stale_flags::entry;
+use crate::stale_flags::outcome::outcome;
 
 /// A column of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Column {
             Self::Reasons => "Why",
             Self::Score => "Score",
             Self::Confidence => "Confidence",
-            Self::Value => "In its place",
+            Self::Value => "Put in its place",
             Self::LastSeen => "Last asked for",
             Self::Advice => "What to do",
         }
@@ -87,7 +87,7 @@ impl Column {
                 (None, None) => char::MAX.to_string(),
             }),
             Self::LastSeen => Rank::Number(last_seen_ms(verdict, environment).unwrap_or(i64::MIN)),
-            Self::Advice => Rank::Number(words::outcome(verdict).rank),
+            Self::Advice => Rank::Number(outcome(verdict).rank),
         }
     }
 

@@ -2,11 +2,13 @@
 //!
 //! Always true here: what is foreign acts on nothing in it ([`markdown`]), and no line of it begins with foreign text.
 
-use super::filters::percent;
 use super::words;
 use crate::markdown::markdown;
 use crate::page::text;
 use crate::stale::{Advice, Flag, Requester, Variation, Verdict};
+use crate::stale_flags::heard::coverage_words;
+use crate::stale_flags::markdown::last_served;
+use crate::stale_flags::outcome::outcome;
 
 /// The ticket; `address` is where the evidence stands.
 pub(super) fn ticket(project: &str, flag: &Flag, verdict: &Verdict, address: &str) -> String {
@@ -15,13 +17,19 @@ pub(super) fn ticket(project: &str, flag: &Flag, verdict: &Verdict, address: &st
         lines.push("Why:".to_owned());
         lines.extend(verdict.reasons.iter().map(|reason| {
             let since = reason.since_ms.map(|ms| format!(" (since {})", text::day(ms))).unwrap_or_default();
-            format!("- {}{since}: {}", words::reason_short(reason.code), words::reason(reason).markdown())
+            format!("- {}{since}: {}", reason.code.words(), words::reason(reason).markdown())
         }));
         lines.push(String::new());
     }
     if !verdict.blockers.is_empty() {
         lines.push("What keeps it:".to_owned());
         lines.extend(verdict.blockers.iter().map(|blocker| format!("- {}", words::blocker(blocker).markdown())));
+        lines.push(String::new());
+    }
+    let served = verdict.last_served();
+    if verdict.forward_variation.is_none() && !served.is_empty() {
+        lines.push("Served last:".to_owned());
+        lines.extend(served.iter().map(|(place, last)| format!("- {} in {}", last_served(last), markdown(place))));
         lines.push(String::new());
     }
     lines.push("| Environment | Status | | Last asked for |".to_owned());
@@ -44,7 +52,7 @@ pub(super) fn ticket(project: &str, flag: &Flag, verdict: &Verdict, address: &st
         "Score {} of 100, confidence {} of 100, coverage {}, as of {} UTC.",
         verdict.score,
         verdict.confidence,
-        percent(verdict.coverage_ppm),
+        coverage_words(verdict.coverage_ppm, verdict.coverage_measured),
         text::minute(verdict.as_of_ms)
     ));
     lines.push(format!("Evidence: <{address}>"));
@@ -53,8 +61,10 @@ pub(super) fn ticket(project: &str, flag: &Flag, verdict: &Verdict, address: &st
 
 fn head(project: &str, verdict: &Verdict) -> String {
     let what = match verdict.advice {
+        Some(Advice::ReadyForCodeRemoval) => "Remove the feature flag",
         Some(Advice::ReadyToArchive) => "Archive the feature flag",
-        _ => "Remove the feature flag",
+        None if verdict.stale => "Look whether to remove the feature flag",
+        None => "About the feature flag",
     };
     format!("## {what} {} (project {})", markdown(&verdict.key), markdown(project))
 }
@@ -71,7 +81,7 @@ fn what_to_do(verdict: &Verdict) -> String {
         (Some(Advice::ReadyForCodeRemoval), Some(variation), None) => {
             format!("Ready for code removal: put {variation} in its place; its value was not told.")
         }
-        _ => format!("{}.", words::outcome(verdict).words),
+        _ => format!("{}.", outcome(verdict).words),
     }
 }
 

@@ -1,100 +1,18 @@
-//! The rule's codes and figures in words.
+//! The rule's codes and figures in sentences.
 //!
-//! Always true here: a sentence says nothing that is not in the verdict; each code has its words here and nowhere else
-//! on the page.
+//! Always true here: a sentence says nothing that is not in the verdict.
 
 use crate::page::sentence::Sentence;
 use crate::page::text;
-use crate::stale::{
-    Advice, Blocker, BlockerCode, Dead, EnvironmentVerdict, Evidence, Figure, Reason, ReasonCode, Status, Variation,
-    Verdict,
-};
+use crate::stale::{Blocker, BlockerCode, Dead, EnvironmentVerdict, Evidence, Figure, Reason, ReasonCode, Variation};
 
 const DAY_MS: i64 = crate::interval::DAY_MS;
 /// Places in code that a sentence names.
 const PLACES_SHOWN_MAX: usize = 5;
 
-/// What becomes of a flag: how it is marked, and in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Outcome {
-    /// Class of its mark.
-    pub(super) class: &'static str,
-    pub(super) words: String,
-    /// From those to act on to those in use.
-    pub(super) rank: i64,
-}
-
-/// What becomes of the flag: what to do if it is stale, what keeps it if it is not though it looks dead.
-pub(super) fn outcome(verdict: &Verdict) -> Outcome {
-    let outcome = |class, words: &str, rank| Outcome { class, words: words.to_owned(), rank };
-    match verdict.advice {
-        Some(Advice::ReadyForCodeRemoval) => return outcome("ready", "Ready for code removal", 0),
-        Some(Advice::ReadyToArchive) => return outcome("ready", "Ready to archive", 1),
-        None if verdict.stale => return outcome("stale", "Stale: look at its code", 2),
-        None => {}
-    }
-    if !verdict.reasons.iter().any(|reason| reason.code.is_deciding()) {
-        return outcome("live", "In use", 9);
-    }
-    let conditions = &verdict.conditions;
-    if conditions.archived {
-        outcome("kept", "Archived already", 7)
-    } else if let (true, Some(until_ms)) = (conditions.snoozed, conditions.snoozed_until_ms) {
-        outcome("kept", &format!("Snoozed until {}", text::day(until_ms)), 6)
-    } else if !conditions.temporary {
-        outcome("kept", "Meant to stay", 5)
-    } else if !conditions.old_enough {
-        outcome("kept", &format!("Too young: {} of {} days", days(verdict.age_ms), conditions.stale_days), 4)
-    } else {
-        let blockers: Vec<&str> = verdict.blockers.iter().map(|blocker| blocker_short(blocker.code)).collect();
-        outcome("kept", &format!("Kept: {}", blockers.join(", ")), 3)
-    }
-}
-
 /// Whole days.
 pub(super) fn days(ms: i64) -> i64 {
     ms.div_euclid(DAY_MS)
-}
-
-pub(super) fn reason_short(code: ReasonCode) -> &'static str {
-    match code {
-        ReasonCode::NeverEvaluated => "never evaluated",
-        ReasonCode::NoEvaluations => "nobody asks",
-        ReasonCode::BulkReadOnly => "bulk reads only",
-        ReasonCode::SingleVariation => "one variation",
-        ReasonCode::PastLifetime => "past its lifetime",
-        ReasonCode::NoCodeRefs => "in no code",
-        ReasonCode::ErrorsOnly => "errors only",
-        ReasonCode::DefaultsOnly => "defaults only",
-        ReasonCode::OldAppVersionsOnly => "old versions only",
-    }
-}
-
-pub(super) fn advice_short(advice: Advice) -> &'static str {
-    match advice {
-        Advice::ReadyForCodeRemoval => "ready for code removal",
-        Advice::ReadyToArchive => "ready to archive",
-    }
-}
-
-pub(super) fn blocker_short(code: BlockerCode) -> &'static str {
-    match code {
-        BlockerCode::Dependents => "others depend on it",
-        BlockerCode::ExperimentRunning => "an experiment runs",
-        BlockerCode::MixedValues => "environments differ",
-        BlockerCode::LowCoverage => "too little was heard",
-        BlockerCode::Periodic => "used in a rhythm",
-    }
-}
-
-pub(super) fn status_means(status: Status) -> &'static str {
-    match status {
-        Status::Unknown => "too little was heard from there to tell",
-        Status::New => "young, and not asked for yet",
-        Status::Inactive => "not asked for of late",
-        Status::Launched => "everybody gets the same",
-        Status::Active => "in use",
-    }
 }
 
 pub(super) fn variation(variation: &Variation) -> Sentence {

@@ -125,7 +125,7 @@ async fn a_ticket_says_what_to_do_and_foreign_words_are_no_markup() {
     let plain = ticket(&drawer(&full().await, "launched").await);
     let expected = "## Remove the feature flag `launched` (project `default`)\n\n\
                     Ready for code removal: put `\"blue\"` (variation 1) in its place.\n\nWhy:\n\
-                    - one variation (since 2025-11-26): All who asked within 30 days got the same variation in `development`, `production`.\n";
+                    - one variation only (since 2025-11-26): All who asked within 30 days got the same variation in `development`, `production`.\n";
     assert!(plain.starts_with(expected), "{plain}");
     assert!(
         plain.contains("Evidence: <http://127.0.0.1:8080/stale?project=default&flag=launched#evidence>"),

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use counting::cells::LastSeenChange;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use schemas::record::StoredVariation;
 
 use super::{HOSTILE, nothing_inline, skeleton};
 use crate::access::hash_key;
 use crate::is_hidden;
 use crate::tests::stale_flags::fleet::{PATH, at, empty, fill, from_to, full, guard, heard, production};
-use crate::tests::world::{DAY, NOW, PARTITIONS, World, development};
+use crate::tests::world::{DAY, HOUR, NOW, PARTITIONS, World, development};
 
 /// What stands between two texts.
 pub(super) fn between<'a>(html: &'a str, from: &str, to: &str) -> &'a str {
@@ -83,7 +85,7 @@ async fn flags_and_numbers_are_those_of_the_api() {
     let shown = page(&world, "").await;
     for text in [
         "<span class=\"pill launched\" title=\"everybody gets the same\">launched</span>",
-        "<li class=\"deciding\" title=\"SINGLE_VARIATION\">one variation</li>",
+        "<li class=\"deciding\" title=\"SINGLE_VARIATION\">one variation only</li>",
         "<code class=\"value\"><bdi>&quot;blue&quot;</bdi></code> <span class=\"muted\" title=\"variation 1\">#1</span>",
         "Ready for code removal",
         "<bdi>web</bdi> <bdi>9.1</bdi><span class=\"dotted\"><bdi>NodeJSClient/9.13.7</bdi></span>",
@@ -110,6 +112,93 @@ async fn what_was_not_heard_is_told_and_counted() {
         let href = unescaped(between(&shown, "data-count=\"unknown\" href=\"", "\""));
         assert_eq!(rows(&world.page(&href).await.body).len(), unknown, "{environment}: {href}");
     }
+}
+
+/// Where no application is known to report regularly a share would say that one was heard.
+#[tokio::test]
+async fn where_no_hour_is_expected_nothing_reads_like_a_measurement() {
+    let world = empty();
+    from_to(&world, &development(), "one", [50, 0], at(0));
+    world.flush().await;
+    let shown = page(&world, "flag=one").await;
+    assert!(shown.contains("<dt>Coverage</dt><dd>no hour expected</dd>"), "{shown}");
+    assert!(between(&shown, "class=\"heard\"", "</div>").contains("no hour expected"), "{shown}");
+    assert!(shown.contains("times coverage: no hour expected") && shown.contains("coverage no hour expected, as of"));
+    let markdown = world.get(&format!("{PATH}?format=markdown")).await.body;
+    assert!(markdown.contains("| no hour expected |"), "{markdown}");
+    let answer = world.get(PATH).await.json();
+    assert_eq!(
+        (&answer["items"][0]["coverage"], &answer["items"][0]["coverageMeasured"]),
+        (&1.0.into(), &false.into())
+    );
+    assert_eq!((&answer["heard"][0]["measured"], &answer["heard"][0]["expected"]), (&false.into(), &0.into()));
+    let vendors = world.get("/api/v2/flag-statuses/default/development/one").await.json();
+    assert_eq!((&vendors["coverage"], &vendors["coverageMeasured"]), (&1.0.into(), &false.into()));
+    heard(&world, &development(), 10..11);
+    world.flush().await;
+    let shown = page(&world, "flag=one").await;
+    assert!(shown.contains("<dt>Coverage</dt><dd>96.6 %</dd>"), "{shown}");
+    assert_eq!(world.get(PATH).await.json()["items"][0]["coverageMeasured"], true);
+}
+
+/// Nobody asks, so nothing is known to be right in its place: what it did last is told, and when.
+#[tokio::test]
+async fn a_quiet_flag_says_what_it_served_last() {
+    let world = full().await;
+    let value = bytes::Bytes::from_static(b"\"red\"");
+    let other = LastSeenChange { variation: StoredVariation::Index(0), value: Some(&value), ..at(0) };
+    from_to(&world, &development(), "two-faced", [50, 40], other);
+    from_to(&world, &development(), "two-faced", [50, 45], at(0));
+    from_to(&world, &development(), "two-faced", [50, 39], LastSeenChange { error: true, ..at(0) });
+    world.flush().await;
+    let shown = page(&world, "flag=two-faced").await;
+    let expected = "last served <code class=\"value\"><bdi>&quot;red&quot;</bdi></code> \
+                    <span class=\"muted\" title=\"variation 0\">#0</span> on 2025-12-06, \
+                    <span class=\"muted\" title=\"variation 1\">#1</span> on 2025-12-01";
+    let (table, drawer) = (between(&shown, "id=\"stale\"", "</table>"), between(&shown, "id=\"evidence\"", "</aside>"));
+    assert!(table.contains(expected) && drawer.contains(expected), "{shown}");
+    assert!(
+        drawer.contains("Served last:\n- `&quot;red&quot;` (variation 0) on 2025-12-06 in `development`\n"),
+        "{drawer}"
+    );
+    assert!(
+        between(table, "data-flag=\"read-in-bulk\"", "</tr>").contains("#1</span> in bulk on 2026-01-15"),
+        "{table}"
+    );
+    let own = world.page("/flag?project=default&environment=development&key=two-faced").await.body;
+    assert!(own.contains(expected), "{own}");
+    let answer = world.get(&format!("{PATH}?q=two-faced")).await.json();
+    let at_ms = |days_ago| i64::from(at(days_ago).hour) * HOUR;
+    let served = |variation: u32, value: serde_json::Value, days_ago| {
+        serde_json::json!({ "environment": "development", "variation": variation, "value": value, "lastSeen": at_ms(days_ago),
+            "bulk": false })
+    };
+    let expected = serde_json::json!([served(0, "red".into(), 40), served(1, serde_json::Value::Null, 45)]);
+    assert_eq!(answer["items"][0]["lastServed"], expected);
+    let markdown = world.get(&format!("{PATH}?q=two-faced&format=markdown")).await.body;
+    assert!(
+        markdown.contains("last served `\"red\"` (variation 0) on 2025-12-06, variation 1 on 2025-12-01 |"),
+        "{markdown}"
+    );
+    for alive in ["active", "launched", "gone", "defaulted"] {
+        let answer = world.get(&format!("{PATH}?q={alive}")).await.json();
+        assert_eq!(answer["items"][0]["lastServed"], serde_json::json!([]), "{alive}: asked for somewhere");
+    }
+}
+
+/// A flag that is asked for in no environment of late is not in use, though it is too early to call it dead.
+#[tokio::test]
+async fn what_to_do_does_not_contradict_the_status() {
+    let world = empty();
+    heard(&world, &development(), 0..0);
+    for (variation, days) in [(0, [50, 10]), (1, [50, 12])] {
+        let like = LastSeenChange { variation: StoredVariation::Index(variation), ..at(0) };
+        from_to(&world, &development(), "lately", days, like);
+    }
+    world.flush().await;
+    let row = between(&page(&world, "").await, "data-flag=\"lately\"", "</tr>").to_owned();
+    assert!(row.contains(">inactive</span>") && row.contains("Quiet, for less than 30 days"), "{row}");
+    assert!(!row.contains("In use"), "{row}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use schemas::partition::home;
 
 use super::fleet::{PATH, at, empty, from_to, full};
 use crate::is_hidden;
+use crate::stale::{Advice, ReasonCode};
 use crate::tests::world::{PARTITIONS, development};
 
 const HOSTILE: [&str; 8] = [
@@ -53,13 +54,41 @@ async fn csv_has_a_line_a_flag_whatever_its_key() {
 async fn markdown_has_a_row_a_flag_whatever_its_key() {
     let markdown = hostile("markdown").await;
     let lines: Vec<&str> = markdown.lines().collect();
-    assert_eq!(lines.len(), HOSTILE.len() + 2, "{markdown}");
+    assert_eq!(lines.len(), HOSTILE.len() + 4, "the table, and below how much of the whole it is: {markdown}");
+    assert_eq!(lines[HOSTILE.len() + 3], "8 of 8 flags, as of 2026-01-15 12:34 UTC, complete.");
+    let (lines, _) = lines.split_at(HOSTILE.len() + 2);
     let cells = |line: &str| line.replace("\\\\", "").replace("\\|", "").matches('|').count();
     assert!(lines.iter().all(|line| cells(line) == cells(lines[0])), "{markdown}");
     assert!(markdown.contains("pipe\\|\\<b\\>\\[x\\]\\(y\\)"), "{markdown}");
     assert!(markdown.contains("| `=HYPERLINK(\"http://e\")` |"), "{markdown}");
-    assert!(markdown.contains(" | 1 | 2026-01-15T12:34:56.789Z |"), "times are as they are: {markdown}");
     assert!(!markdown.chars().any(|c| c != '\n' && is_hidden(c)));
+}
+
+/// Markdown is for people, who have to be told neither codes nor fields.
+#[tokio::test]
+async fn markdown_is_in_words_and_csv_in_codes() {
+    let world = full().await;
+    crate::tests::metadata::define(&world, "default", 1, "old-app", 1, r#"{"temporary":false,"dependents":["cart"]}"#)
+        .await;
+    let written = async |format: &str, query: &str| {
+        world.get(&format!("{PATH}?format={format}&critical=development&sort=key&{query}")).await.body
+    };
+    let markdown = written("markdown", "").await;
+    for code in ReasonCode::ALL.map(ReasonCode::as_str).into_iter().chain(Advice::ALL.map(Advice::as_str)) {
+        assert!(!markdown.contains(code), "{code}: {markdown}");
+    }
+    for row in [
+        "| `launched` | Ready for code removal | one variation only since 2025-11-26 | – | `\"blue\"` (variation 1) | 2026-01-15 by `web` in \
+         `production` | launched | 60 | 70 | 100.0 % | – | not known |",
+        "| `old-app` | Kept: meant to stay, other flags depend on it | one variation only since 2025-11-18; old app versions only since",
+        "| `gone` | Stale: look at its code | no longer asked for since 2025-12-06 | – | nothing known; last served variation 1 on 2025-12-06 |",
+    ] {
+        assert!(markdown.contains(row), "{row}: {markdown}");
+    }
+    assert!(written("csv", "").await.contains("\"SINGLE_VARIATION OLD_APP_VERSIONS_ONLY\",\"DEPENDENTS\""));
+    let stale = [written("csv", "stale=true").await, written("markdown", "stale=true").await];
+    assert_eq!(stale[0].lines().count(), 5, "{}", stale[0]);
+    assert!(stale[1].ends_with("\n4 of 9 flags, as of 2026-01-15 12:34 UTC, complete.\n"), "{}", stale[1]);
 }
 
 #[tokio::test]

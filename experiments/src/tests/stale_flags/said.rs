@@ -45,7 +45,7 @@ async fn owner_and_places_stand_in_every_form() {
     assert_eq!(entry["codePlaces"], json!([{ "file": "a b.ts", "line": 4 }, { "file": "c|d" }]));
     assert!(item(&world, "gone").await.get("owner").is_none());
     for (format, end) in
-        [("csv", r#","'=team","3","a b.ts:4 c|d""#), ("markdown", r"| `=team` | 3 | a b\.ts\:4 c\|d |")]
+        [("csv", r#","'=team","3","a b.ts:4 c|d","true""#), ("markdown", r"| `=team` | 3: `a b.ts:4`, c\|d, … |")]
     {
         let written = world.get(&format!("{PATH}?format={format}&q=launched")).await.body;
         assert!(written.lines().any(|line| line.ends_with(end)), "{end}: {written}");
