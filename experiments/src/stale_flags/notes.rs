@@ -7,6 +7,7 @@ use super::fleet::Read;
 use super::hours::Reporter;
 use super::shown;
 use crate::metadata::code_references::Upload;
+use crate::page::text::number;
 
 /// Names in one note.
 const NAMED_MAX: usize = 10;
@@ -82,7 +83,7 @@ fn scan_note(upload: &Upload) -> String {
         "the upload of the scan of {} ({} flags) is not finished, so places in code are those of more than one scan: run its \
          `flagstream flags scan … --upload` again",
         shown::time(upload.scan.at),
-        upload.flags
+        number(upload.flags)
     )
 }
 

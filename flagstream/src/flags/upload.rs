@@ -59,14 +59,19 @@ pub(super) fn upload(reader: &Reader, project: &str, found: &Found) -> anyhow::R
             let end = if watched && before > 0 { "\n" } else { "" };
             format!("{end}{}", sent.ended_early())
         })?;
-        changed += answer["changed"].as_u64().unwrap_or(0);
+        changed += usize::try_from(answer["changed"].as_u64().unwrap_or(0))?;
         version = version.max(answer["version"].as_u64().unwrap_or(0));
         let done = sent.flags.fetch_add(part.len(), Ordering::SeqCst) + part.len();
         if watched { progress(&sent.told(), done == sent.all) } else { aside(&sent.told()) }
     }
     until_shown(reader, &path, version)?;
-    let unchanged = sent.all as u64 - changed;
-    aside(&format!("{} sent: {changed} changed, {unchanged} unchanged", counted(sent.all, "flag")));
+    let unchanged = sent.all.saturating_sub(changed);
+    aside(&format!(
+        "{} sent: {} changed, {} unchanged",
+        counted(sent.all, "flag"),
+        grouped(changed),
+        grouped(unchanged)
+    ));
     Ok(())
 }
 
