@@ -340,7 +340,7 @@ pub struct Stale {
     /// read].
     #[arg(long, value_name = "ENVIRONMENTS", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub critical: Option<String>,
-    /// Show flags that are not stale too (the other forms always have them).
+    /// Show flags that are not stale too; JSON always has them.
     #[arg(long)]
     pub all: bool,
     /// Exit with 3 when a stale flag has this advice or reason, or with `stale` when there is any (commas between, or

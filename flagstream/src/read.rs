@@ -10,7 +10,6 @@ mod stale;
 mod tables;
 mod words;
 
-use std::io::IsTerminal;
 use std::sync::{Once, OnceLock};
 
 use anyhow::{Context, bail};
@@ -23,8 +22,6 @@ use crate::cli::{Books, Environment, Evaluations, Reader, Window};
 
 /// A page of an answer is at most this long.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
-/// Characters of a name in a table on a terminal.
-const NAME_CHARS_MAX: usize = 60;
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// `flagstream evaluations`
@@ -91,13 +88,13 @@ fn ready(reader: &Reader) -> anyhow::Result<()> {
 }
 
 fn print(reader: &Reader, answer: &Answer, table: impl Fn(&Json) -> String) -> anyhow::Result<()> {
-    let printed = if reader.json { answer.print() } else { answer.json().map(|answer| table(&on_terminal(answer))) };
+    let printed = if reader.json { answer.print() } else { answer.json().map(|answer| table(&for_people(answer))) };
     crate::output::line(&printed.context("cannot print the answer")?)
 }
 
-/// Long names are cut where a person looks, and whole where a program may.
-fn on_terminal(answer: Json) -> Json {
-    if std::io::stdout().is_terminal() { answer.with_items_cut(NAME_CHARS_MAX) } else { answer }
+/// Long names are cut in tables, wherever these go; JSON and CSV have them whole.
+fn for_people(answer: Json) -> Json {
+    answer.with_items_cut(words::NAME_CHARS_MAX)
 }
 
 fn environment_path(environment: &Environment, what: &str) -> String {

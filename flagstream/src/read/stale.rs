@@ -1,25 +1,27 @@
 //! `flagstream stale`: which flags are dead, as a table, and an exit code for pipelines.
 //!
-//! Always true here: the table has the stale flags, and says how many others there are (`--all` shows them); the other
-//! forms and `--fail-on` look at every flag. The verdicts are the server's own; the exit code is of the answer that was
-//! printed, and of a complete one.
+//! Always true here: table, CSV and Markdown have the stale flags, or every flag with `--all`; JSON is the server's own
+//! answer and has every flag. `--fail-on` looks for stale flags, so it finds the same in each form. The verdicts are the
+//! server's own; the exit code is of the answer that was printed, and of a complete one.
 
 mod backtest;
 mod fail_on;
+mod row;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
+use comfy_table::{ColumnConstraint, ContentArrangement, Width};
+
 pub use self::fail_on::FailOn;
 use super::answer::Json;
 use super::tables::foot;
-use super::words::{right, shown, table, text, time};
-use super::{ask_text, list, on_terminal, segment};
+use super::words::{NAME_CHARS_MAX, cut, grouped, right, table, text};
+use super::{ask_text, for_people, list, segment};
 use crate::cli::Stale;
 use crate::output::aside;
-use anyhow::Context;
-use comfy_table::{ColumnConstraint, ContentArrangement, Width};
 
 /// What the process ends with when `--fail-on` matches: neither success, nor an error (1), nor a wrong command line
 /// (2).
@@ -29,14 +31,13 @@ const INCOMPLETE: u8 = 4;
 /// Longest wait for complete numbers; between two looks at them.
 const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Characters of a forward value in a table.
-const VALUE_CHARS_MAX: usize = 40;
 /// Characters of a key that are not broken over lines, where the terminal is wide enough: keys are there to be copied.
 const KEY_CHARS_WHOLE: u16 = 40;
 /// What the longest of our own words and a day take in a column, with the cell's own space; and all columns but the
 /// key's.
 const WORD_CHARS: u16 = 12;
-const OTHER_COLUMNS_CHARS: u16 = 4 * WORD_CHARS + WORD_CHARS / 2 + 5;
+const SCORE_CHARS: u16 = 7;
+const OTHER_COLUMNS_CHARS: u16 = 4 * WORD_CHARS + SCORE_CHARS + 5;
 
 /// `flagstream stale`
 ///
@@ -93,6 +94,7 @@ fn ask(command: &Stale) -> anyhow::Result<Told> {
     query.extend(command.environment.iter().map(|name| ("environment", name.clone())));
     query.extend(command.critical.iter().map(|names| ("critical", names.clone())));
     if command.csv || command.markdown {
+        query.extend((!command.all).then(|| ("stale", "true".to_owned())));
         query.push(("format", if command.csv { "csv" } else { "markdown" }.to_owned()));
         let (headers, printed) = ask_text(&command.reader, &path, &query)?;
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -105,7 +107,7 @@ fn ask(command: &Stale) -> anyhow::Result<Told> {
     let printed = if command.reader.json {
         answer.print().context("cannot print the answer")?
     } else {
-        report(&on_terminal(json), command.all)
+        report(&for_people(json), command.all)
     };
     Ok(Told { printed, complete, found })
 }
@@ -140,14 +142,29 @@ fn report(answer: &Json, all: bool) -> String {
         parts.push(format!("{others} other {flags} not stale; --all shows them, and what speaks for and against"));
     }
     parts.extend(answer["notes"].items().iter().map(note));
+    parts.extend(heard(answer));
     parts.extend(rule(&answer["rule"]));
     parts.push(foot(answer));
     parts.join("\n")
 }
 
-/// A note of the server's, with its parameter as this command has it.
+/// A note of the server's, with its parameter as this command has it, and its field in words.
 fn note(note: &Json) -> String {
-    format!("note: {}", text(note).replace("`critical`", "`--critical`"))
+    format!("note: {}", text(note).replace("`critical`", "`--critical`").replace("`asOf`", "the time below"))
+}
+
+/// How well each environment was heard.
+fn heard(answer: &Json) -> Option<String> {
+    let one = |heard: &Json| {
+        let name = text(&heard["environment"]);
+        if !heard["measured"].is_true() {
+            return format!("{name} no hour expected");
+        }
+        let hours = [&heard["reported"], &heard["expected"]].map(|hours| grouped(&text(hours)));
+        format!("{name} {} of {} hours in {} days", hours[0], hours[1], text(&heard["days"]))
+    };
+    let all: Vec<String> = answer["heard"].items().iter().map(one).collect();
+    (!all.is_empty()).then(|| format!("heard: {}", all.join("; ")))
 }
 
 /// The settings that the verdicts were made with.
@@ -174,26 +191,29 @@ fn rule(rule: &Json) -> Option<String> {
 fn rows_table(rows: &[&Json], all: bool, width: Option<u16>) -> String {
     let mut table = table(&["flag", "status", "score", "why", "put in its place", "last asked for"]);
     table.set_content_arrangement(ContentArrangement::Dynamic);
+    if let Some(width) = width {
+        table.set_width(width);
+    }
+    // Keys are there to be copied: a narrow terminal has them on several lines rather than in half.
+    let left = table.width().map_or(NAME_CHARS_MAX, |width| usize::from(width.saturating_sub(OTHER_COLUMNS_CHARS)));
+    let key_max = left.clamp(usize::from(KEY_CHARS_WHOLE), NAME_CHARS_MAX);
     for item in rows {
         let status = if all && item["stale"].is_true() { "stale, " } else { "" };
         table.add_row([
-            text(&item["key"]),
+            cut(&text(&item["key"]), key_max),
             format!("{status}{}", text(&item["status"])),
             text(&item["score"]),
-            why(item),
-            forward(item),
-            last(item),
+            row::why(item),
+            row::forward(item),
+            row::last(item),
         ]);
     }
     right(&mut table, 2);
     let longest = rows.iter().map(|item| text(&item["key"]).chars().count()).max().unwrap_or(0);
-    if let Some(width) = width {
-        table.set_width(width);
-    }
     // The cell's own space on both sides counts.
     let whole = u16::try_from(longest).unwrap_or(u16::MAX).min(KEY_CHARS_WHOLE) + 2;
     let left = table.width().map_or(whole, |width| width.saturating_sub(OTHER_COLUMNS_CHARS));
-    let bounds = [whole.min(left), WORD_CHARS, WORD_CHARS / 2, WORD_CHARS, WORD_CHARS, WORD_CHARS];
+    let bounds = [whole.min(left), WORD_CHARS, SCORE_CHARS, WORD_CHARS, WORD_CHARS, WORD_CHARS];
     for (place, chars) in bounds.into_iter().enumerate() {
         if let Some(column) = table.column_mut(place) {
             column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(chars)));
@@ -202,115 +222,12 @@ fn rows_table(rows: &[&Json], all: bool, width: Option<u16>) -> String {
     table.to_string()
 }
 
-/// Reasons in words, and what speaks against them; where no reason holds, what it is instead.
-fn why(item: &Json) -> String {
-    let reasons = item["reasons"].items().iter().map(|reason| {
-        let since =
-            if reason["since"] == Json::Null { String::new() } else { format!(" since {}", day(&reason["since"])) };
-        let names_it = reason["evidence"].has("codeReferences") && said_of(reason, "NEVER_EVALUATED");
-        let in_code =
-            if names_it { format!(", though code names it{}", in_code(&reason["evidence"])) } else { String::new() };
-        format!("{}{since}{in_code}", reason_said(&reason["code"]))
-    });
-    let reasons: Vec<String> = reasons.collect();
-    if reasons.is_empty() {
-        return "–".to_owned();
-    }
-    let blockers = item["blockers"].items().iter().map(|blocker| blocker_said(&blocker["code"]));
-    let conditions = &item["conditions"];
-    let kept = [
-        (conditions.has("temporary") && !conditions["temporary"].is_true(), "meant to stay"),
-        (conditions["archived"].is_true(), "archived already"),
-        (conditions["snoozed"].is_true(), "snoozed"),
-        (conditions.has("oldEnough") && !conditions["oldEnough"].is_true(), "too young"),
-    ];
-    let kept = kept.iter().filter(|(holds, _)| *holds).map(|(_, said)| (*said).to_owned());
-    let against: Vec<String> = blockers.chain(kept).collect();
-    let against = if against.is_empty() { String::new() } else { format!("; but {}", against.join(", ")) };
-    reasons.join("; ") + &against
-}
-
-/// The first of the places that are told, and how many others there are.
-fn in_code(evidence: &Json) -> String {
-    let Some(first) = evidence["codePlaces"].items().first() else { return String::new() };
-    let others = match text(&evidence["codeReferences"]).parse::<u64>().map_or(0, |number| number.saturating_sub(1)) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!(" ({}{others})", cut(&text(first)))
-}
-
-fn said_of(reason: &Json, code: &str) -> bool {
-    reason["code"] == Json::Text(code.to_owned())
-}
-
-fn reason_said(code: &Json) -> String {
-    let Json::Text(code) = code else { return text(code) };
-    let said = match code.as_str() {
-        "NEVER_EVALUATED" => "no evaluation reported",
-        "NO_EVALUATIONS" => "not asked for",
-        "BULK_READ_ONLY" => "only read along with all flags",
-        "SINGLE_VARIATION" => "only one variation served",
-        "PAST_LIFETIME" => "past its type's lifetime",
-        "NO_CODE_REFS" => "in no code",
-        "ERRORS_ONLY" => "nothing but errors",
-        "DEFAULTS_ONLY" => "nothing but callers' defaults",
-        "OLD_APP_VERSIONS_ONLY" => "only old app versions ask",
-        other => return shown(other),
-    };
-    said.to_owned()
-}
-
-fn blocker_said(code: &Json) -> String {
-    let Json::Text(code) = code else { return text(code) };
-    let said = match code.as_str() {
-        "DEPENDENTS" => "other flags depend on it",
-        "EXPERIMENT_RUNNING" => "an experiment is running",
-        "MIXED_VALUES" => "environments differ",
-        "LOW_COVERAGE" => "too little was heard",
-        "PERIODIC" => "asked for weekly or monthly",
-        other => return shown(other),
-    };
-    said.to_owned()
-}
-
-/// The variation to put in the flag's place, with its value; else what else to do.
-fn forward(item: &Json) -> String {
-    match (&item["advice"], &item["forwardVariation"]) {
-        (Json::Text(advice), _) if advice == "READY_TO_ARCHIVE" => "nothing: archive it".to_owned(),
-        (_, Json::Null) => "–".to_owned(),
-        (_, variation) => match &item["forwardValue"] {
-            Json::Null => format!("variation {}", text(variation)),
-            value => format!("{} (variation {})", cut(&shown(&value.to_string())), text(variation)),
-        },
-    }
-}
-
-fn cut(text: &str) -> String {
-    let is_long = text.chars().count() > VALUE_CHARS_MAX;
-    if is_long { text.chars().take(VALUE_CHARS_MAX - 1).chain(['…']).collect() } else { text.to_owned() }
-}
-
-/// The day when it was last asked for, and by which application, or by which SDK where none was told.
-fn last(item: &Json) -> String {
-    if item["lastRequested"] == Json::Null {
-        return "never".to_owned();
-    }
-    let by = ["application", "sdk"].map(|field| &item["lastRequestedBy"][field]);
-    let told = by.into_iter().find(|name| !matches!(name, Json::Null) && **name != Json::Text(String::new()));
-    let by = told.map_or_else(String::new, |name| format!(" by {}", text(name)));
-    format!("{}{by}", day(&item["lastRequested"]))
-}
-
-fn day(value: &Json) -> String {
-    time(value).chars().take(10).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use experiments::is_hidden;
     use experiments::stale::{BlockerCode, ReasonCode};
 
+    use super::row::{blocker_said, forward, reason_said, why};
     use super::*;
     use crate::read::answer::Answer;
 
@@ -324,7 +241,8 @@ mod tests {
          "reasons": [{"code": "NEVER_EVALUATED", "since": null, "evidence": {"codeReferences": 2, "codePlaces": ["web/src/a.ts:12"]}}], "blockers": [{"code": "DEPENDENTS"}],
          "conditions": {"temporary": false, "archived": false, "snoozed": true, "oldEnough": true},
          "forwardVariation": null, "lastRequested": null, "lastRequestedBy": null}
-        ], "project": "default", "rule": {"inactiveDays": 7, "staleDays": 30, "coverageMin": 0.95, "critical": ["production"],
+        ], "project": "default", "heard": [{"environment": "production", "expected": 720, "reported": 712, "measured": true, "days": 30},
+            {"environment": "eu\u001b", "expected": 0, "reported": 0, "measured": false, "days": 30}], "rule": {"inactiveDays": 7, "staleDays": 30, "coverageMin": 0.95, "critical": ["production"],
             "overrides": [{"type": "release", "staleDays": 20}, {"environment": "eu\u001b", "type": "release", "inactiveDays": 9}]}, "notes": ["look \u202ehere"], "asOf": 0, "complete": true}"#;
 
     fn answer() -> Answer {
@@ -342,7 +260,8 @@ mod tests {
         for part in [
             "check\\u{1b}out",
             " launched ",
-            "only one variation served since 1970-01-02",
+            "one variation only since 1970-01-02",
+            "heard: production 712 of 720 hours in 30 days; eu\\u{1b} no hour expected",
             "\"blue\" (variation 1)",
             "1970-01-03 by web",
             "1 other flag is not stale; --all shows them",
@@ -359,7 +278,7 @@ mod tests {
     #[test]
     fn all_has_the_others_with_what_speaks_against() {
         let printed = flat(&report(&answer().json().unwrap(), true));
-        let why = "no evaluation reported, though code names it (web/src/a.ts:12 and 1 more); but other flags depend on it, \
+        let why = "never evaluated, though code names it (web/src/a.ts:12 and 1 more); but other flags depend on it, \
                    meant to stay, snoozed";
         assert!(
             printed.contains(why) && printed.contains(" never ") && printed.contains(" stale, launched "),
@@ -385,7 +304,7 @@ mod tests {
         items.push(Answer::read(long).unwrap().json().unwrap());
         let printed = rows_table(&items.iter().collect::<Vec<_>>(), true, Some(80));
         assert!(printed.lines().all(|line| line.chars().count() <= 80), "{printed}");
-        for word in ["launched", "experiment", "1970-01-02", "1970-01-03", "(variation", "served", "100"] {
+        for word in ["launched", "experiment", "1970-01-02", "1970-01-03", "(variation", "last", "score", "100"] {
             assert!(
                 printed.split_whitespace().any(|cell| cell.trim_end_matches([';', ',']) == word),
                 "{word}:\n{printed}"
@@ -403,6 +322,7 @@ mod tests {
     fn a_note_names_the_option_and_not_the_parameter() {
         let told = Json::Text("name those that decide with `critical`".to_owned());
         assert_eq!(note(&told), "note: name those that decide with `--critical`");
+        assert_eq!(note(&Json::Text("asked since `asOf`".to_owned())), "note: asked since the time below");
     }
 
     #[test]
@@ -415,6 +335,32 @@ mod tests {
             assert_ne!(blocker_said(&text(code)), code);
         }
         assert_eq!(reason_said(&text("NEW\u{1b}")), "NEW\\u{1b}");
+    }
+
+    #[test]
+    fn a_flag_that_nobody_asks_for_says_what_it_served_last() {
+        let said =
+            |served: &str| forward(&Answer::read(&format!(r#"{{"lastServed": [{served}]}}"#)).unwrap().json().unwrap());
+        let one = r#"{"variation": 0, "value": "red", "lastSeen": 172800000, "bulk": false}"#;
+        let other = r#"{"variation": "blue\u001b", "value": null, "lastSeen": 86400000, "bulk": true}"#;
+        assert_eq!(said(one), "last served \"red\" (variation 0) on 1970-01-03");
+        assert_eq!(
+            said(&format!("{other}, {one}")),
+            "last served variation blue\\u{1b} in bulk on 1970-01-02, 1 before"
+        );
+        assert_eq!(said(""), "–");
+    }
+
+    #[test]
+    fn a_key_of_any_length_leaves_the_table_as_wide_as_the_terminal() {
+        let item = |key: &str| Answer::read(&format!(r#"{{"key": "{key}", "stale": true}}"#)).unwrap().json().unwrap();
+        let items = [item(&"long".repeat(64)), item("short")];
+        for width in [Some(80), Some(200), None] {
+            let printed = rows_table(&items.iter().collect::<Vec<_>>(), false, width);
+            let widest = printed.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= usize::from(width.unwrap_or(160)), "{width:?}: {widest}\n{printed}");
+            assert!(printed.contains('…') && printed.contains(" short "), "{printed}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! has stopped at its limit), and so does what is beyond a limit of rows (`other`).
 
 use super::answer::Json;
-use super::words::{count, grouped, name, number, right, shown, table, text, time};
+use super::words::{count, fitted, grouped, name, number, right, shown, text, time};
 
 /// Evaluations: a row an item, in the server's order; in a series each bucket has a row, with its time, above its
 /// total. `asked` is the one flag that was asked for.
@@ -22,18 +22,21 @@ pub(super) fn evaluations(answer: &Json, asked: Option<&str>) -> String {
     let in_series = items.iter().any(|item| item.has("series"));
     header.extend(in_series.then_some("time"));
     header.extend(["count", "first seen", "last seen"]);
-    let mut table = table(&header);
+    let mut rows = Vec::new();
     for item in items {
         let mut named = vec![name(item, "flag"), variation(item)];
         named.extend(optional.iter().map(|field| text(&item[*field])));
         for point in item["series"].items() {
             let cells = [time(&point[0]), grouped(&text(&point[1])), String::new(), String::new()];
-            table.add_row(named.iter().cloned().chain(cells));
+            rows.push(named.iter().cloned().chain(cells).collect());
         }
         named.extend(in_series.then(|| "total".to_owned()));
         named.extend([count(item, "count"), time(&item["firstSeen"]), time(&item["lastSeen"])]);
-        table.add_row(named);
+        rows.push(named);
     }
+    let names = |(_, name): &(usize, &&str)| matches!(**name, "flag" | "variation" | "application" | "sdk");
+    let names: Vec<usize> = header.iter().enumerate().filter(names).map(|(place, _)| place).collect();
+    let mut table = fitted(&header, rows, &names, None);
     right(&mut table, header.len() - 3);
     let hours = if items.iter().any(|item| number(&item["firstSeen"]).is_some()) {
         "\ntimes are UTC; first seen is kept to the hour"
@@ -68,10 +71,11 @@ fn none(answer: &Json, asked: Option<&str>) -> String {
 
 /// Custom events.
 pub(super) fn events(answer: &Json) -> String {
-    let mut table = table(&["event", "count", "with a value", "sum of values"]);
-    for item in answer["items"].items() {
-        table.add_row([name(item, "key"), count(item, "count"), count(item, "metricCount"), text(&item["metricSum"])]);
-    }
+    let row = |item: &Json| {
+        vec![name(item, "key"), count(item, "count"), count(item, "metricCount"), text(&item["metricSum"])]
+    };
+    let rows = answer["items"].items().iter().map(row).collect();
+    let mut table = fitted(&["event", "count", "with a value", "sum of values"], rows, &[0], None);
     for column in 1..4 {
         right(&mut table, column);
     }
@@ -128,14 +132,17 @@ mod tests {
 
     #[test]
     fn a_hostile_key_cannot_move_the_cursor() {
-        let hostile = "\\u001b\\u202e\\u200b\\u200d\\u061c\\u2028\\u2029\\ufeff";
-        let answer = format!(
-            r#"{{"items": [{{"flag": "a{hostile}b", "variation": 0, "count": 3}}], "asOf": 0, "complete": true}}"#
-        );
-        let printed = evaluations(&json(&answer), None);
-        assert!(!printed.chars().any(|c| c != '\n' && is_hidden(c)), "{printed:?}");
-        let visible = "a\\u{1b}\\u{202e}\\u{200b}\\u{200d}\\u{61c}\\u{2028}\\u{2029}\\u{feff}b";
-        assert!(printed.contains(visible) && printed.contains('3'), "{printed}");
+        for (hostile, visible) in [
+            ("\\u001b\\u202e\\u200b\\u200d", "a\\u{1b}\\u{202e}\\u{200b}\\u{200d}b"),
+            ("\\u061c\\u2028\\u2029\\ufeff", "a\\u{61c}\\u{2028}\\u{2029}\\u{feff}b"),
+        ] {
+            let answer = format!(
+                r#"{{"items": [{{"flag": "a{hostile}b", "variation": 0, "count": 3}}], "asOf": 0, "complete": true}}"#
+            );
+            let printed = evaluations(&json(&answer), None);
+            assert!(!printed.chars().any(|c| c != '\n' && is_hidden(c)), "{printed:?}");
+            assert!(printed.contains(visible) && printed.contains('3'), "{printed}");
+        }
     }
 
     #[test]

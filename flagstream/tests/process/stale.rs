@@ -18,8 +18,10 @@ fn every_form_of_the_report_is_printed() {
     for (arguments, part) in [
         (&[][..], "no flag of project default is stale\n1 other flag is not stale; --all shows them"),
         (&["--all"], "hello"),
-        (&["--csv"], "\n\"hello\",\"\",\"active\",\"false\","),
-        (&["--markdown", "--environment", "development"], "| `hello` | `development` | active | false |"),
+        (&["--csv"], "\"codePlaces\",\"coverageMeasured\"\n"),
+        (&["--csv", "--all"], "\n\"hello\",\"\",\"active\",\"false\","),
+        (&["--markdown"], "\n0 of 1 flags, as of "),
+        (&["--markdown", "--all", "--environment", "development"], "| `hello` | In use | – | – | – |"),
         (&["--json"], "\"stale\":false"),
         (&["--backtest", "--csv"], "\"key\",\"calledOn\","),
         (&["--fail-on", "stale,READY_TO_ARCHIVE"], "no flag of project default is stale"),

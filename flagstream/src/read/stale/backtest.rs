@@ -8,12 +8,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::{day, note, reason_said, rule};
+use super::row::{day, reason_said};
+use super::{note, rule};
 use crate::cli::Stale;
 use crate::read::answer::Json;
 use crate::read::tables::foot;
-use crate::read::words::{number, right, table, text};
-use crate::read::{ask_text, list, on_terminal, segment};
+use crate::read::words::{NAME_CHARS_MAX, cut, number, right, table, text};
+use crate::read::{ask_text, for_people, list, segment};
 
 /// `flagstream stale --backtest`
 pub(super) fn backtest(command: &Stale) -> anyhow::Result<ExitCode> {
@@ -37,7 +38,7 @@ pub(super) fn backtest(command: &Stale) -> anyhow::Result<ExitCode> {
     let printed = if command.reader.json {
         answer.print()
     } else {
-        answer.json().map(|answer| report(&on_terminal(answer), command.all))
+        answer.json().map(|answer| report(&for_people(answer), command.all))
     };
     crate::output::line(&printed.context("cannot print the answer")?)?;
     Ok(ExitCode::SUCCESS)
@@ -118,7 +119,7 @@ fn flags(rows: &[&Json]) -> String {
         let revived = item["revived"].is_true();
         let told = |cell: String| if revived { cell } else { "–".to_owned() };
         table.add_row([
-            text(&item["key"]),
+            cut(&text(&item["key"]), NAME_CHARS_MAX),
             day(&item["calledOn"]),
             because.join("; "),
             told(day(&item["revivedOn"])),
