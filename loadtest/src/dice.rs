@@ -33,10 +33,14 @@ impl Dice {
         least + self.below(most - least + 1)
     }
 
+    /// A number in `[0, 1)`, all of its 53 bits even.
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// True with probability `share` (0 never, 1 always).
     pub(crate) fn happens(&mut self, share: f64) -> bool {
-        let unit = (self.bits() >> 11) as f64 / (1_u64 << 53) as f64;
-        unit < share
+        self.unit() < share
     }
 
     /// One of `choices`, which must not be empty.

@@ -63,6 +63,8 @@ pub(crate) struct Progress {
     pub(crate) duplicates: AtomicU64,
     /// Clients fallen silent, as an SDK does after a 4xx that it does not retry.
     pub(crate) silenced: AtomicU64,
+    /// Elements of the arrays in acknowledged attempts.
+    pub(crate) elements: AtomicU64,
     /// Evaluations in acknowledged attempts.
     pub(crate) evaluations: AtomicU64,
     /// Microseconds from when a payload was due to its 2xx.
@@ -81,6 +83,7 @@ impl Progress {
             not_connected: AtomicU64::new(0),
             duplicates: AtomicU64::new(0),
             silenced: AtomicU64::new(0),
+            elements: AtomicU64::new(0),
             evaluations: AtomicU64::new(0),
             latency_us: Mutex::new(Histogram::new_with_bounds(1, 600_000_000, 3)?),
         }))

@@ -5,6 +5,7 @@
 //! its command. Start at [`ledger`], which everything else writes or reads, and [`differences`], which decides.
 
 mod address;
+mod apart;
 mod api;
 mod check;
 mod compare;
@@ -15,6 +16,7 @@ mod differences;
 mod echo;
 mod environments;
 mod expected;
+mod flags;
 mod http;
 mod idle;
 mod ledger;
@@ -24,10 +26,13 @@ mod procfs;
 mod report;
 mod request;
 mod run;
+mod send;
 mod server;
 mod stand_in;
 #[cfg(test)]
 mod tests;
+mod times;
+mod zipf;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
@@ -54,9 +59,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Send(Box<send::Arguments>),
     Environments(environments::Arguments),
     Check(check::Arguments),
     Crash(crash::Arguments),
+    Apart(apart::Arguments),
     Compare(compare::Arguments),
     Idle(idle::Arguments),
     Echo(echo::Arguments),
@@ -79,7 +86,10 @@ fn command(command: Command) -> Result<bool> {
         Command::Run(arguments) => until_interrupted(None, run::run(arguments)),
         Command::Check(arguments) => until_interrupted(None, check::run(arguments)),
         Command::Crash(arguments) => until_interrupted(None, crash::run(arguments)),
+        Command::Apart(arguments) => until_interrupted(None, apart::run(arguments)),
         Command::Idle(arguments) => until_interrupted(None, idle::run(arguments)),
+        // It ends by itself on SIGINT, with a report.
+        Command::Send(arguments) => runtime(Some(arguments.threads))?.block_on(send::run(*arguments)),
         Command::Environments(arguments) => {
             environments::run(&arguments);
             Ok(true)

@@ -8,9 +8,10 @@
 
 use crate::contents::{Contents, Gathering};
 use crate::dice::{Dice, mixed};
+use crate::flags::{Flag, Flags};
 use serde_json::{Value, json};
 
-/// The flags that the clients ask for: key and number of variations. Keys with odd characters are among them on
+/// The flags that `run`'s clients ask for: key and number of variations. Keys with odd characters are among them on
 /// purpose.
 const FLAGS: &[(&str, u32)] = &[
     ("checkout-redesign", 2),
@@ -46,6 +47,7 @@ pub(crate) struct Payload {
 #[derive(Debug)]
 pub(crate) struct Maker {
     dice: Dice,
+    flags: Flags,
     run: u64,
     client: u64,
     made: u64,
@@ -54,7 +56,8 @@ pub(crate) struct Maker {
 impl Maker {
     /// The maker of `client`. `run` makes payload ids differ between runs of one seed.
     pub(crate) fn new(seed: u64, run: u64, client: u64) -> Self {
-        Self { dice: Dice::of_part(seed, client), run, client, made: 0 }
+        let flags = Flags::even(FLAGS, EXPERIMENTS);
+        Self { dice: Dice::of_part(seed, client), flags, run, client, made: 0 }
     }
 
     /// The next payload, as if flushed at `now_ms` (Unix milliseconds).
@@ -69,10 +72,10 @@ impl Maker {
         }
         for _ in 0..if self.dice.happens(0.05) { 2 } else { 1 } {
             let flags = self.dice.between(1, 5);
-            draft.summary(&mut self.dice, end_ms, flags);
+            draft.summary(&mut self.dice, &self.flags, end_ms, flags);
         }
         for _ in 0..self.dice.below(4) {
-            draft.feature(&mut self.dice, end_ms);
+            draft.feature(&mut self.dice, &self.flags, end_ms);
         }
         for _ in 0..self.dice.below(3) {
             draft.custom(&mut self.dice, end_ms);
@@ -83,7 +86,7 @@ impl Maker {
     /// A payload that is one summary of `flags` flags, for measuring.
     pub(crate) fn make_summary(&mut self, now_ms: i64, flags: u64) -> Payload {
         let mut draft = Draft::default();
-        draft.summary(&mut self.dice, now_ms, flags);
+        draft.summary(&mut self.dice, &self.flags, now_ms, flags);
         self.finish(draft)
     }
 
@@ -93,7 +96,7 @@ impl Maker {
         let mut draft = Draft::default();
         while draft.bytes < bytes_min {
             for _ in 0..3 {
-                draft.feature(&mut self.dice, now_ms);
+                draft.feature(&mut self.dice, &self.flags, now_ms);
             }
             draft.custom(&mut self.dice, now_ms);
         }
@@ -102,8 +105,8 @@ impl Maker {
 
     fn finish(&mut self, draft: Draft) -> Payload {
         self.made += 1;
-        let body = Value::Array(draft.elements).to_string().into_bytes();
-        Payload { id: payload_id(self.run, self.client, self.made), body, contents: draft.contents.done() }
+        let (body, contents) = draft.done();
+        Payload { id: payload_id(self.run, self.client, self.made), body, contents }
     }
 }
 
@@ -117,14 +120,24 @@ pub(crate) fn payload_id(run: u64, client: u64, number: u64) -> String {
 
 /// A payload in the making.
 #[derive(Default)]
-struct Draft {
+pub(crate) struct Draft {
     elements: Vec<Value>,
     contents: Gathering,
-    /// Size of the elements as text, about.
+    /// Size of the body so far, less its last bracket.
     bytes: usize,
 }
 
 impl Draft {
+    /// Size of the body so far.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes + 1
+    }
+
+    /// The body, and what it holds.
+    pub(crate) fn done(self) -> (Vec<u8>, Contents) {
+        (Value::Array(self.elements).to_string().into_bytes(), self.contents.done())
+    }
+
     fn add(&mut self, element: Value) {
         self.bytes += element.to_string().len() + 1;
         self.elements.push(element);
@@ -132,7 +145,7 @@ impl Draft {
     }
 
     /// An index or identify event.
-    fn context(&mut self, dice: &mut Dice, time_ms: i64) {
+    pub(crate) fn context(&mut self, dice: &mut Dice, time_ms: i64) {
         let kind = if dice.happens(0.7) { "index" } else { "identify" };
         self.add(json!({"kind": kind, "creationDate": time_ms, "context": {
             "kind": "user", "key": user(dice), "plan": dice.pick(PLANS), "country": dice.pick(COUNTRIES),
@@ -140,10 +153,10 @@ impl Draft {
         }}));
     }
 
-    /// A summary of up to `flags` flags, each with one to three counters.
-    fn summary(&mut self, dice: &mut Dice, end_ms: i64, flags: u64) {
+    /// A summary of up to `flags_max` flags, each with one to three counters.
+    pub(crate) fn summary(&mut self, dice: &mut Dice, flags: &Flags, end_ms: i64, flags_max: u64) {
         let mut features = serde_json::Map::new();
-        for _ in 0..flags {
+        for _ in 0..flags_max {
             if dice.happens(0.05) {
                 let n = dice.between(1, 5);
                 let counters = json!([{"unknown": true, "value": "fallback", "count": n}]);
@@ -154,13 +167,13 @@ impl Draft {
                 features.insert(UNKNOWN_FLAG.into(), flag_of_summary(counters));
                 continue;
             }
-            let (flag, variations) = *dice.pick(FLAGS);
+            let Flag { key: flag, variations } = flags.pick(dice);
             if features.contains_key(flag) {
                 continue;
             }
             let version = dice.between(1, VERSIONS);
             let mut counters = Vec::new();
-            for variation in 0..variations {
+            for variation in 0..*variations {
                 if dice.happens(0.6) {
                     let n = if dice.happens(0.1) { dice.between(100, 5_000) } else { dice.between(1, 20) };
                     self.contents.evaluated(flag, Some(variation), Some(version), end_ms, n);
@@ -174,16 +187,16 @@ impl Draft {
                 self.contents.evaluated(flag, None, Some(version), end_ms, n);
                 counters.push(json!({"version": version, "value": "default", "count": n}));
             }
-            features.insert(flag.into(), flag_of_summary(Value::Array(counters)));
+            features.insert(flag.clone(), flag_of_summary(Value::Array(counters)));
         }
         let start_ms = end_ms - dice.below(5_000) as i64;
         self.add(json!({"kind": "summary", "startDate": start_ms, "endDate": end_ms, "features": features}));
     }
 
     /// A full event of an experiment; the summary has counted it already.
-    fn feature(&mut self, dice: &mut Dice, time_ms: i64) {
-        let (flag, variations) = *dice.pick(EXPERIMENTS);
-        let variation = dice.below(u64::from(variations)) as u32;
+    pub(crate) fn feature(&mut self, dice: &mut Dice, flags: &Flags, time_ms: i64) {
+        let Flag { key: flag, variations } = flags.pick_experiment(dice);
+        let variation = dice.below(u64::from(*variations)) as u32;
         let reason = if dice.happens(0.7) {
             json!({"kind": "FALLTHROUGH", "inExperiment": true})
         } else {
@@ -197,7 +210,7 @@ impl Draft {
     }
 
     /// A custom event, mostly with a metric value.
-    fn custom(&mut self, dice: &mut Dice, time_ms: i64) {
+    pub(crate) fn custom(&mut self, dice: &mut Dice, time_ms: i64) {
         let key = *dice.pick(EVENTS);
         let mut event = json!({
             "kind": "custom", "creationDate": time_ms, "key": key, "data": {"cart": dice.below(1_000), "source": "web"},

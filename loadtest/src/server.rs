@@ -122,6 +122,13 @@ impl Server {
         Ok(kill_process(pid, Signal::TERM)?)
     }
 
+    /// Lets it stand still, with its connections open, or go on.
+    pub(crate) fn pause(&self, is_still: bool) -> Result<()> {
+        let pid =
+            i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("the server has no process id")?;
+        Ok(kill_process(pid, if is_still { Signal::STOP } else { Signal::CONT })?)
+    }
+
     /// Waits until it has ended by itself.
     pub(crate) fn end(mut self, limit: Duration) -> Result<ExitStatus> {
         let start = Instant::now();

@@ -8,6 +8,7 @@ use crate::environments::Target;
 use crate::load::now_ms;
 use crate::payload::{Maker, Payload, payload_id};
 use crate::request::Speaker;
+use crate::times;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -91,7 +92,7 @@ impl Templates {
         let template = &mut self.templates[self.turn];
         template.bytes[template.id_at + 24..template.id_at + 36].copy_from_slice(&hex(used));
         for (at, before_ms) in &template.times {
-            template.bytes[*at..*at + TIME_DIGITS].copy_from_slice(&decimal(now_ms - before_ms));
+            times::write(&mut template.bytes, *at, now_ms - before_ms);
         }
         &template.bytes
     }
@@ -104,33 +105,19 @@ impl Templates {
     }
 }
 
-/// Digits of a Unix time in milliseconds, from the year 2001 to 2286.
-const TIME_DIGITS: usize = 13;
-
 impl Template {
     fn new(class: Class, maker: &mut Maker, speaker: &Speaker) -> Result<Self> {
         // The ids of this process's life begin with its start: the same data directory may see another process.
         let now_ms = now_ms();
         let payload = class.make(maker, now_ms);
         let id = payload_id(now_ms as u64, 0, minute_of(now_ms) as u64);
-        let head = speaker.head(&id, Some(payload.body.len()), false);
+        let head = speaker.head("/bulk", &id, Some(payload.body.len()), false);
         let id_at = head.find(&id).context("the head of a request has no payload id")?;
-        let times = times(&payload.body).map(|(at, time_ms)| (head.len() + at, now_ms - time_ms)).collect();
+        let times = times::find(&payload.body).map(|(at, time_ms)| (head.len() + at, now_ms - time_ms)).collect();
         let body_bytes = payload.body.len();
         let bytes = [head.as_bytes(), &payload.body].concat();
         Ok(Self { bytes, id_at, times, body_bytes, elements: payload.contents.elements })
     }
-}
-
-/// Where times stand in a body, and which: the numbers behind `creationDate`, `startDate` and `endDate`.
-fn times(body: &[u8]) -> impl Iterator<Item = (usize, i64)> {
-    const FIELD: &[u8] = b"Date\":";
-    let behind = body.windows(FIELD.len()).enumerate().filter(|(_, window)| *window == FIELD);
-    behind.filter_map(move |(at, _)| {
-        let at = at + FIELD.len();
-        let digits = std::str::from_utf8(body.get(at..at + TIME_DIGITS)?).ok()?;
-        Some((at, digits.parse().ok()?))
-    })
 }
 
 /// The last twelve digits of a number, hexadecimal.
@@ -139,15 +126,6 @@ fn hex(mut number: u64) -> [u8; 12] {
     for digit in digits.iter_mut().rev() {
         *digit = b"0123456789abcdef"[(number & 15) as usize];
         number >>= 4;
-    }
-    digits
-}
-
-fn decimal(mut number: i64) -> [u8; TIME_DIGITS] {
-    let mut digits = [b'0'; TIME_DIGITS];
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
     }
     digits
 }

@@ -5,7 +5,7 @@ use crate::dice::Dice;
 use crate::http::Connection;
 use crate::ledger::{Answered, Attempt, Ledger, Line, Meaning, Outcome};
 use crate::payload::{Maker, payload_id};
-use crate::request::{Sendable, Speaker};
+use crate::request::{APPLICATIONS, SDKS, Sendable, Speaker};
 use anyhow::Result;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,12 +16,6 @@ use std::time::{Duration, Instant};
 const KEPT_MAX: usize = 16;
 /// Unsettled payloads that a client keeps, to settle them at the end.
 const UNSETTLED_MAX: usize = 10_000;
-const SDKS: &[&str] = &["NodeJSClient/9.13.7", "PythonClient/9.18.2"];
-const APPLICATIONS: &[&str] = &[
-    "application-id/checkout application-version/1.2.3",
-    "application-id/checkout application-version/1.2.4",
-    "application-id/search application-version/7",
-];
 
 /// Runs client `number` until it is stopped or silenced: the payloads that nothing settled.
 pub(super) async fn run(shared: Arc<Shared>, number: u64) -> Result<Vec<Sendable>> {
@@ -128,6 +122,7 @@ pub(crate) async fn attempt(
     progress.attempts.fetch_add(1, Ordering::Relaxed);
     let number = match outcome.meaning() {
         Meaning::Acknowledged => {
+            progress.elements.fetch_add(sendable.elements, Ordering::Relaxed);
             progress.evaluations.fetch_add(sendable.evaluations, Ordering::Relaxed);
             &progress.acknowledged
         }

@@ -1,0 +1,190 @@
+//! `loadtest apart`: ingest, processors and reads in processes of their own, on a real log and store, killed by turns
+//! under load; and what they counted in the end.
+
+mod house;
+mod rounds;
+
+use crate::check::{Verdict, check};
+use crate::environments::Target;
+use crate::expected::Unanswered;
+use crate::ledger::{Ledger, Line, Run};
+use crate::load::{Load, Plan, Progress, now_ms, settle};
+use crate::report::{print_json, table};
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use house::{ADMIN_KEY, House, SDK_KEY};
+use rounds::{Round, Rounds};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest time until all that was acknowledged is counted: a dead processor is missed for 10 s before another has its
+/// partitions.
+const COUNTED_LIMIT: Duration = Duration::from_secs(180);
+
+/// Kills ingest and processors by turns, under load, on a real Kafka and a real store
+///
+/// Makes a topic and tables of its own, starts `BINARY ingest`, `process` (twice) and `serve`, runs clients with a ledger
+/// against ingest, and by turns kills ingest and a processor with -9 and starts them again; now and then a processor
+/// stands still for longer than the group waits and then goes on. Then the ledger is checked; every payload about which
+/// nothing is known is sent again with its id, after which each number must be exact. Exits with 1 on any difference, and
+/// keeps configuration, ledger and what the processes said for a look.
+#[derive(Args)]
+#[command(after_help = "Examples (the addresses are those that `cargo xtask services up` prints):
+  loadtest apart --binary target/debug/flagstream --brokers 127.0.0.1:19092 --dynamodb http://127.0.0.1:18000
+  loadtest apart --brokers 127.0.0.1:19092 --cassandra 127.0.0.1:19042 --kills 2 --json
+  loadtest apart --brokers … --dynamodb … --trouble 3 \\
+    --begin-trouble 'cargo xtask services stop kafka --kill' --end-trouble 'cargo xtask services start kafka'")]
+pub(crate) struct Arguments {
+    /// The flagstream binary, built with --features full
+    #[arg(long, default_value = "target/release/flagstream")]
+    binary: PathBuf,
+    /// Kafka's HOST:PORT
+    #[arg(long)]
+    brokers: String,
+    /// Copies of each record
+    #[arg(long, default_value_t = 1)]
+    replication: u32,
+    /// DynamoDB's address
+    #[arg(long, required_unless_present = "cassandra", conflicts_with = "cassandra")]
+    dynamodb: Option<String>,
+    /// Cassandra's HOST:PORT
+    #[arg(long)]
+    cassandra: Option<String>,
+    /// Kills of ingest, and as many of processors
+    #[arg(long, default_value_t = 10)]
+    kills: u32,
+    /// Times that a processor stands still for 12 s, which is longer than its group waits for it
+    #[arg(long, default_value_t = 1)]
+    pauses: u32,
+    /// Times that --begin-trouble is run under load, and --end-trouble after it
+    #[arg(long, default_value_t = 0, requires_all = ["begin_trouble", "end_trouble"])]
+    trouble: u32,
+    /// A command for `sh`: something else fails
+    #[arg(long)]
+    begin_trouble: Option<String>,
+    /// A command for `sh`: it works again
+    #[arg(long)]
+    end_trouble: Option<String>,
+    /// Seconds from one to the other
+    #[arg(long, default_value_t = 3.0)]
+    trouble_seconds: f64,
+    /// Partitions of the log
+    #[arg(long, default_value_t = 4)]
+    partitions: u32,
+    /// Clients at the same time
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    clients: u64,
+    /// Payloads a second of all clients together
+    #[arg(long, default_value_t = 500.0)]
+    rate: f64,
+    /// Chooses the payloads and the moments of the kills
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Keep configuration, ledger and what the processes said also if all holds
+    #[arg(long)]
+    keep: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    seed: u64,
+    store: &'static str,
+    rounds: Vec<Round>,
+    after_rounds: Verdict,
+    /// Payloads sent again because nothing was known about them.
+    settled: u64,
+    after_settling: Verdict,
+    /// Where configuration, ledger and outputs are kept, if something does not hold or they were asked for.
+    kept: Option<PathBuf>,
+}
+
+impl Report {
+    fn holds(&self) -> bool {
+        self.after_rounds.holds && self.after_settling.holds
+    }
+}
+
+/// Runs it: false if anything does not hold.
+pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
+    ensure!(
+        arguments.rate > 0.0 && arguments.trouble_seconds >= 0.0,
+        "--rate must be above 0, --trouble-seconds not below"
+    );
+    let folder = tempfile::Builder::new().prefix("flagstream-apart-").tempdir()?;
+    let report = match run_in(&arguments, folder.path()).await {
+        Ok(report) => report,
+        Err(error) => {
+            let kept = folder.keep();
+            return Err(error).with_context(|| format!("all of it is kept in {}", kept.display()));
+        }
+    };
+    let report = Report { kept: (arguments.keep || !report.holds()).then(|| folder.keep()), ..report };
+    if arguments.json {
+        print_json(&report)?
+    } else {
+        print(&report)
+    }
+    Ok(report.holds())
+}
+
+async fn run_in(arguments: &Arguments, folder: &Path) -> Result<Report> {
+    let ledger_path = folder.join("ledger.jsonl");
+    let at_ms = now_ms();
+    let run = at_ms as u64;
+    let ledger = Arc::new(Ledger::open(&ledger_path)?);
+    ledger.write(&Line::Run(Run { run, seed: arguments.seed, clients: arguments.clients, at_ms }))?;
+    let progress = Progress::new()?;
+    let mut house = House::build(arguments, folder, run)?;
+    let plan = Plan {
+        address: house.ingest_address(),
+        target: Target::default_under(SDK_KEY),
+        clients: arguments.clients,
+        seed: arguments.seed,
+        run,
+        rate: Some(arguments.rate),
+        payloads: None,
+        gzip_share: 0.3,
+        duplicate_share: 0.05,
+    };
+    let load = Load::start(plan, Arc::clone(&ledger), Arc::clone(&progress));
+    let rounds = Rounds::of(arguments).run(&mut house, &progress).await?;
+    let unsettled = load.stop().await?;
+    let (reads, key) = (house.reads_address(), || Some(ADMIN_KEY.to_owned()));
+    let after_rounds = check(reads, key(), &ledger_path, Unanswered::Unknown, COUNTED_LIMIT).await;
+    let after_rounds = after_rounds.with_context(|| house.last_lines())?;
+    let settled = settle(house.ingest_address(), &ledger, &progress, unsettled).await?;
+    let after_settling = check(reads, key(), &ledger_path, Unanswered::Unknown, COUNTED_LIMIT).await?;
+    house.stop()?;
+    let store = if arguments.cassandra.is_some() { "cassandra" } else { "dynamodb" };
+    Ok(Report { seed: arguments.seed, store, rounds, after_rounds, settled, after_settling, kept: None })
+}
+
+fn print(report: &Report) {
+    let mut table = table(["round", "what", "load ms", "acknowledged", "unknown", "answered 5xx", "no connection"]);
+    for round in &report.rounds {
+        table.add_row([
+            round.round.to_string(),
+            round.what.to_owned(),
+            format!("{:.0}", round.load_ms),
+            round.acknowledged.to_string(),
+            round.unknown.to_string(),
+            round.denied.to_string(),
+            round.not_connected.to_string(),
+        ]);
+    }
+    println!("{table}\nafter the last round:");
+    report.after_rounds.print();
+    println!("after {} unknown payloads were sent again:", report.settled);
+    report.after_settling.print();
+    if let Some(kept) = &report.kept {
+        println!("configuration, ledger and what the processes said are kept in {}", kept.display());
+    }
+    let verdict = if report.holds() { "holds" } else { "DOES NOT HOLD" };
+    println!("\n{verdict}: kafka and {}, {} rounds, seed {}", report.store, report.rounds.len(), report.seed);
+}

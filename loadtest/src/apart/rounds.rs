@@ -1,0 +1,153 @@
+//! What happens to the processes, and when.
+
+use super::Arguments;
+use super::house::House;
+use crate::dice::Dice;
+use crate::load::Progress;
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::task::block_in_place;
+
+/// Longest load before something happens.
+const LOAD: Duration = Duration::from_millis(1_500);
+/// A processor that stands still for longer than 10 s is given up by its group.
+const PAUSE: Duration = Duration::from_secs(12);
+const LOAD_LIMIT: Duration = Duration::from_secs(60);
+
+/// What may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    KillIngest,
+    KillProcessor(u32),
+    PauseProcessor(u32),
+    Trouble,
+}
+
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            Self::KillIngest => "kill -9 of ingest",
+            Self::KillProcessor(_) => "kill -9 of a processor",
+            Self::PauseProcessor(_) => "a processor stands still for 12 s",
+            Self::Trouble => "trouble",
+        }
+    }
+}
+
+/// One round: load, and something that happens.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Round {
+    pub(super) round: usize,
+    pub(super) what: &'static str,
+    pub(super) load_ms: f64,
+    /// Attempts of the clients from the end of the last round to the end of this one.
+    pub(super) acknowledged: u64,
+    pub(super) unknown: u64,
+    /// Those of the unknown that were answered, with a 5xx or another status that the SDK retries.
+    pub(super) denied: u64,
+    pub(super) not_connected: u64,
+}
+
+/// All that is to happen, in order.
+pub(super) struct Rounds {
+    all: Vec<What>,
+    dice: Dice,
+    clients: u64,
+    trouble: Option<(String, String, Duration)>,
+}
+
+impl Rounds {
+    pub(super) fn of(arguments: &Arguments) -> Self {
+        let kills = (0..arguments.kills).flat_map(|turn| [What::KillIngest, What::KillProcessor(turn)]);
+        let mut all: Vec<What> = kills.collect();
+        let mut dice = Dice::new(arguments.seed);
+        let others = (0..arguments.pauses).map(What::PauseProcessor);
+        for other in others.chain((0..arguments.trouble).map(|_| What::Trouble)) {
+            let place = dice.below(all.len() as u64 + 1) as usize;
+            all.insert(place, other);
+        }
+        let trouble = arguments.begin_trouble.clone().zip(arguments.end_trouble.clone());
+        let during = Duration::from_secs_f64(arguments.trouble_seconds);
+        let trouble = trouble.map(|(begin, end)| (begin, end, during));
+        Self { all, dice, clients: arguments.clients, trouble }
+    }
+
+    pub(super) async fn run(mut self, house: &mut House, progress: &Progress) -> Result<Vec<Round>> {
+        let mut rounds = Vec::new();
+        let mut before = [0; 4];
+        let all = std::mem::take(&mut self.all);
+        for (round, what) in (1..).zip(&all) {
+            let began = Instant::now();
+            self.wait_for_load(house, progress).await?;
+            tokio::time::sleep(LOAD * self.dice.between(50, 1_000) as u32 / 1_000).await;
+            self.happen(*what, house).await?;
+            house.all_are_there()?;
+            let now = numbers(progress);
+            rounds.push(Round {
+                round,
+                what: what.name(),
+                load_ms: began.elapsed().as_secs_f64() * 1_000.0,
+                acknowledged: now[0] - before[0],
+                unknown: now[1] - before[1],
+                denied: now[2] - before[2],
+                not_connected: now[3] - before[3],
+            });
+            before = now;
+            eprintln!("round {round} of {}: {}", all.len(), what.name());
+        }
+        self.wait_for_load(house, progress).await?;
+        Ok(rounds)
+    }
+
+    /// Waits until the clients are at work again: what happens then hits somebody.
+    async fn wait_for_load(&self, house: &mut House, progress: &Progress) -> Result<()> {
+        let began = Instant::now();
+        let before = progress.acknowledged.load(Ordering::Relaxed);
+        while progress.acknowledged.load(Ordering::Relaxed) < before + self.clients {
+            house.all_are_there()?;
+            ensure!(
+                began.elapsed() < LOAD_LIMIT,
+                "{} clients had fewer payloads than that acknowledged in {} s:\n{}",
+                self.clients,
+                LOAD_LIMIT.as_secs(),
+                house.last_lines()
+            );
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
+    }
+
+    async fn happen(&self, what: What, house: &mut House) -> Result<()> {
+        match what {
+            What::KillIngest => house.kill_ingest(),
+            What::KillProcessor(turn) => house.kill_processor(turn),
+            What::PauseProcessor(turn) => {
+                house.pause_processor(turn, true)?;
+                tokio::time::sleep(PAUSE).await;
+                house.pause_processor(turn, false)
+            }
+            What::Trouble => {
+                let (begin, end, during) = self.trouble.as_ref().context("no trouble was named")?;
+                block_in_place(|| shell(begin))?;
+                tokio::time::sleep(*during).await;
+                block_in_place(|| shell(end))
+            }
+        }
+    }
+}
+
+fn numbers(progress: &Progress) -> [u64; 4] {
+    let Progress { acknowledged, unknown, denied, not_connected, .. } = progress;
+    [acknowledged, unknown, denied, not_connected].map(|number| number.load(Ordering::Relaxed))
+}
+
+fn shell(command: &str) -> Result<()> {
+    let done = Command::new("sh").args(["-c", command]).output().with_context(|| format!("cannot run `{command}`"))?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success(), "`{command}` ended with {}: {}", done.status, said.trim());
+    Ok(())
+}
