@@ -8,6 +8,7 @@ mod browsers;
 mod crates;
 mod dockerfile;
 mod full;
+mod real;
 mod sdks;
 mod services;
 mod sim;
@@ -36,6 +37,10 @@ enum Command {
     Sdks(sdks::Arguments),
     /// Runs the checks in headless Chromium: browser SDKs that read all flags, and hostile names on our pages
     Browsers(browsers::Arguments),
+    /// Runs the suites of the log on Kafka and of the store on DynamoDB Local
+    Suites,
+    /// Kills ingest, processors and the broker under load, on Kafka with DynamoDB Local
+    Apart(real::Apart),
     /// Finds or starts real Kafka, DynamoDB, Cassandra and an SQS server for tests, and stops them
     Services(services::Arguments),
     /// Runs the simulation: seeds, one seed as a trace, the mutants, the small worlds, the fleet of the stale report
@@ -56,6 +61,8 @@ fn main() -> ExitCode {
         Command::Arrows => arrows::run(),
         Command::Sdks(arguments) => sdks::run(&arguments),
         Command::Browsers(arguments) => browsers::run(&arguments),
+        Command::Suites => real::suites(),
+        Command::Apart(arguments) => real::apart(&arguments),
         Command::Services(arguments) => services::run(&arguments),
         Command::Sim(arguments) => match sim::run(&arguments) {
             Ok(code) => return code,

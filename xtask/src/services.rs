@@ -207,6 +207,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     Ok(true)
 }
 
+/// The services that are on record as up.
+pub(crate) fn are_up() -> Result<Vec<String>> {
+    Ok(Place::here().read()?.services.into_keys().collect())
+}
+
 fn bring_up(place: &Place, state: &mut state::State, wanted: &Up) -> Result<bool> {
     let mut services = chosen(&wanted.services, |service| service.by_default)?;
     if wanted.brokers == "3" {

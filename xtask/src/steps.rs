@@ -142,6 +142,40 @@ pub(crate) const VERIFY: &[Step] = &[
         ..STEP
     },
     Step {
+        name: "clippy-full",
+        what: "clippy has nothing to say of what is left out by default",
+        arguments: &[
+            "clippy",
+            "--package",
+            "flagstream",
+            "--package",
+            "eventlog",
+            "--package",
+            "stores",
+            "--all-targets",
+            "--features",
+            "flagstream/full",
+            "--",
+            "--deny",
+            "warnings",
+        ],
+        ..STEP
+    },
+    Step {
+        name: "suites",
+        what: "the log's suite passes on Kafka, the store's on DynamoDB Local",
+        program: Program::Xtask,
+        arguments: &["suites"],
+        ..STEP
+    },
+    Step {
+        name: "apart",
+        what: "on Kafka and DynamoDB: ingest and processors killed ten times each, the broker three times, and every number holds",
+        program: Program::Xtask,
+        arguments: &["apart"],
+        ..STEP
+    },
+    Step {
         name: "dockerfile",
         what: "a linter has nothing to say of the Dockerfile (no engine runs here: it is not built)",
         program: Program::Xtask,

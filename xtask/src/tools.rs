@@ -12,6 +12,10 @@ const TOOLS: &[(&str, &[&str], &str)] = &[
     ("npm", &["--version"], "npm, which comes with Node.js"),
     ("python3", &["-c", "import sys; assert sys.version_info >= (3, 10), sys.version"], "Python, 3.10 or newer"),
     ("python3", &["-c", "import ensurepip, venv"], "Python's venv module: on Debian `apt-get install python3-venv`"),
+    ("java", &["--version"], "Java 17 or newer, a JDK: Kafka, DynamoDB Local and Cassandra run on it"),
+    ("javac", &["--version"], "a JDK of Java 17 or newer: DynamoDB Local is started by a class of ours"),
+    ("mvn", &["--version"], "Maven, which fetches the servers' jars"),
+    ("make", &["--version"], "make and a C compiler, which build Kafka's client"),
 ];
 
 /// Prints one line a tool.

@@ -1,0 +1,146 @@
+//! What runs on real servers: the suites that every log and store must pass, and services in processes of their own,
+//! killed under load.
+//!
+//! Always true here: servers that were up before are left up, those that were brought up for this go with it; nothing is
+//! left out where a server cannot be had: that is a failure.
+
+use crate::services::are_up;
+use crate::workspace;
+use anyhow::{Context, Result, bail, ensure};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What the suites and the services need.
+const SERVERS: &[&str] = &["kafka", "dynamodb"];
+
+/// How services of their own are tried.
+#[derive(clap::Args)]
+pub(crate) struct Apart {
+    /// Kills of ingest, and as many of processors, for each store
+    #[arg(long, default_value_t = 10)]
+    kills: u32,
+    /// Kills of the broker, for each store
+    #[arg(long, default_value_t = 3)]
+    broker_kills: u32,
+    /// Chooses the payloads and the moments of the kills
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Runs the log's suite on Kafka and the store's on DynamoDB Local; true when all passed.
+pub(crate) fn suites() -> Result<bool> {
+    on(SERVERS, |addresses| {
+        let log = test(addresses, "eventlog", "kafka", &["--lib"], "kafka")?;
+        let dynamodb = test(addresses, "stores", "dynamodb", &["--lib", "--test", "suite"], "dynamodb")?;
+        let settings = test(addresses, "flagstream", "full", &["--bin", "flagstream"], "config::kept")?;
+        Ok(log && dynamodb && settings)
+    })
+}
+
+/// Kills ingest, processors and the broker under load; true when every number holds.
+pub(crate) fn apart(arguments: &Apart) -> Result<bool> {
+    let command = full_command()?;
+    succeed(workspace::cargo().args(["build", "--quiet", "--package", "loadtest"]))?;
+    on(SERVERS, |addresses| try_apart(arguments, addresses, &command, "--dynamodb", "FLAGSTREAM_TEST_DYNAMODB"))
+}
+
+fn try_apart(
+    arguments: &Apart,
+    addresses: &[(String, String)],
+    command: &Path,
+    store: &str,
+    variable: &str,
+) -> Result<bool> {
+    let address = |variable: &str| {
+        let found = addresses.iter().find(|(name, _)| name == variable);
+        found.map(|(_, address)| address.clone()).with_context(|| format!("nobody said {variable}"))
+    };
+    let myself = std::env::current_exe().context("where is this program?")?;
+    let services = |rest: &str| format!("'{}' services {rest}", myself.display());
+    let mut loadtest = Command::new(workspace::target_dir().join("debug/loadtest"));
+    loadtest.arg("apart").arg("--binary").arg(command);
+    loadtest.args(["--brokers", &address("FLAGSTREAM_TEST_KAFKA")?, store, &address(variable)?]);
+    loadtest.args(["--kills", &arguments.kills.to_string(), "--seed", &arguments.seed.to_string()]);
+    loadtest.args(["--trouble", &arguments.broker_kills.to_string()]);
+    loadtest.args(["--begin-trouble", &services("stop kafka --kill"), "--end-trouble", &services("start kafka")]);
+    println!("kafka and {}", store.trim_start_matches('-'));
+    Ok(loadtest.status().context("run loadtest")?.success())
+}
+
+/// The command with all it can have. It lies apart, since the steps before want the one that users build.
+fn full_command() -> Result<PathBuf> {
+    succeed(workspace::cargo().args(["build", "--quiet", "--package", "flagstream", "--features", "full"]))?;
+    let (from, to) = (workspace::target_dir().join("debug/flagstream"), workspace::target_dir().join("verify"));
+    std::fs::create_dir_all(&to)?;
+    let to = to.join("flagstream-full");
+    std::fs::copy(&from, &to).with_context(|| format!("copy {} to {}", from.display(), to.display()))?;
+    Ok(to)
+}
+
+fn test(addresses: &[(String, String)], package: &str, features: &str, which: &[&str], name: &str) -> Result<bool> {
+    let mut command = workspace::cargo();
+    command.args(["test", "--package", package, "--features", features]).args(which).args(["--", name]);
+    command.envs(addresses.iter().map(|(name, value)| (name, value)));
+    let output = command.output().with_context(|| format!("test {package} on {name}"))?;
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{said}");
+    if !output.status.success() {
+        println!("{errors}");
+        return Ok(false);
+    }
+    // A filter that finds no test would pass as well.
+    let found = said.lines().any(|line| line.starts_with("test ") && line.ends_with("... ok"));
+    ensure!(found, "no test of {package} has `{name}` in its name: nothing was tried");
+    Ok(true)
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("run {command:?}"))?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}
+
+/// Does something with servers that are up, given by variable and address; ends those that were not up before.
+fn on(servers: &[&str], work: impl FnOnce(&[(String, String)]) -> Result<bool>) -> Result<bool> {
+    let before = are_up()?;
+    let ours: Vec<&str> = servers.iter().copied().filter(|server| !before.iter().any(|name| name == server)).collect();
+    let done = brought_up(servers).and_then(|addresses| work(&addresses));
+    if !ours.is_empty() {
+        succeed(myself()?.args(["services", "down", "--wipe"]).args(&ours))?;
+    }
+    done
+}
+
+fn brought_up(servers: &[&str]) -> Result<Vec<(String, String)>> {
+    let output = myself()?.args(["services", "up"]).args(servers).output().context("bring the servers up")?;
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    if !output.status.success() {
+        bail!("the servers could not be brought up");
+    }
+    String::from_utf8_lossy(&output.stdout).lines().map(exported).collect()
+}
+
+fn myself() -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("where is this program?")?);
+    command.current_dir(workspace::root());
+    Ok(command)
+}
+
+/// `export NAME='VALUE'`
+fn exported(line: &str) -> Result<(String, String)> {
+    let pair = line.strip_prefix("export ").and_then(|rest| rest.split_once('='));
+    let (name, value) = pair.with_context(|| format!("`{line}` exports nothing"))?;
+    Ok((name.to_owned(), value.trim_matches('\'').to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_is_a_name_and_its_value() {
+        let pair = exported("export FLAGSTREAM_TEST_KAFKA='127.0.0.1:19092'").unwrap();
+        assert_eq!(pair, ("FLAGSTREAM_TEST_KAFKA".to_owned(), "127.0.0.1:19092".to_owned()));
+        assert!(exported("kafka is up").is_err());
+    }
+}
