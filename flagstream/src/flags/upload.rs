@@ -30,11 +30,20 @@ const INTERRUPTED: i32 = 130;
 struct Sent {
     flags: Arc<AtomicUsize>,
     all: usize,
+    /// Somebody sees the line of progress change.
+    watched: bool,
 }
 
 impl Sent {
     fn told(&self) -> String {
         format!("sent {} of {}", grouped(self.flags.load(Ordering::SeqCst)), counted(self.all, "flag"))
+    }
+
+    /// What is told next begins a line.
+    fn end_line(&self) {
+        if self.watched {
+            progress(&self.told(), true);
+        }
     }
 
     fn ended_early(&self) -> String {
@@ -43,11 +52,11 @@ impl Sent {
 }
 
 pub(super) fn upload(reader: &Reader, project: &str, found: &Found) -> anyhow::Result<()> {
-    let sent = Sent { flags: Arc::default(), all: found.places.len() };
+    let watched = std::io::stderr().is_terminal();
+    let sent = Sent { flags: Arc::default(), all: found.places.len(), watched };
     tell_when_interrupted(sent.clone())?;
     let path = format!("/v1/projects/{}/code-references", segment(project));
     let scan = json!({ "id": id()?, "at": now_ms()?, "flags": sent.all });
-    let watched = std::io::stderr().is_terminal();
     aside(&format!("sending {}", counted(sent.all, "flag")));
     let (mut changed, mut version) = (0, 0);
     let flags: Vec<_> = found.places.iter().collect();
@@ -55,10 +64,7 @@ pub(super) fn upload(reader: &Reader, project: &str, found: &Found) -> anyhow::R
         let told: Map<_, _> = part.iter().map(|(key, places)| ((*key).clone(), in_code(places))).collect();
         let before = sent.flags.load(Ordering::SeqCst);
         let body = json!({ "scan": scan, "before": before, "flags": told });
-        let answer = put(reader, &path, &body).with_context(|| {
-            let end = if watched && before > 0 { "\n" } else { "" };
-            format!("{end}{}", sent.ended_early())
-        })?;
+        let answer = put(reader, &path, &body).inspect_err(|_| sent.end_line()).with_context(|| sent.ended_early())?;
         changed += usize::try_from(answer["changed"].as_u64().unwrap_or(0))?;
         version = version.max(answer["version"].as_u64().unwrap_or(0));
         let done = sent.flags.fetch_add(part.len(), Ordering::SeqCst) + part.len();
@@ -107,7 +113,8 @@ fn tell_when_interrupted(sent: Sent) -> anyhow::Result<()> {
             }
         });
         let is_all = sent.flags.load(Ordering::SeqCst) == sent.all;
-        aside(&format!("\nflagstream: interrupted: {}", if is_all { sent.told() } else { sent.ended_early() }));
+        sent.end_line();
+        aside(&format!("flagstream: interrupted: {}", if is_all { sent.told() } else { sent.ended_early() }));
         std::process::exit(INTERRUPTED);
     });
     Ok(())
