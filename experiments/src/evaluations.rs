@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::Serve;
+use crate::asked::{Asked, Kind};
 use crate::cells::{Served, sdk_shown, text};
 use crate::interval::{DAY_MS, Interval, Step};
 use crate::paging::{self, List};
@@ -27,6 +28,8 @@ use crate::tally::{FlagTally, Group, Grouping, LastMinutes, Span, Tally, last_mi
 
 /// Rows (points of series, or items without one) of one answer: a page ends where they are full.
 pub(crate) const ROWS_MAX: usize = 10_000;
+/// Flags that are named as seen and not counted.
+const SEEN_ONLY_MAX: usize = 100;
 const KNOWN: [&str; 7] = ["flag", "from", "to", "granularity", "groupBy", "limit", "continuationToken"];
 const GROUPS: &str = "variation, version, application, sdk or reason, or several with commas";
 
@@ -62,6 +65,16 @@ struct Head<'a> {
     group_by: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     basis: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen_only: Option<SeenOnly>,
+}
+
+/// Flags that were seen and not counted: by full events alone.
+#[derive(Serialize)]
+struct SeenOnly {
+    count: usize,
+    /// The first [`SEEN_ONLY_MAX`].
+    flags: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -88,6 +101,9 @@ struct Item {
     estimated: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     saturated: bool,
+    /// Nothing but reads of all flags at once.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    bulk_only: bool,
     count: u64,
     first_seen: Option<i64>,
     last_seen: Option<i64>,
@@ -109,7 +125,7 @@ pub(crate) async fn evaluations(
     let total_count = flags.iter().map(|flag| flag.groups.len()).sum();
     let (page, next) = question.page(&flags)?;
     let minutes = question.last_minutes(&reader, &page).await?;
-    let items: Vec<Item> = page.iter().map(|row| question.item(row, &minutes)).collect();
+    let items: Vec<Item> = page.iter().map(|row| question.item(row, &minutes, caller.now_ms)).collect();
     let Interval { from_ms: from, to_ms: to } = question.span.interval;
     let head = Head {
         from,
@@ -117,6 +133,7 @@ pub(crate) async fn evaluations(
         granularity: question.granularity(),
         group_by: &question.words,
         basis: question.grouping.reason.then_some("full events only"),
+        seen_only: question.seen_only(&flags, caller.now_ms),
     };
     let next = next.map(|token| paging::next(caller.uri.path(), &question.repeated, &token));
     json(&List::new(reader.progress, head, items, total_count, next))
@@ -157,6 +174,17 @@ impl Question {
             question.repeated += &format!("&flag={}", utf8_percent_encode(&flag, NON_ALPHANUMERIC));
         }
         Ok(question)
+    }
+
+    /// Counts by reason are of full events, so there such a flag has its counts.
+    fn seen_only(&self, flags: &[FlagTally], now_ms: i64) -> Option<SeenOnly> {
+        let is_seen_only = |flag: &&FlagTally| {
+            let asked = Asked::of(flag, self.span.interval, now_ms);
+            asked.kind(flag.total() > 0) == Some(Kind::SeenOnly)
+        };
+        let seen = || flags.iter().filter(is_seen_only).filter_map(|flag| flag_key(&flag.name));
+        let count = if self.grouping.reason { 0 } else { seen().count() };
+        (count > 0).then(|| SeenOnly { count, flags: seen().take(SEEN_ONLY_MAX).collect() })
     }
 
     fn granularity(&self) -> &'static str {
@@ -217,7 +245,8 @@ impl Question {
         last_minutes(reader, &hours).await
     }
 
-    fn item(&self, (flag, group, tally): &Row<'_>, minutes: &LastMinutes) -> Item {
+    fn item(&self, (flag, group, tally): &Row<'_>, minutes: &LastMinutes, now_ms: i64) -> Item {
+        let asked = Asked::of_group(flag, group, self.span.interval, now_ms);
         let sight = flag.sight(group, minutes);
         let by = |wanted: bool, name: Option<String>| wanted.then(|| name.filter(|name| !name.is_empty()));
         let sdk = group.sdk.as_ref().map(|(name, version)| sdk_shown(name, version));
@@ -233,6 +262,7 @@ impl Question {
             reason: group.reason.map(Reason::name),
             other: group.other || flag.name == CellName::Other,
             estimated: tally.estimated,
+            bulk_only: !self.grouping.reason && asked.kind(true) == Some(Kind::BulkOnly),
             count: tally.count,
             saturated: tally.saturated,
             first_seen: sight.map(|sight| sight.first_ms),

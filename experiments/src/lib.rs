@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 
 mod access;
 mod arrivals;
+mod asked;
 mod backtest;
 mod books;
 mod cells;

@@ -289,6 +289,8 @@ fn schemas() -> Value {
             "estimated": { "type": "boolean", "description": "some of it was sampled by the SDK; by application and SDK: may have \
                 been, since the hours that are kept do not tell which row was; not known by reason" },
             "saturated": { "type": "boolean", "description": "a counter has stopped: the count is a lower bound" },
+            "bulkOnly": { "type": "boolean", "description": "nothing but bulk reads (all flags at once), which the stale rule takes \
+                for no use" },
             "count": count,
             "firstSeen": { "type": ["integer", "null"], "format": "int64",
                 "description": "to the hour; null where it is not kept: by version and reason" },
@@ -306,7 +308,10 @@ fn schemas() -> Value {
         &mut evaluations,
         json!({
             "granularity": text, "groupBy": { "type": "array", "items": text },
-            "basis": { "type": "string", "description": "by reason: full events only" }
+            "basis": { "type": "string", "description": "by reason: full events only" },
+            "seenOnly": { "type": "object", "description": "flags that were seen in the interval and not counted, by full events \
+                alone: how many, and the first 100; left out where there are none", "required": ["count", "flags"],
+                "properties": { "count": count, "flags": { "type": "array", "items": text } } }
         }),
     );
     let event = object(

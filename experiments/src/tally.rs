@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
-use counting::cells::{COUNTER_MAX, LastSeen, Usage, UsageCount, UsageRow};
+use counting::cells::{COUNTER_MAX, LastSeen, LastSeenRow, Usage, UsageCount, UsageRow};
 use schemas::cell::{CellKind, CellName};
 use schemas::event::Reason;
 
@@ -244,14 +244,18 @@ impl FlagTally {
         if group.version.is_some() || group.reason.is_some() {
             return None;
         }
+        self.rows(group).map(|row| (row.first, row.last)).reduce(|(f, l), (first, last)| (f.min(first), l.max(last)))
+    }
+
+    /// The last-seen rows of this group.
+    pub(crate) fn rows(&self, group: &Group) -> impl Iterator<Item = LastSeenRow<'_>> {
         let is = |wanted: &String, has: &[u8]| wanted.as_bytes() == has;
-        let rows = self.seen.rows().filter(|row| {
+        self.seen.rows().filter(move |row| {
             row.other == group.other
                 && group.served.as_ref().is_none_or(|served| *served == Served::from(row.variation))
                 && group.application.as_ref().is_none_or(|wanted| is(wanted, row.application))
                 && group.sdk.as_ref().is_none_or(|(name, version)| is(name, row.sdk) && is(version, row.sdk_version))
-        });
-        rows.map(|row| (row.first, row.last)).reduce(|(f, l), (first, last)| (f.min(first), l.max(last)))
+        })
     }
 
     /// The newest value of a variation, as JSON text.

@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod asked;
 mod bounds;
 mod code_references;
 mod counts;

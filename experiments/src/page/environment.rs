@@ -15,11 +15,12 @@ use schemas::cell::{CellKind, CellName};
 use schemas::id::Environment;
 
 use crate::Serve;
+use crate::asked::{Asked, Kind};
 use crate::evaluations::flag_key;
 use crate::interval::DAY_MS;
 use crate::page::range::{Range, SHORT, buckets, tabs};
 use crate::page::reasons::reasons;
-use crate::page::{Here, Page, Place, Script, chart, chosen, door, flag, palette, text, whole};
+use crate::page::{Here, Page, Place, Script, chart, chosen, door, flag, palette, stale, text, whole};
 use crate::parameters::Parameters;
 use crate::reading::{Looked, Reader};
 use crate::refusal::Refusal;
@@ -111,7 +112,13 @@ struct List<'a> {
 impl List<'_> {
     fn tiles(&self, shown: &[FlagTally], aside: &Aside) -> Markup {
         let total = shown.iter().fold(0_u64, |sum, flag| sum.saturating_add(flag.total()));
-        let used = shown.iter().filter(|flag| flag.total() > 0).count() as u64;
+        let asked = |flag: &&FlagTally| {
+            let by_name = Asked::of(flag, self.span.interval, self.now_ms).by_name;
+            by_name.sure || (by_name.possible && flag.total() > 0)
+        };
+        let used = shown.iter().filter(asked).count() as u64;
+        let bulk = shown.iter().filter(|flag| self.kind(flag) == Some(Kind::BulkOnly)).count() as u64;
+        let bulk = if bulk > 0 { format!("; {} in bulk reads only", text::number(bulk)) } else { String::new() };
         let all = self.first && !self.more && self.wanted.is_empty();
         let whose = if all { "" } else { " of the flags shown" };
         let flags = text::counted(shown.len() as u64, if all { "known flag" } else { "flag" });
@@ -121,7 +128,7 @@ impl List<'_> {
         html! {
             div.tiles {
                 (tile("Evaluations", &text::number(total), &format!("in {}{whose}", self.range.title())))
-                (tile("Flags in use", &text::number(used), &format!("of {flags}")))
+                (tile("Flags asked for", &text::number(used), &format!("of {flags}{bulk}")))
                 (tile("SDKs", &text::number(sdks.len() as u64), &format!("reported today{others}")))
                 (tile("Events", &text::number(aside.books.numbers().accepted), "accepted today"))
             }
@@ -154,6 +161,13 @@ impl List<'_> {
                 }
                 @if shown.is_empty() && self.first { p.muted { "No flag's key contains “" (text::foreign(self.wanted)) "”." } }
                 @if shown.is_empty() && !self.first { p.muted { "No further flags." } }
+                @if shown.iter().any(|flag| self.kind(flag).is_some()) {
+                    p.muted #counts-of {
+                        "Evaluations are all that SDKs counted, bulk reads (all flags at once) too. What is asked for by name, \
+                         counted or not, is use; " a href=(stale::href(self.environment.project_str(), None, None)) { "Stale flags" }
+                        " goes by that alone."
+                    }
+                }
                 (self.turn(shown))
             }
         }
@@ -176,13 +190,18 @@ impl List<'_> {
         }
     }
 
+    fn kind(&self, flag: &FlagTally) -> Option<Kind> {
+        Asked::of(flag, self.span.interval, self.now_ms).kind(flag.total() > 0)
+    }
+
     fn row(&self, flag: &FlagTally, buckets: &[i64], seen: Option<i64>) -> Markup {
         let course: Vec<_> = flag.groups.iter().map(|(g, tally)| (palette::colour(g), &tally.series)).collect();
         let parts: Vec<(String, u64)> =
             flag.groups.iter().map(|(g, tally)| (palette::colour(g), tally.count)).collect();
         let more = flag.groups.len().saturating_sub(NAMED_MAX);
+        let kind = self.kind(flag);
         html! {
-            tr.idle[flag.groups.is_empty()] {
+            tr.idle[flag.groups.is_empty() && kind.is_none()] {
                 th scope="row" {
                     @match flag_key(&flag.name) {
                         Some(key) => a.key href=(flag::href(self.environment, &key, Some(self.range))) { (text::foreign(&key)) },
@@ -191,13 +210,19 @@ impl List<'_> {
                 }
                 td { (chart::course(buckets, &course)) }
                 td.served {
-                    @if flag.groups.is_empty() { span.muted { "not in " (self.range.title()) } } @else {
+                    @if flag.groups.is_empty() {
+                        @match kind {
+                            Some(kind) => (text::kind(kind)),
+                            None => span.muted { "not in " (self.range.title()) },
+                        }
+                    } @else {
                         (chart::shares(&parts))
                         ul.chips {
                             @for (group, tally) in flag.groups.iter().take(NAMED_MAX) {
                                 li { (palette::label(flag, group)) " " span.num { (text::number(tally.count)) } }
                             }
                             @if more > 0 { li.muted { "and " (more) " more" } }
+                            @if let Some(kind) = kind { li { (text::kind(kind)) } }
                         }
                     }
                 }

@@ -17,6 +17,7 @@ use schemas::cell::CellName;
 use schemas::id::Environment;
 
 use self::breakdown::By;
+use crate::asked::Asked;
 use crate::page::range::{ALL, Range, buckets, tabs};
 use crate::page::{Here, Page, Place, Script, chosen, environment, stale, text, whole};
 use crate::parameters::Parameters;
@@ -121,10 +122,12 @@ async fn counted(reader: &Reader<'_>, flag: FlagTally, range: Range, now_ms: i64
     let last_count = flag.groups.values().filter_map(|tally| tally.series.keys().next_back()).max().copied();
     let buckets = buckets(span, now_ms, last_count);
     let marks = counts::versions(&flag, &by_version, span);
+    let kind = Asked::of(&flag, span.interval, now_ms).kind(flag.total() > 0);
     Ok(html! {
         section.card {
             h2 { "Evaluations in " (range.title()) ": " span.num { (text::number(flag.total())) } }
-            @if flag.groups.is_empty() { p.muted { "None in this time." } } @else {
+            @if let Some(kind) = kind { p { (text::kind(kind)) span.muted { " " (kind.words().1) "." } } }
+            @if flag.groups.is_empty() { @if kind.is_none() { p.muted { "None in this time." } } } @else {
                 (counts::chart(&flag, &buckets, &marks))
                 (counts::legend(&flag, now_ms, &minutes))
                 @if !marks.is_empty() { p.muted { "A dashed line marks a new version of the flag: somebody changed its configuration." } }

@@ -14,6 +14,7 @@ mod list;
 mod order;
 mod question;
 pub(crate) mod snooze;
+mod strip;
 mod ticket;
 mod words;
 

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use maud::{Markup, PreEscaped, html};
 
+use crate::asked::Kind;
 use crate::hidden::is_hidden;
 use crate::interval::{DAY_MS, HOUR_MS, MINUTE_MS};
 
@@ -109,6 +110,12 @@ pub(crate) fn short(number: u64) -> String {
 /// The mark of numbers that are lower bounds.
 pub(crate) fn saturated() -> Markup {
     html! { span.tag.bad title="a counter has reached its end; the number is a lower bound" { "at least" } }
+}
+
+/// How a flag was asked for, as a mark.
+pub(crate) fn kind(kind: Kind) -> Markup {
+    let (words, means) = kind.words();
+    html! { span.tag title=(means) { (words) } }
 }
 
 /// A count and its noun: `1 flag`, `2 flags`.

@@ -3,7 +3,7 @@
 mod evidence;
 mod flag;
 mod snooze;
-mod stale;
+pub(super) mod stale;
 
 use std::collections::BTreeMap;
 

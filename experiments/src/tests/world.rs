@@ -47,6 +47,8 @@ pub(super) struct Sight<'a> {
     pub(super) sdk: (&'a str, &'a str),
     /// Sampled by the SDK.
     pub(super) estimated: bool,
+    /// Along with all other flags.
+    pub(super) bulk: bool,
 }
 
 impl<'a> Sight<'a> {
@@ -62,6 +64,7 @@ impl<'a> Sight<'a> {
             application,
             sdk,
             estimated: false,
+            bulk: false,
         }
     }
 }
@@ -177,7 +180,7 @@ impl World {
             value: (!value.is_empty()).then_some(&value),
             hour,
             error: false,
-            bulk: false,
+            bulk: sight.bulk,
             client_side: false,
             application: sight.application.as_bytes(),
             application_version: b"1.0",

@@ -1,10 +1,13 @@
 //! Answers as tables for people.
 //!
 //! Always true here: digits are the server's own; what is not exact says so (`≈` sampled by an SDK, `≥` a counter that
-//! has stopped at its limit), and so does what is beyond a limit of rows (`other`).
+//! has stopped at its limit, `*` bulk reads only), and so does what is beyond a limit of rows (`other`).
 
 use super::answer::Json;
-use super::words::{count, fitted, grouped, name, number, right, shown, text, time};
+use super::words::{NAME_CHARS_MAX, count, cut, fitted, grouped, name, number, right, shown, text, time};
+
+/// Flags that are named beside a table.
+const NAMED_MAX: usize = 10;
 
 /// Evaluations: a row an item, in the server's order; in a series each bucket has a row, with its time, above its
 /// total. `asked` is the one flag that was asked for.
@@ -31,7 +34,8 @@ pub(super) fn evaluations(answer: &Json, asked: Option<&str>) -> String {
             rows.push(named.iter().cloned().chain(cells).collect());
         }
         named.extend(in_series.then(|| "total".to_owned()));
-        named.extend([count(item, "count"), time(&item["firstSeen"]), time(&item["lastSeen"])]);
+        let bulk = if item["bulkOnly"].is_true() { "* " } else { "" };
+        named.extend([format!("{bulk}{}", count(item, "count")), time(&item["firstSeen"]), time(&item["lastSeen"])]);
         rows.push(named);
     }
     let names = |(_, name): &(usize, &&str)| matches!(**name, "flag" | "variation" | "application" | "sdk");
@@ -43,11 +47,28 @@ pub(super) fn evaluations(answer: &Json, asked: Option<&str>) -> String {
     } else {
         ""
     };
-    format!("{table}\n{}{hours}\n{}", foot(answer), covered(answer, unit(answer)))
+    let seen_only = seen_only(answer).map(|seen| format!("\n{seen}")).unwrap_or_default();
+    format!("{table}\n{}{hours}{seen_only}\n{}", foot(answer), covered(answer, unit(answer)))
+}
+
+/// Flags that were seen and not counted, where there are.
+fn seen_only(answer: &Json) -> Option<String> {
+    let flags = answer["seenOnly"]["flags"].items();
+    let named: Vec<String> = flags.iter().take(NAMED_MAX).map(|flag| cut(&text(flag), NAME_CHARS_MAX)).collect();
+    let count = number(&answer["seenOnly"]["count"]).filter(|count| *count > 0)?;
+    let more = usize::try_from(count).unwrap_or(0).saturating_sub(named.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let were = if count == 1 { "1 flag was".to_owned() } else { format!("{count} flags were") };
+    Some(format!("{were} seen, not counted: full events alone ({}{more})", named.join(", ")))
 }
 
 /// That there is nothing to show, and what to try.
 fn none(answer: &Json, asked: Option<&str>) -> String {
+    if let Some(seen) = seen_only(answer) {
+        return format!(
+            "{seen}; its SDK keeps such a flag out of summaries, and full events count nothing: --group-by reason has theirs"
+        );
+    }
     let interval = covered(answer, unit(answer));
     if answer["groupBy"].items().contains(&Json::Text("reason".to_owned())) {
         let flag = asked.map_or_else(String::new, |flag| format!(" of flag `{}`", shown(flag)));
@@ -110,6 +131,9 @@ pub(super) fn foot(answer: &Json) -> String {
         foot += &format!("; of {}", text(&answer["basis"]));
     }
     let any = |mark: &str| answer["items"].items().iter().chain([answer]).any(|item| item[mark].is_true());
+    if any("bulkOnly") {
+        foot += "\n* bulk reads only (all flags at once): no sign of use to the stale report";
+    }
     if any("estimated") {
         foot += "\n≈ some of it was sampled by the SDK";
     }
@@ -192,6 +216,24 @@ mod tests {
         assert!(said.contains("--from") && said.ends_with("complete"), "{said}");
         let said = evaluations(&json(empty), None);
         assert!(said.starts_with("no evaluations were seen from") && said.contains("flagstream books"), "{said}");
+    }
+
+    #[test]
+    fn what_was_not_counted_and_what_was_read_in_bulk_is_told() {
+        let seen = r#""seenOnly": {"count": 12, "flags": ["a", "b\u001b"]}, "asOf": 0, "complete": true"#;
+        let none = evaluations(&json(&format!(r#"{{"items": [], {seen}}}"#)), Some("a"));
+        assert!(
+            none.starts_with("12 flags were seen, not counted: full events alone (a, b\\u{1b} and 10 more); its SDK"),
+            "{none}"
+        );
+        let items = r#"[{"flag": "c", "variation": 0, "count": 1234, "bulkOnly": true}, {"flag": "d", "variation": 0, "count": 5}]"#;
+        let some = evaluations(&json(&format!(r#"{{"items": {items}, {seen}}}"#)), None);
+        for part in [" * 1,234 ", "\n* bulk reads only", "\n12 flags were seen, not counted"] {
+            assert!(some.contains(part), "{part}: {some}");
+        }
+        assert!(!some.contains("* 5"), "{some}");
+        let plain = evaluations(&json(r#"{"items": [{"flag": "d", "variation": 0, "count": 5}]}"#), None);
+        assert!(!plain.contains("bulk") && !plain.contains("seen,"), "{plain}");
     }
 
     #[test]

@@ -5,8 +5,9 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::strip::strip;
 use super::words;
-use crate::interval::{DAY_MS, hour_start};
+use crate::interval::hour_start;
 use crate::metadata::Said;
 use crate::page::text;
 use crate::stale::{EnvironmentVerdict, FlagEnvironment, Row, Variation};
@@ -19,10 +20,6 @@ const ROWS_MAX: usize = 25;
 const ASKERS_MAX: usize = 6;
 /// Items of a list that are shown: of places in code, all that are kept.
 const ITEMS_MAX: usize = 20;
-/// Days of the strip.
-const STRIP_DAYS: i64 = 90;
-const CELL: i64 = 6;
-const HEIGHT: i64 = 16;
 
 /// The inputs of one environment.
 /// `quiet`: who reported there as a rule and not of late.
@@ -38,7 +35,7 @@ pub(super) fn place(
     let mut rows: Vec<&Row> = seen.rows.iter().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.last_ms));
     html! {
-        (strip(&seen.days, place, as_of_ms))
+        (strip(&seen.days, place.thresholds, as_of_ms))
         (facts(seen, place, as_of_ms))
         (cautions(seen, quiet))
         details open[rows.len() <= 5] {
@@ -141,33 +138,6 @@ fn hours(place: &EnvironmentVerdict) -> Markup {
                 "Heard in " (text::number(hours.reported)) " of " (text::counted(hours.expected, "hour")) " ("
                 (percent(place.coverage_ppm)) "; at least " (percent(place.thresholds.coverage_min_ppm)) " are needed)."
             }
-        }
-    }
-}
-
-/// Days of use as a strip, the oldest first.
-fn strip(days: &[u32], place: &EnvironmentVerdict, as_of_ms: i64) -> Markup {
-    let today = as_of_ms.div_euclid(DAY_MS);
-    let first = today - STRIP_DAYS + 1;
-    let used: Vec<i64> = days.iter().map(|day| i64::from(*day)).filter(|day| (first..=today).contains(day)).collect();
-    let thresholds = [place.thresholds.inactive_days, place.thresholds.stale_days].map(i64::from);
-    let told = format!("used on {} of the last {STRIP_DAYS} days", used.len());
-    html! {
-        figure.strip {
-            svg viewBox={ "0 0 " (STRIP_DAYS * CELL) " " (HEIGHT + 14) } role="img" aria-label=(told) {
-                @for day in first..=today {
-                    rect class=(if used.contains(&day) { "used" } else { "idle" }) x=((day - first) * CELL) y="0"
-                        width=(CELL - 1) height=(HEIGHT) rx="1" { title { (text::day(day * DAY_MS)) (if used.contains(&day) { ": used" } else { ": not used" }) } }
-                }
-                @for back in thresholds.into_iter().filter(|back| *back < STRIP_DAYS) {
-                    @let x = (STRIP_DAYS - back) * CELL;
-                    line.mark-line x1=(x) x2=(x) y1="0" y2=(HEIGHT + 3) {}
-                    text.axis x=(x) y=(HEIGHT + 11) text-anchor="middle" { (back) " d" }
-                }
-                text.axis x="0" y=(HEIGHT + 11) { (STRIP_DAYS) " d ago" }
-                text.axis x=(STRIP_DAYS * CELL) y=(HEIGHT + 11) text-anchor="end" { "today" }
-            }
-            figcaption.small.muted { "Asked for by name on " (used.len()) " of the last " (STRIP_DAYS) " days." }
         }
     }
 }

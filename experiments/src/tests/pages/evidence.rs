@@ -96,6 +96,7 @@ async fn what_the_rule_looked_at_is_shown() {
     let shown = drawer(&world, "launched").await;
     for text in [
         "used on 2 of the last 90 days",
+        "it is inactive (after 7 days) and dead (after 30).",
         "Version</dt><dd>3 since 2025-11-26",
         "<dt>variation 1</dt><dd><code class=\"value\"><bdi>&quot;blue&quot;</bdi></code>",
         "settled on variation 1 since 2025-11-26",

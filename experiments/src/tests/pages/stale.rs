@@ -13,7 +13,7 @@ use crate::tests::stale_flags::fleet::{PATH, at, empty, fill, from_to, full, gua
 use crate::tests::world::{DAY, HOUR, NOW, PARTITIONS, World, development};
 
 /// What stands between two texts.
-pub(super) fn between<'a>(html: &'a str, from: &str, to: &str) -> &'a str {
+pub(in crate::tests) fn between<'a>(html: &'a str, from: &str, to: &str) -> &'a str {
     let (_, rest) = html.split_once(from).unwrap_or_else(|| panic!("no {from:?}: {html}"));
     rest.split_once(to).unwrap_or_else(|| panic!("no {to:?} behind {from:?}")).0
 }
