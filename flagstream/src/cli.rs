@@ -317,7 +317,7 @@ pub struct Books {
 #[command(after_help = "Examples:\n  \
     flagstream stale\n  \
     flagstream stale --all --critical production           only production decides\n  \
-    flagstream stale --markdown > stale.md\n  \
+    flagstream stale --markdown > stale.md                 the flags of the table, in words; --all: every flag\n  \
     flagstream stale --fail-on READY_FOR_CODE_REMOVAL      in a pipeline: exit code 3 when there is one\n  \
     flagstream stale --backtest                            how often the rule was wrong: every week of the last 90 days\n  \
     flagstream stale --backtest --as-of 2026-01-31T00:00:00Z --json\n\n\
