@@ -8,6 +8,7 @@
 //! [`files`], a small layer that a test can replace by a disk which forgets. `docs/decisions/embedded-log.md` has the
 //! format and the reasons.
 
+pub mod dump;
 pub mod embedded;
 mod error;
 pub mod files;

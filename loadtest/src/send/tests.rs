@@ -1,5 +1,7 @@
 //! Loads against the stand-in and against a server that is slow.
 
+mod python;
+
 use super::report::{Ended, Report};
 use super::{Arguments, send};
 use crate::check::{Verdict, check};
