@@ -34,6 +34,8 @@ const FLAGS_MAX: usize = 200;
 const EVENTS_MAX: usize = 100;
 /// Variations named in a row.
 const NAMED_MAX: usize = 4;
+/// Characters of a key in a row.
+const KEY_MAX: usize = 96;
 
 /// The page's address for an environment.
 pub(crate) fn href(environment: &Environment, range: Option<Range>) -> String {
@@ -204,7 +206,7 @@ impl List<'_> {
             tr.idle[flag.groups.is_empty() && kind.is_none()] {
                 th scope="row" {
                     @match flag_key(&flag.name) {
-                        Some(key) => a.key href=(flag::href(self.environment, &key, Some(self.range))) { (text::foreign(&key)) },
+                        Some(key) => a.key href=(flag::href(self.environment, &key, Some(self.range))) { (text::cut(&key, KEY_MAX)) },
                         None => span.muted { "all other flags (beyond the environment's limit)" },
                     }
                 }

@@ -33,9 +33,9 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Characters of a key that are not broken over lines, where the terminal is wide enough: keys are there to be copied.
 const KEY_CHARS_WHOLE: u16 = 40;
-/// What the longest of our own words and a day take in a column, with the cell's own space; and all columns but the
+/// What the longest of our own words and a day with its comma take in a column, with the cell's own space; and all columns but the
 /// key's.
-const WORD_CHARS: u16 = 12;
+const WORD_CHARS: u16 = 13;
 const SCORE_CHARS: u16 = 7;
 const OTHER_COLUMNS_CHARS: u16 = 4 * WORD_CHARS + SCORE_CHARS + 5;
 
@@ -300,11 +300,13 @@ mod tests {
         let mut items = answer().json().unwrap()["items"].items().to_vec();
         let long = r#"{"key": "checkout-redesign-of-the-second-quarter", "status": "launched", "stale": true, "score": 100,
             "advice": null, "blockers": [{"code": "EXPERIMENT_RUNNING"}], "lastRequested": 172800000,
-            "reasons": [{"code": "OLD_APP_VERSIONS_ONLY", "since": 86400000}], "forwardVariation": 1, "forwardValue": true}"#;
+            "reasons": [{"code": "OLD_APP_VERSIONS_ONLY", "since": 345600000}, {"code": "NO_CODE_REFS"}], "forwardVariation": 1, "forwardValue": true}"#;
         items.push(Answer::read(long).unwrap().json().unwrap());
         let printed = rows_table(&items.iter().collect::<Vec<_>>(), true, Some(80));
         assert!(printed.lines().all(|line| line.chars().count() <= 80), "{printed}");
-        for word in ["launched", "experiment", "1970-01-02", "1970-01-03", "(variation", "last", "score", "100"] {
+        for word in
+            ["launched", "experiment", "1970-01-02", "1970-01-03", "1970-01-05", "(variation", "last", "score", "100"]
+        {
             assert!(
                 printed.split_whitespace().any(|cell| cell.trim_end_matches([';', ',']) == word),
                 "{word}:\n{printed}"
