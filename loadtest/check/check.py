@@ -289,6 +289,19 @@ def lines(path):
                 yield kind, value
 
 
+class Contents:
+    """What a payload holds: one of these serves all payloads that hold the same."""
+
+    __slots__ = ("elements", "evaluations", "events")
+
+    def __init__(self, said):
+        self.elements = said["elements"]
+        row = lambda row: (sys.intern(row["flag"]), row["variation"], row["version"], row["minute_ms"], row["count"])
+        self.evaluations = tuple(map(row, said["evaluations"]))
+        row = lambda row: (sys.intern(row["key"]), (row["count"], row["metric_count"], row["metric_micros"]))
+        self.events = tuple(map(row, said["events"]))
+
+
 class Fate:
     """What became of a payload."""
 
@@ -323,13 +336,13 @@ class Ledger:
             if kind == "run":
                 numbered = {}
             elif kind == "contents":
-                numbered[value["number"]] = value["contents"]
+                numbered[value["number"]] = Contents(value["contents"])
             elif kind == "send":
                 fate = self.payloads.get(value["payload"])
                 if fate is None:
                     contents = value["contents"]
-                    contents = numbered[contents] if isinstance(contents, int) else contents
-                    environment = value.get("environment", "default/development")
+                    contents = numbered[contents] if isinstance(contents, int) else Contents(contents)
+                    environment = sys.intern(value.get("environment", "default/development"))
                     fate = self.payloads[value["payload"]] = Fate(environment, contents)
                 fate.attempts += 1
             elif kind == "answer":
@@ -341,30 +354,28 @@ class Ledger:
     def ranges(self):
         """Cells, custom events and elements, each as [least, most]."""
         alike = Counter()
-        by_place = {}
         accepted, counted = defaultdict(lambda: [0, 0]), defaultdict(lambda: [0, 0])
         for fate in self.payloads.values():
             least, most = fate.arrived()
             copies = (min(least, 1), min(most, 1))
-            by_place[id(fate.contents)] = fate.contents
-            alike[fate.environment, id(fate.contents), copies] += 1
-            elements = fate.contents["elements"]
+            alike[fate.environment, fate.contents, copies] += 1
+            elements = fate.contents.elements
             for end in (0, 1):
                 accepted[fate.environment][end] += elements * (least, most)[end]
                 counted[fate.environment][end] += elements * copies[end]
         cells, events = defaultdict(lambda: [0, 0]), defaultdict(lambda: [[0, 0, 0], [0, 0, 0]])
-        for (environment, place, copies), payloads in alike.items():
-            contents = by_place[place]
-            for row in contents["evaluations"]:
-                cell = cells[environment, row["flag"], row["variation"], row["version"], row["minute_ms"]]
+        for (environment, contents, copies), payloads in alike.items():
+            for *place, count in contents.evaluations:
+                cell = cells[environment, *place]
                 for end in (0, 1):
-                    cell[end] += row["count"] * copies[end] * payloads
-            for row in contents["events"]:
-                ends = events[environment, row["key"]]
-                for place_of, name in enumerate(("count", "metric_count", "metric_micros")):
-                    both = sorted(row[name] * copies[end] * payloads for end in (0, 1))
+                    cell[end] += count * copies[end] * payloads
+            for key, numbers in contents.events:
+                ends = events[environment, key]
+                for place, number in enumerate(numbers):
+                    # A sum below 0 is at its least when all of it is there.
+                    both = sorted(number * copies[end] * payloads for end in (0, 1))
                     for end in (0, 1):
-                        ends[end][place_of] += both[end]
+                        ends[end][place] += both[end]
         return cells, events, accepted, counted
 
 
@@ -374,7 +385,7 @@ class Ledger:
 def differences(ledger, log):
     """Everything that is not what it may be: what, least, most, counted."""
     for payload, fate in ledger.payloads.items():
-        least, most = (min(number, 1) * fate.contents["elements"] for number in fate.arrived())
+        least, most = (min(number, 1) * fate.contents.elements for number in fate.arrived())
         found = log.elements.get(payload, 0)
         if found not in (least, most) or log.environments.get(payload, fate.environment) != fate.environment:
             yield f"elements of payload {payload} of {fate.environment}", least, most, found

@@ -71,7 +71,7 @@ fn tenths(length: f64) -> String {
 fn nice(value: f64) -> f64 {
     let mut unit = 0.004;
     while unit < 1e15 {
-        for times in [1.0, 2.0, 3.0, 5.0] {
+        for times in [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0] {
             if unit * times >= value {
                 return unit * times;
             }
@@ -88,8 +88,10 @@ pub(super) fn short(value: f64) -> String {
         value if value >= 1e4 => (value / 1e3, " k"),
         value => (value, ""),
     };
-    let text = format!("{value:.3}");
-    format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
+    let decimals = if value >= 100.0 { 0 } else { 3 };
+    let text = format!("{value:.decimals$}");
+    let text = if decimals == 0 { &text } else { text.trim_end_matches('0').trim_end_matches('.') };
+    format!("{text}{unit}")
 }
 
 #[cfg(test)]
@@ -98,10 +100,10 @@ mod tests {
 
     #[test]
     fn axes_read_well_and_hold_all() {
-        for (value, top) in [(0.0, 0.004), (3.9, 4.0), (4.1, 8.0), (95.0, 120.0), (121.0, 200.0), (4_600.0, 8_000.0)] {
+        for (value, top) in [(0.0, 0.004), (3.9, 4.0), (4.1, 6.0), (95.0, 100.0), (121.0, 160.0), (4_600.0, 6_000.0)] {
             assert!((nice(value) - top).abs() < 1e-9, "{value}: {}", nice(value));
         }
-        let texts = [0.0, 1.5, 0.001, 250.0, 12_000.0, 2_500_000.0].map(short);
+        let texts = [0.0, 1.5, 0.001, 250.4, 12_000.0, 2_500_000.0].map(short);
         assert_eq!(texts, ["0", "1.5", "0.001", "250", "12 k", "2.5 M"]);
     }
 

@@ -237,7 +237,10 @@ mod tests {
             shelf.stop();
             refresher.join().unwrap().unwrap();
         });
-        let second = (0..shelf.len()).map(|place| shelf.take(place));
+        let second: Vec<_> = (0..shelf.len()).map(|place| shelf.take(place)).collect();
+        let hour_later_ms = now_ms() + 3_600_000;
+        let later = shelf.places.iter().map(|place| Arc::new(shelf.make(&place.template, hour_later_ms).unwrap()));
+        let later: Vec<_> = later.collect();
         let mut told = HashMap::new();
         ledger::read(&path, |line| {
             if let Line::Contents(described) = line {
@@ -246,9 +249,9 @@ mod tests {
             Ok(())
         })
         .unwrap();
-        for ready in first.iter().cloned().chain(second) {
+        for ready in first.iter().chain(&second).chain(&later) {
             let contents = &told[&ready.number];
-            let elements = elements(&ready);
+            let elements = elements(ready);
             assert_eq!((elements.len() as u64, ready.elements), (contents.elements, contents.elements));
             let mut counted = 0;
             for summary in elements.iter().filter(|element| element["kind"] == "summary") {
