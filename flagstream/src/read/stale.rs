@@ -315,6 +315,23 @@ mod tests {
     }
 
     #[test]
+    fn the_day_of_a_reason_that_is_not_the_last_is_whole_too() {
+        let item = |json: &str| Answer::read(json).unwrap().json().unwrap();
+        let items = [
+            item(
+                r#"{"key": "old", "status": "inactive", "stale": true, "score": 80, "advice": "READY_TO_ARCHIVE",
+                "reasons": [{"code": "NEVER_EVALUATED", "since": 345600000}, {"code": "NO_CODE_REFS"}]}"#,
+            ),
+            item(&format!(
+                r#"{{"key": "{}", "status": "active", "score": 0, "lastRequested": 0, "lastRequestedBy": {{"sdk": "NodeJSClient/9.13.7"}}}}"#,
+                "long-".repeat(50)
+            )),
+        ];
+        let printed = rows_table(&items.iter().collect::<Vec<_>>(), true, Some(80));
+        assert!(printed.contains(" 1970-01-05; "), "{printed}");
+    }
+
+    #[test]
     fn fail_on_looks_at_stale_flags_alone() {
         let found = found(&answer().json().unwrap());
         assert_eq!(Vec::from_iter(found), ["READY_FOR_CODE_REMOVAL", "SINGLE_VARIATION", "stale"]);
