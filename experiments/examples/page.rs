@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         dead_letters: Arc::new(|_, _| Box::pin(std::future::ready(Ok((Vec::new(), 0))))),
         caught_up: CaughtUp::default(),
         publisher: experiments::Publisher::default(),
-        dedupe_age_ms: Arc::new(|_| None),
+        owners: Arc::new(|| Box::pin(std::future::ready(Ok(Vec::new())))),
         metrics: Arc::new(|| Box::pin(async { String::new() })),
         ready: Arc::new(|| Ok(())),
         address,

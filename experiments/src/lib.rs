@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use schemas::stored::Owner;
 
 mod access;
 mod arrivals;
@@ -62,6 +63,9 @@ pub type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
 pub type AskDeadLetters =
     Arc<dyn Fn(usize, Option<Place>) -> BoxFuture<'static, Result<(Vec<DeadLetter>, usize), String>> + Send + Sync>;
 
+/// Asks who works on each partition, from 0; `None` = nobody has said so, or it cannot be told.
+pub type AskOwners = Arc<dyn Fn() -> BoxFuture<'static, Result<Vec<Option<Owner>>, String>> + Send + Sync>;
+
 /// Asks for the text of `/metrics`.
 pub type AskMetrics = Arc<dyn Fn() -> BoxFuture<'static, String> + Send + Sync>;
 
@@ -90,9 +94,8 @@ pub struct Serve {
     pub caught_up: CaughtUp,
     /// Who may publish a definition now; begins with nothing known.
     pub publisher: Publisher,
-    /// How far back, in milliseconds, a partition remembers payload ids; `None` = it remembers all it ever had, or it
-    /// is not folded here.
-    pub dedupe_age_ms: Arc<dyn Fn(u32) -> Option<u64> + Send + Sync>,
+    /// Who works on each partition, as they say themselves.
+    pub owners: AskOwners,
     /// The text of `/metrics`.
     pub metrics: AskMetrics,
     /// Whether the process can do its work; else why not.

@@ -322,7 +322,9 @@ fn schemas() -> Value {
     let letter = json!({ "generation": count, "partition": count, "offset": count, "environment": maybe_text, "reason": text,
         "receivedMs": time, "bytes": count });
     let partition = json!({ "partition": count, "first": count, "end": count, "position": count, "lag": count,
-        "logTime": maybe_time, "dedupeAgeMs": { "type": ["integer", "null"] } });
+        "logTime": maybe_time, "dedupeAgeMs": { "type": ["integer", "null"] },
+        "owner": { "type": ["object", "null"], "required": ["name", "since", "told", "flushed", "refusedWrites"],
+            "properties": { "name": text, "since": time, "told": time, "flushed": maybe_time, "refusedWrites": count } } });
     let keys = json!({ "type": ["array", "null"], "items": text });
     let fields = object(
         json!({

@@ -13,6 +13,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
+use schemas::stored::Owner;
+
 use crate::Serve;
 use crate::interval::MINUTE_MS;
 use crate::paging::{self, List};
@@ -23,6 +25,9 @@ use crate::request::{Caller, json};
 
 /// Below this age of the dedupe window a re-send may be counted twice.
 pub(crate) const DEDUPE_AGE_MS_MIN: u64 = 2 * MINUTE_MS.unsigned_abs();
+
+/// An owner that says nothing for longer, though it should every 10 s, is told of.
+const SILENT_MS_MAX: i64 = 45_000;
 
 /// Where a dead letter's record stands: generation, partition, offset.
 pub type Place = (u32, u32, u64);
@@ -83,22 +88,53 @@ struct Partition {
     lag: u64,
     log_time: Option<i64>,
     dedupe_age_ms: Option<u64>,
+    owner: Option<Worker>,
+}
+
+/// Who works on a partition, as it says itself.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Worker {
+    name: String,
+    /// When it got the partition.
+    since: i64,
+    /// When it said this.
+    told: i64,
+    /// When all that it had folded was last durable; null = not since it got the partition.
+    flushed: Option<i64>,
+    /// Writes that the store refused since then.
+    refused_writes: u64,
+}
+
+impl From<Owner> for Worker {
+    fn from(owner: Owner) -> Self {
+        let flushed = Some(owner.flushed_ms).filter(|ms| *ms > 0);
+        let (since, told) = (owner.since_ms, owner.told_ms);
+        Self { name: owner.name, since, told, flushed, refused_writes: owner.refused }
+    }
 }
 
 pub(crate) async fn health(State(serve): State<Arc<Serve>>, caller: Caller) -> Result<Response, Refusal> {
     caller.admin()?;
     Parameters::read(&caller.uri)?.end(&["no parameters"])?;
     let standings = standings(&serve, 0..serve.partitions).await?;
+    let mut owners = (serve.owners)().await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "who works on the partitions cannot be read");
+        Vec::new()
+    });
+    owners.resize(standings.len(), None);
     let partitions: Vec<Partition> = standings
         .iter()
-        .map(|standing| Partition {
+        .zip(owners)
+        .map(|(standing, owner)| Partition {
             partition: standing.partition,
             first: standing.first,
             end: standing.end,
             position: standing.position,
             lag: standing.lag(),
             log_time: Some(standing.log_time_ms).filter(|ms| *ms > 0),
-            dedupe_age_ms: (serve.dedupe_age_ms)(standing.partition),
+            dedupe_age_ms: owner.as_ref().and_then(|owner| owner.dedupe_age_ms),
+            owner: owner.map(Worker::from),
         })
         .collect();
     let progress = progress(&standings, caller.now_ms);
@@ -106,19 +142,30 @@ pub(crate) async fn health(State(serve): State<Arc<Serve>>, caller: Caller) -> R
         as_of: progress.as_of_ms,
         complete: progress.complete,
         lag: lag(&standings, &serve.caught_up, caller.now_ms),
-        warnings: partitions.iter().filter_map(warning).collect(),
+        warnings: partitions.iter().flat_map(|partition| warnings(partition, caller.now_ms)).collect(),
         partitions,
     })
 }
 
-fn warning(partition: &Partition) -> Option<String> {
-    let age_ms = partition.dedupe_age_ms.filter(|age| *age < DEDUPE_AGE_MS_MIN)?;
-    let Partition { partition, .. } = partition;
-    Some(format!(
-        "partition {partition} remembers payload ids for {} s only: a payload sent again later is counted twice; use \
-         more partitions",
-        age_ms / 1000
-    ))
+fn warnings(partition: &Partition, now_ms: i64) -> impl Iterator<Item = String> {
+    let Partition { partition, dedupe_age_ms, owner, lag, .. } = partition;
+    let short = dedupe_age_ms.filter(|age| *age < DEDUPE_AGE_MS_MIN).map(|age_ms| {
+        format!(
+            "partition {partition} remembers payload ids for {} s only: a payload sent again later is counted twice; use \
+             more partitions",
+            age_ms / 1000
+        )
+    });
+    let silent_ms = owner.as_ref().map(|owner| now_ms - owner.told);
+    let silent = match (silent_ms, lag) {
+        (Some(ms), _) if ms > SILENT_MS_MAX => Some(format!(
+            "nobody has said for {} s that it works on partition {partition}; is a processor running?",
+            ms / 1000
+        )),
+        (None, 1..) => Some(format!("nobody works on partition {partition}; is a processor running?")),
+        _ => None,
+    };
+    short.into_iter().chain(silent)
 }
 
 /// How far all of these reach.
@@ -160,4 +207,34 @@ pub(crate) async fn dead_letters(State(serve): State<Arc<Serve>>, caller: Caller
     let last = items.last().filter(|_| more).map(DeadLetter::place);
     let next = last.map(|place| paging::next(caller.uri.path(), &format!("limit={limit}"), &place));
     json(&List::new(progress, Head {}, items, total_count, next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_silent_is_told_of() {
+        let now_ms = 1_000_000;
+        let of = |told: Option<i64>, lag: u64| {
+            let worker = |told| Worker { name: "host:7".to_owned(), since: 0, told, flushed: None, refused_writes: 0 };
+            let owner = told.map(worker);
+            let partition = Partition {
+                partition: 3,
+                first: 0,
+                end: 9,
+                position: 9,
+                lag,
+                log_time: None,
+                dedupe_age_ms: None,
+                owner,
+            };
+            warnings(&partition, now_ms).collect::<Vec<_>>()
+        };
+        assert_eq!(of(Some(now_ms - SILENT_MS_MAX), 5), [""; 0]);
+        let silent = of(Some(now_ms - SILENT_MS_MAX - 1), 0);
+        assert!(silent.len() == 1 && silent[0].contains("for 45 s that it works on partition 3"), "{silent:?}");
+        assert_eq!(of(None, 0), [""; 0], "nothing waits for anybody");
+        assert_eq!(of(None, 1), ["nobody works on partition 3; is a processor running?"]);
+    }
 }

@@ -231,8 +231,13 @@ fn routes(
 fn start_processor(settings: &Settings, backend: &Backend) -> anyhow::Result<Processor> {
     let keeping = backend.keeping.clone().context("nothing was opened to keep counts in")?;
     let dead_letters = backend.dead_letters.clone().context("there is no folder for dead letters")?;
-    let settings =
-        processor::Settings { generation: settings.generation.clone(), flush_every: settings.flush, dead_letters };
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let settings = processor::Settings {
+        name: format!("{host}:{}", std::process::id()),
+        generation: settings.generation.clone(),
+        flush_every: settings.flush,
+        dead_letters,
+    };
     let readers = backend.log.readers().context("cannot read the log")?;
     Processor::start(settings, backend.log(), readers, keeping).context("cannot start the processor")
 }

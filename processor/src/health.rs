@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use counting::worker::Progress;
+use schemas::stored::Owner;
+
+use crate::owner::now_ms;
 
 /// A partition.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +17,12 @@ pub struct PartitionHealth {
     pub is_ours: bool,
     /// What its worker says; `None` = it has not begun here, or has gone.
     pub progress: Option<Progress>,
+    /// When it came, Unix milliseconds.
+    since_ms: i64,
+    /// When all that was folded was last durable, Unix milliseconds; 0 = not since it came.
+    flushed_ms: i64,
+    /// Writes that the store refused since it came.
+    refused: u64,
     /// Log times at some offsets, rising, no closer than [`SAMPLE_EVERY`] records.
     samples: VecDeque<(u64, i64)>,
 }
@@ -24,17 +33,24 @@ const SAMPLE_EVERY: u64 = 10_000;
 /// All partitions.
 #[derive(Debug)]
 pub struct Health {
+    name: String,
     partitions: Vec<Mutex<PartitionHealth>>,
 }
 
 impl Health {
-    pub(crate) fn new(partitions: u32) -> Self {
-        Self { partitions: (0..partitions).map(|_| Mutex::default()).collect() }
+    pub(crate) fn new(name: &str, partitions: u32) -> Self {
+        Self { name: name.to_owned(), partitions: (0..partitions).map(|_| Mutex::default()).collect() }
     }
 
     pub(crate) fn tell(&self, partition: u32, progress: Progress) {
         let Some(held) = self.partitions.get(partition as usize) else { return };
         let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        let durable = |progress: &Progress| progress.durable >= progress.folded;
+        if durable(&progress)
+            && !held.progress.as_ref().is_some_and(|before| durable(before) && before.folded == progress.folded)
+        {
+            held.flushed_ms = now_ms();
+        }
         (held.is_ours, held.progress) = (true, Some(progress));
         let due = held.samples.back().is_none_or(|(offset, _)| progress.folded >= offset + SAMPLE_EVERY);
         if due {
@@ -50,8 +66,29 @@ impl Health {
     pub(crate) fn claimed(&self, partition: u32) {
         if let Some(held) = self.partitions.get(partition as usize) {
             *held.lock().unwrap_or_else(PoisonError::into_inner) =
-                PartitionHealth { is_ours: true, ..PartitionHealth::default() };
+                PartitionHealth { is_ours: true, since_ms: now_ms(), ..PartitionHealth::default() };
         }
+    }
+
+    /// The store refused so many writes.
+    pub(crate) fn refused(&self, partition: u32, writes: u64) {
+        if let Some(held) = self.partitions.get(partition as usize) {
+            held.lock().unwrap_or_else(PoisonError::into_inner).refused += writes;
+        }
+    }
+
+    /// What this process says of itself as a partition's owner; `None` = it is not.
+    #[must_use]
+    pub fn owner(&self, partition: u32) -> Option<Owner> {
+        let held = self.partition(partition).filter(|held| held.is_ours)?;
+        Some(Owner {
+            name: self.name.clone(),
+            since_ms: held.since_ms,
+            told_ms: now_ms(),
+            flushed_ms: held.flushed_ms,
+            refused: held.refused,
+            dedupe_age_ms: self.dedupe_age_ms(partition),
+        })
     }
 
     /// The partition went to another process; one that comes back begins anew, maybe further back.
@@ -117,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_age_of_the_window_is_that_of_its_oldest_record() {
-        let health = Health::new(1);
+        let health = Health::new("a", 1);
         for step in 0..100 {
             let folded = step * 10_000;
             health.tell(0, progress(folded, 1_000 * i64::try_from(step).unwrap(), folded.saturating_sub(500_000)));
@@ -127,8 +164,25 @@ mod tests {
     }
 
     #[test]
+    fn an_owner_tells_of_what_is_its_own() {
+        let health = Health::new("host:7", 2);
+        assert_eq!(health.owner(0), None);
+        health.claimed(0);
+        let before = health.owner(0).unwrap();
+        assert_eq!((before.name.as_str(), before.flushed_ms, before.refused), ("host:7", 0, 0));
+        assert!(before.since_ms > 0 && before.told_ms >= before.since_ms, "{before:?}");
+        health.tell(0, Progress { folded: 5, durable: 4, ..Progress::default() });
+        health.refused(0, 3);
+        assert_eq!(health.owner(0).map(|owner| (owner.flushed_ms, owner.refused)), Some((0, 3)));
+        health.tell(0, Progress { folded: 5, durable: 5, ..Progress::default() });
+        assert!(health.owner(0).unwrap().flushed_ms >= before.since_ms);
+        health.away(0);
+        assert_eq!(health.owner(0), None);
+    }
+
+    #[test]
     fn an_age_that_nobody_saw_is_not_made_up() {
-        let health = Health::new(2);
+        let health = Health::new("a", 2);
         assert_eq!(health.dedupe_age_ms(0), None);
         assert!(health.ready().unwrap_err().contains("partition 0"));
         health.ready_with_ours().unwrap();

@@ -81,6 +81,14 @@ impl Keeping {
         }
     }
 
+    /// The store, where other processes have it too.
+    pub(crate) fn shared_store(&self) -> Option<Arc<dyn Store>> {
+        match self {
+            Self::Together(_) => None,
+            Self::Apart { store, .. } => Some(Arc::clone(store)),
+        }
+    }
+
     fn store(&self) -> &dyn Store {
         match self {
             Self::Together(store) => &**store,

@@ -11,6 +11,7 @@
 mod dead_letters;
 mod health;
 mod keeping;
+mod owner;
 mod partition;
 mod replay;
 mod snapshots;
@@ -36,11 +37,14 @@ use tokio::task::JoinSet;
 pub use dead_letters::{DeadLetter, DeadLetters, KEPT_MAX, Kept};
 pub use health::{Health, PartitionHealth};
 pub use keeping::{Keeping, SnapshotEvery};
+pub use owner::TELL_EVERY;
 use partition::{Given, Partition};
 
 /// What a processor is told before it starts.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// What this process is called where people look for the owner of a partition: `host:pid`.
+    pub name: String,
     /// The generation.
     pub generation: Generation,
     /// How often cells are made durable; more than 0.
@@ -169,7 +173,7 @@ impl Processor {
         let folder = &settings.dead_letters;
         let dead_letters = DeadLetters::open(folder)
             .map_err(|source| Error::DeadLetters { folder: folder.display().to_string(), source })?;
-        let health = Arc::new(Health::new(settings.generation.partitions));
+        let health = Arc::new(Health::new(&settings.name, settings.generation.partitions));
         let mut partitions = Vec::new();
         for (partition, subscription) in (0_u32..).zip(readers) {
             let worker = worker::Settings::new(settings.generation.clone(), partition, keeping.mode());

@@ -19,6 +19,7 @@ use eventlog::{EventLog, Signal, Subscription};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use schemas::log::Logged;
+use schemas::stored::WriteAnswer;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -26,6 +27,7 @@ use self::beginning::{Phase, new_worker};
 use crate::dead_letters::{self, DeadLetter, DeadLetters};
 use crate::health::Health;
 use crate::keeping::{Found, Keeping};
+use crate::owner::Telling;
 use crate::replay::Replay;
 use crate::snapshots::Snapshots;
 use crate::under_way::{Done, Failures, Next, UnderWay};
@@ -66,6 +68,7 @@ pub(crate) struct Partition {
     /// When the log is asked again, after a failure.
     log_again: Option<Instant>,
     replay: Replay,
+    telling: Telling,
 }
 
 /// What the loop waited for.
@@ -75,6 +78,7 @@ enum Event {
     Found(Result<Found, Error>),
     Done(Done),
     Due,
+    Said,
     Signal(Result<Signal, eventlog::Error>),
 }
 
@@ -94,6 +98,7 @@ impl Partition {
             log_failures: Failures::default(),
             log_again: None,
             replay: Replay::new(Instant::now()),
+            telling: Telling::default(),
             given,
         })
     }
@@ -109,6 +114,7 @@ impl Partition {
                 Event::Found(found) => self.found(found?)?,
                 Event::Done(done) => self.done(done)?,
                 Event::Due => self.due(),
+                Event::Said => {}
                 Event::Signal(signal) => self.signal(signal).await?,
             }
             self.go_on()?;
@@ -119,7 +125,7 @@ impl Partition {
 
     async fn wait(&mut self, stop: &mut watch::Receiver<bool>, due: &mut Interval) -> Event {
         let has_room = self.has_room();
-        let Self { phase, leaving, under_way, given, log_again, .. } = self;
+        let Self { phase, leaving, under_way, given, log_again, telling, number, .. } = self;
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => Event::Stop,
@@ -127,6 +133,7 @@ impl Partition {
             found = ended(phase.finding()) => Event::Found(found),
             done = under_way.next() => Event::Done(done),
             _ = due.tick() => Event::Due,
+            () = telling.said(*number) => Event::Said,
             signal = next_after(*log_again, &mut *given.subscription, has_room) => Event::Signal(signal),
         }
     }
@@ -232,7 +239,10 @@ impl Partition {
 
     fn done(&mut self, done: Done) -> Result<(), Error> {
         match done {
-            Done::Input(input) => self.give(input),
+            Done::Input(input) => {
+                self.given.health.refused(self.number, refusals(&input));
+                self.give(input);
+            }
             Done::Letter(kept) => kept?,
             Done::Snapshot(Ok(position)) => {
                 self.snapshots.taken(position);
@@ -315,6 +325,17 @@ impl Partition {
             self.tell().await?;
         }
         self.tell().await
+    }
+}
+
+/// Writes that the store refused, since another process was ahead.
+fn refusals(input: &Input) -> u64 {
+    match input {
+        Input::Wrote(answers) => {
+            answers.iter().filter(|answer| matches!(answer, WriteAnswer::Refused(_))).count() as u64
+        }
+        Input::CheckpointWrote(false) => 1,
+        _ => 0,
     }
 }
 

@@ -47,6 +47,23 @@ pub struct Checkpoint {
     pub log_time_ms: i64,
 }
 
+/// What the process that works on a partition says of itself. It is for people: nothing is decided by it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// Which process: `host:pid`.
+    pub name: String,
+    /// When it got the partition, Unix milliseconds.
+    pub since_ms: i64,
+    /// When it said this, Unix milliseconds.
+    pub told_ms: i64,
+    /// When all that it had folded was last durable, Unix milliseconds; 0 = not since it got the partition.
+    pub flushed_ms: i64,
+    /// Writes that the store refused since then, since another process was ahead.
+    pub refused: u64,
+    /// How far back, in milliseconds of log time, it knows payload ids; `None` = to the beginning, or it cannot tell yet.
+    pub dedupe_age_ms: Option<u64>,
+}
+
 /// Changes to a partition's state, applied as one; keys and values are opaque to who keeps them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StateChanges {

@@ -2,7 +2,7 @@
 //! CellWrite, WriteAnswer, Checkpoint, StateChanges, SavedState, Flush), since `counting` and `stores` both speak them;
 //! here is only what a reader of ranges gets.
 
-pub use schemas::stored::{CellWrite, Checkpoint, Flush, SavedState, StateChanges, StoredCell, WriteAnswer};
+pub use schemas::stored::{CellWrite, Checkpoint, Flush, Owner, SavedState, StateChanges, StoredCell, WriteAnswer};
 
 use schemas::cell::CellKey;
 

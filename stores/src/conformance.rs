@@ -61,16 +61,39 @@ pub const CASES: &[Case] = cases! {
     "a generation's row is written once" => keeping::generation_immutable,
 };
 
+/// Cases for stores that several processes share.
+pub const SHARED: &[Case] = cases! {
+    "what an owner says of itself gives way to what is newer" => keeping::newest_owner,
+};
+
 /// Runs every case on a store of its own; gives those that did not pass.
 ///
 /// # Errors
 /// Whatever `factory` answers when it cannot make a store.
-pub async fn run<F>(mut factory: impl FnMut() -> F) -> Result<Vec<Failure>, Error>
+pub async fn run<F>(factory: impl FnMut() -> F) -> Result<Vec<Failure>, Error>
+where
+    F: Future<Output = Result<Arc<dyn Store>, Error>>,
+{
+    run_these(CASES.iter(), factory).await
+}
+
+/// As [`run`], for a store that several processes share.
+///
+/// # Errors
+/// Whatever `factory` answers when it cannot make a store.
+pub async fn run_shared<F>(factory: impl FnMut() -> F) -> Result<Vec<Failure>, Error>
+where
+    F: Future<Output = Result<Arc<dyn Store>, Error>>,
+{
+    run_these(CASES.iter().chain(SHARED), factory).await
+}
+
+async fn run_these<F>(cases: impl Iterator<Item = &Case>, mut factory: impl FnMut() -> F) -> Result<Vec<Failure>, Error>
 where
     F: Future<Output = Result<Arc<dyn Store>, Error>>,
 {
     let mut failures = Vec::new();
-    for case in CASES {
+    for case in cases {
         let store = factory().await?;
         if let Err(what) = (case.run)(store).await {
             failures.push(Failure { case: case.name, what });

@@ -30,7 +30,7 @@ use self::client::unavailable;
 use self::item::{Item, Table};
 pub use self::options::Options;
 pub use self::setup::{plan, policy, set_up};
-use crate::{CellWrite, Checkpoint, Error, Page, Store, StoredCell, WriteAnswer, protocol};
+use crate::{CellWrite, Checkpoint, Error, Owner, Page, Store, StoredCell, WriteAnswer, protocol};
 
 /// Items of one `BatchGetItem`: DynamoDB's own limit.
 const GET_MAX: usize = 100;
@@ -121,8 +121,8 @@ impl DynamoStore {
         }
     }
 
-    /// The cells at these addresses of one table, as many as there are.
-    async fn get_cells(&self, table: Table, keys: Vec<Item>) -> Result<Vec<Item>, Error> {
+    /// The items at these keys of one table, as many as there are.
+    async fn get_items(&self, table: Table, keys: Vec<Item>) -> Result<Vec<Item>, Error> {
         let name = self.table(table);
         let mut asked = Some(keys);
         let mut found = Vec::new();
@@ -151,7 +151,7 @@ impl DynamoStore {
             })
             .collect();
         let found: Vec<Vec<Item>> = stream::iter(chunks)
-            .map(|(table, keys)| self.get_cells(table, keys))
+            .map(|(table, keys)| self.get_items(table, keys))
             .buffer_unordered(self.options.calls_max)
             .try_collect()
             .await?;
@@ -249,6 +249,30 @@ impl Store for DynamoStore {
                 None => Ok(true),
                 Some(held) => Ok(protocol::checkpoint_refused(&item::checkpoint(&held)?, &checkpoint)),
             }
+        })
+    }
+
+    fn tell_owner(&self, generation: u32, partition: u32, owner: Owner) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            let at = u64::try_from(owner.told_ms).unwrap_or(0);
+            // Refused = something newer is there.
+            self.put(Table::Progress, item::of_owner(generation, partition, &owner), at).await.map(drop)
+        })
+    }
+
+    fn owners(&self, generation: u32, partitions: u32) -> BoxFuture<'_, Result<Vec<Option<Owner>>, Error>> {
+        Box::pin(async move {
+            let keys: Vec<Item> = (0..partitions).map(|partition| item::owner_key(generation, partition)).collect();
+            let mut owners = vec![None; keys.len()];
+            for chunk in keys.chunks(GET_MAX) {
+                for found in self.get_items(Table::Progress, chunk.to_vec()).await? {
+                    let key = item::key_of(&found);
+                    if let Some(place) = keys.iter().position(|asked| *asked == key) {
+                        owners[place] = Some(item::owner(&found)?);
+                    }
+                }
+            }
+            Ok(owners)
         })
     }
 

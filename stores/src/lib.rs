@@ -28,7 +28,7 @@ pub mod state;
 
 #[cfg(feature = "testing")]
 pub use breakage::Break;
-pub use cells::{CellWrite, Checkpoint, Flush, Page, SavedState, StateChanges, StoredCell, WriteAnswer};
+pub use cells::{CellWrite, Checkpoint, Flush, Owner, Page, SavedState, StateChanges, StoredCell, WriteAnswer};
 pub use error::Error;
 
 /// A store of cells and checkpoints, shared by all processes of a generation.
@@ -55,6 +55,19 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         partition: u32,
         checkpoint: Checkpoint,
     ) -> BoxFuture<'_, Result<bool, Error>>;
+
+    /// Puts what the process that works on a partition says of itself, unless something newer is there. A store that
+    /// one process has keeps nothing of it.
+    fn tell_owner(&self, generation: u32, partition: u32, owner: Owner) -> BoxFuture<'_, Result<(), Error>> {
+        let _ = (generation, partition, owner);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// What was last said by [`Store::tell_owner`], by partition from 0.
+    fn owners(&self, generation: u32, partitions: u32) -> BoxFuture<'_, Result<Vec<Option<Owner>>, Error>> {
+        let _ = generation;
+        Box::pin(std::future::ready(Ok(vec![None; partitions as usize])))
+    }
 
     /// The generation row, encoded; `None` when there is none yet.
     fn generation(&self, number: u32) -> BoxFuture<'_, Result<Option<Bytes>, Error>>;

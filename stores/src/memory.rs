@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use schemas::cell::{CellAddress, CellKey, CellRange};
 
 use crate::breakage::{Break, Breakage};
-use crate::{CellWrite, Checkpoint, Error, Page, Store, StoredCell, WriteAnswer, protocol};
+use crate::{CellWrite, Checkpoint, Error, Owner, Page, Store, StoredCell, WriteAnswer, protocol};
 
 /// How a call fails; the caller sees [`Error::Unavailable`] each time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub struct MemoryStore {
 struct Held {
     cells: BTreeMap<CellAddress, StoredCell>,
     checkpoints: HashMap<(u32, u32), Checkpoint>,
+    owners: HashMap<(u32, u32), Owner>,
     generations: HashMap<u32, Bytes>,
     calls: u64,
     faults: HashMap<u64, Fault>,
@@ -180,6 +181,22 @@ impl Store for MemoryStore {
                     Ok(true)
                 }
             }
+        })
+    }
+
+    fn tell_owner(&self, generation: u32, partition: u32, owner: Owner) -> BoxFuture<'_, Result<(), Error>> {
+        self.call(move |held, fault| {
+            let there = held.owners.get(&(generation, partition));
+            if fault != Some(Fault::Midway) && there.is_none_or(|there| there.told_ms < owner.told_ms) {
+                held.owners.insert((generation, partition), owner);
+            }
+            Ok(())
+        })
+    }
+
+    fn owners(&self, generation: u32, partitions: u32) -> BoxFuture<'_, Result<Vec<Option<Owner>>, Error>> {
+        self.call(|held, _| {
+            Ok((0..partitions).map(|partition| held.owners.get(&(generation, partition)).cloned()).collect())
         })
     }
 

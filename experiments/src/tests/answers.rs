@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use schemas::stored::Owner;
+
 use super::world::{DAY, NOW, full, path_of, slashed};
 use crate::DeadLetter;
 
@@ -42,7 +44,14 @@ const ASKED: [(&str, &str); 26] = [
 #[tokio::test]
 async fn every_answer_is_its_golden() {
     let mut world = full().await;
-    world.dedupe_age_ms = Some(90_500);
+    world.owner = Some(Owner {
+        name: "host:7".to_owned(),
+        since_ms: NOW - DAY,
+        told_ms: NOW - 5_000,
+        flushed_ms: NOW - 6_000,
+        refused: 2,
+        dedupe_age_ms: Some(90_500),
+    });
     world.dead = [1, 2]
         .map(|offset| DeadLetter {
             generation: 1,

@@ -18,6 +18,7 @@ use schemas::id::Environment;
 use schemas::log::Append;
 use schemas::partition::home;
 use schemas::record::StoredVariation;
+use schemas::stored::Owner;
 use stores::memory::MemoryStore;
 use stores::{CellWrite, Checkpoint, Store as _, StoredCell};
 use tower::ServiceExt as _;
@@ -76,7 +77,7 @@ pub(super) struct World {
     pub(super) access: Access,
     pub(super) arrivals: Arrivals,
     pub(super) dead: Vec<DeadLetter>,
-    pub(super) dedupe_age_ms: Option<u64>,
+    pub(super) owner: Option<Owner>,
     pub(super) caught_up: CaughtUp,
     pub(super) publisher: crate::Publisher,
     pub(super) limits: FoldLimits,
@@ -130,7 +131,7 @@ impl World {
             access: Access { environments: environments.iter().map(open).collect(), admin_keys: vec![] },
             arrivals: Arrivals::default(),
             dead: Vec::new(),
-            dedupe_age_ms: None,
+            owner: None,
             caught_up: CaughtUp::default(),
             publisher: crate::Publisher::default(),
             limits: FoldLimits::default(),
@@ -248,7 +249,7 @@ impl World {
 
     pub(super) fn serve(&self) -> Serve {
         let (access, clock, arrivals) = (Arc::new(self.access.clone()), Arc::clone(&self.clock), self.arrivals.clone());
-        let (dead, age) = (self.dead.clone(), self.dedupe_age_ms);
+        let (dead, owner) = (self.dead.clone(), self.owner.clone());
         let letters = move |limit: usize, behind: Option<crate::Place>| {
             let mut all = dead.clone();
             all.sort_by_key(|letter| std::cmp::Reverse(letter.place()));
@@ -268,7 +269,7 @@ impl World {
             dead_letters: Arc::new(move |limit, behind| Box::pin(letters(limit, behind))),
             caught_up: self.caught_up.clone(),
             publisher: self.publisher.clone(),
-            dedupe_age_ms: Arc::new(move |_| age),
+            owners: Arc::new(move || Box::pin(std::future::ready(Ok(vec![owner.clone(); PARTITIONS as usize])))),
             metrics: Arc::new(|| Box::pin(async { "# EOF\n".to_owned() })),
             ready: Arc::new(|| Ok(())),
             address: "http://127.0.0.1:8080".to_owned(),

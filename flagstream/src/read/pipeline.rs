@@ -8,7 +8,7 @@ use super::words::{grouped, length, right, second, table, text};
 /// What people read, and how it is read from a partition.
 type Column = (&'static str, fn(&Json) -> String);
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 10] = [
     ("partition", |partition| text(&partition["partition"])),
     ("oldest record kept", |partition| grouped(&text(&partition["first"]))),
     ("end of the log", |partition| grouped(&text(&partition["end"]))),
@@ -16,6 +16,9 @@ const COLUMNS: [Column; 7] = [
     ("lag (records)", |partition| grouped(&text(&partition["lag"]))),
     ("log time (UTC)", |partition| second(&partition["logTime"])),
     ("remembers ids for", |partition| length(&partition["dedupeAgeMs"])),
+    ("worked on by", |partition| text(&partition["owner"]["name"])),
+    ("flushed (UTC)", |partition| second(&partition["owner"]["flushed"])),
+    ("writes refused", |partition| grouped(&text(&partition["owner"]["refusedWrites"]))),
 ];
 
 /// Lag by partition, and what the server warns of.
@@ -24,7 +27,7 @@ pub(super) fn pipeline(answer: &Json) -> String {
     for partition in answer["partitions"].items() {
         table.add_row(COLUMNS.map(|(_, cell)| cell(partition)));
     }
-    for column in [0, 1, 2, 3, 4, 6] {
+    for column in [0, 1, 2, 3, 4, 6, 9] {
         right(&mut table, column);
     }
     let lag = &answer["lag"];
@@ -67,7 +70,7 @@ mod tests {
             assert!(!printed.contains(raw), "{raw}: {printed}");
         }
         let empty = shown_pipeline(r#"{"partitions": [{"partition": 0, "logTime": null, "dedupeAgeMs": null}]}"#);
-        assert_eq!(empty.lines().nth(4).unwrap_or_default().matches('–').count(), 6, "{empty}");
+        assert_eq!(empty.lines().nth(4).unwrap_or_default().matches('–').count(), 9, "{empty}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub mod store;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
 use eventlog::EventLog;
@@ -23,11 +23,18 @@ use processor::{DeadLetters, Keeping, SnapshotEvery};
 use stores::snapshots::Folder;
 use stores::state::LocalState;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use self::log::Log;
 use self::store::Store;
 use super::Role;
 use crate::config::{Settings, kept};
+use crate::output::{aside, with_causes};
+
+/// So long a start waits for a log or store that does not answer,
+const START_WITHIN: Duration = Duration::from_secs(60);
+/// and asks again so often.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Unix milliseconds by this machine's clock.
 pub fn now_ms() -> i64 {
@@ -58,9 +65,12 @@ pub async fn open(settings: &Settings, role: Role) -> anyhow::Result<Backend> {
     let data = &settings.data;
     // It holds keys and everybody's events: it is for its owner alone.
     create_private_durably(data).with_context(|| format!("cannot make the data directory {}", data.display()))?;
-    let log = Log::open(settings).await?;
-    let store = if role.needs_store() { Some(Store::open(settings).await?) } else { None };
-    agree::agree(settings, &log, store.as_ref()).await?;
+    let log = patiently("the log", || Log::open(settings)).await?;
+    let store = match role.needs_store() {
+        true => Some(patiently("the store", || Store::open(settings)).await?),
+        false => None,
+    };
+    patiently("log or store", || agree::agree(settings, &log, store.as_ref())).await?;
     let mut poisoned: Vec<_> = log.poisoned().map(|poisoned| ("log", poisoned)).into_iter().collect();
     poisoned.extend(store.as_ref().and_then(Store::poisoned).map(|poisoned| ("store", poisoned)));
     let keeping = match &store {
@@ -69,6 +79,30 @@ pub async fn open(settings: &Settings, role: Role) -> anyhow::Result<Backend> {
     };
     let dead_letters = dead_letters(settings, role);
     Ok(Backend { log, store, keeping, dead_letters, poisoned })
+}
+
+/// Tries again, for [`START_WITHIN`], what fails because somebody does not answer: they may be starting as well.
+async fn patiently<T, F>(what: &str, mut attempt: impl FnMut() -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = anyhow::Result<T>>,
+{
+    let end = Instant::now() + START_WITHIN;
+    loop {
+        match attempt().await {
+            Err(error) if may_pass(&error) && Instant::now() < end => {
+                aside(&format!("waiting for {what}: {}", with_causes(&error)));
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+fn may_pass(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref().is_some_and(eventlog::Error::is_retryable)
+            || cause.downcast_ref().is_some_and(stores::Error::is_retryable)
+    })
 }
 
 /// Files have one owner; services that run alone share their log and store with others.
@@ -136,5 +170,34 @@ impl Backend {
         let Some(folder) = &self.dead_letters else { return Ok(None) };
         let opened = DeadLetters::open(folder);
         Ok(Some(opened.with_context(|| format!("cannot open the dead letters in {}", folder.display()))?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_start_waits_for_what_may_pass_and_for_nothing_else() {
+        tokio::time::pause();
+        let begun = Instant::now();
+        let mut left = 3;
+        let opened = patiently("the log", || {
+            left -= 1;
+            let away = (left > 0).then(|| eventlog::Error::Away("no broker".to_owned()));
+            std::future::ready(
+                away.map_or(Ok(7), |error| Err(anyhow::Error::from(error).context("cannot open the log"))),
+            )
+        });
+        assert_eq!(opened.await.unwrap(), 7);
+        assert_eq!(begun.elapsed(), 2 * AGAIN_AFTER);
+        let wrong =
+            || std::future::ready(anyhow::Result::<()>::Err(stores::Error::Setting("no table".to_owned()).into()));
+        assert_eq!(patiently("the store", wrong).await.unwrap_err().to_string(), "no table");
+        assert_eq!(begun.elapsed(), 2 * AGAIN_AFTER);
+        let away =
+            || std::future::ready(anyhow::Result::<()>::Err(stores::Error::Unavailable("down".to_owned()).into()));
+        assert!(patiently("the store", away).await.unwrap_err().to_string().contains("down"));
+        assert!(begun.elapsed() >= START_WITHIN);
     }
 }

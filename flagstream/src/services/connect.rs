@@ -4,11 +4,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use experiments::{Arrivals, CaughtUp, FirstPayload, Place, Publisher, Serve, UnknownKey};
+use experiments::{Arrivals, AskOwners, CaughtUp, FirstPayload, Place, Publisher, Serve, UnknownKey};
 use ingest::Ingest;
 use ingest::doorstep::Stranger;
 use ingest::doorstep::news::kind_word;
 use processor::Processor;
+use schemas::generation::Generation;
 
 use super::Running;
 use super::admission::Keys;
@@ -33,7 +34,6 @@ pub fn serve(
     let at_door = running.ingest.clone();
     let (metrics, letters) = (Arc::clone(metrics), backend.open_dead_letters()?);
     let health = running.processor.as_deref().map(Processor::health);
-    let ages = health.clone();
     Ok(Serve {
         store: store.shared(),
         log: backend.log(),
@@ -46,7 +46,7 @@ pub fn serve(
         dead_letters: Arc::new(move |limit, behind| Box::pin(dead_letters(letters.clone(), limit, behind))),
         caught_up: CaughtUp::default(),
         publisher: Publisher::default(),
-        dedupe_age_ms: Arc::new(move |partition| ages.as_ref()?.dedupe_age_ms(partition)),
+        owners: owners(store, &settings.generation, running.processor.as_deref()),
         metrics: Arc::new(move || {
             let metrics = Arc::clone(&metrics);
             Box::pin(async move { metrics.text().await })
@@ -56,6 +56,23 @@ pub fn serve(
         data: std::path::absolute(&settings.data).unwrap_or_else(|_| settings.data.clone()).display().to_string(),
         keys_file: keys::path(&settings.data).display().to_string(),
         request_prefix: format!("{:x}", now_ms()),
+    })
+}
+
+/// A processor of this process is asked itself, where it has all partitions; else what owners have told the store.
+fn owners(store: &Store, generation: &Generation, processor: Option<&Processor>) -> AskOwners {
+    let (number, partitions) = (generation.number, generation.partitions);
+    if let (Store::Embedded(_), Some(processor)) = (store, processor) {
+        let health = processor.health();
+        return Arc::new(move || {
+            let owners = (0..partitions).map(|partition| health.owner(partition)).collect();
+            Box::pin(std::future::ready(Ok(owners)))
+        });
+    }
+    let store = store.shared();
+    Arc::new(move || {
+        let store = Arc::clone(&store);
+        Box::pin(async move { store.owners(number, partitions).await.map_err(|error| error.to_string()) })
     })
 }
 

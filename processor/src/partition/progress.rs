@@ -3,6 +3,7 @@
 //! Always true here: the log is released only below what is saved, and where state lies apart below what is copied.
 
 use counting::worker::keep_from;
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::Partition;
@@ -25,6 +26,7 @@ impl Partition {
             self.given.log.release(self.number, below);
         }
         let now = Instant::now();
+        self.tell_owner(now);
         if self.replay.is_due(now) {
             let end = match self.given.log.held().await {
                 Ok(held) => held.get(self.number as usize).map_or(0, |held| held.end),
@@ -35,6 +37,16 @@ impl Partition {
             self.tell_replay(now, progress.folded, end);
         }
         Ok(())
+    }
+
+    fn tell_owner(&mut self, now: Instant) {
+        if !self.telling.is_due(now) {
+            return;
+        }
+        if let Some((store, owner)) = self.given.keeping.shared_store().zip(self.given.health.owner(self.number)) {
+            let (generation, partition) = (self.given.settings.generation.number, self.number);
+            self.telling.say(now, async move { store.tell_owner(generation, partition, owner).await }.boxed());
+        }
     }
 
     fn tell_replay(&mut self, now: Instant, folded: u64, end: u64) {

@@ -40,6 +40,7 @@ pub(crate) fn quiet_wanted_panics() {
 
 pub(crate) fn settings(generation: &Generation, folder: &Path) -> Settings {
     Settings {
+        name: "a test".to_owned(),
         generation: generation.clone(),
         flush_every: Duration::from_millis(3),
         dead_letters: folder.join("dead-letters"),

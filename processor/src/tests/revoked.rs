@@ -135,3 +135,23 @@ async fn a_partition_is_heard_to_go_though_there_is_no_room_and_the_store_is_dow
     until("all is folded", || folded() == Some(end)).await;
     processor.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn the_store_is_told_who_has_the_partition() {
+    let shared = begun().await;
+    let (processor, _) = hourly(&shared);
+    let health = processor.health();
+    until("it has begun", || health.ready().is_ok()).await;
+    let told = async {
+        loop {
+            if let Some(owner) = shared.store.owners(1, 1).await.unwrap().remove(0) {
+                return owner;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let owner = tokio::time::timeout(super::bench::PATIENCE, told).await.unwrap();
+    assert_eq!(owner.name, "a test");
+    assert!(owner.told_ms >= owner.since_ms && owner.since_ms > 0, "{owner:?}");
+    processor.stop().await.unwrap();
+}

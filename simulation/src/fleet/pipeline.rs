@@ -68,6 +68,7 @@ impl Pipeline {
             snapshot_every: SnapshotEvery { time: Duration::from_secs(3_600), records: u64::MAX },
         };
         let settings = Settings {
+            name: "fleet".to_owned(),
             generation: generation.clone(),
             flush_every: FLUSH_EVERY,
             dead_letters: folder.path().join("dead-letters"),
@@ -204,7 +205,7 @@ fn serve(log: &MemoryLog, store: Arc<MemoryStore>, generation: &Generation, cloc
         dead_letters: Arc::new(|_, _| Box::pin(std::future::ready(Ok((Vec::new(), 0))))),
         caught_up: CaughtUp::default(),
         publisher: Publisher::default(),
-        dedupe_age_ms: Arc::new(|_| None),
+        owners: Arc::new(|| Box::pin(std::future::ready(Ok(Vec::new())))),
         metrics: Arc::new(|| Box::pin(async { String::new() })),
         ready: Arc::new(|| Ok(())),
         address: "http://127.0.0.1:8080".to_owned(),

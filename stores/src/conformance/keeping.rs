@@ -7,7 +7,7 @@ use bytes::Bytes;
 use schemas::cell::{CellAddress, CellKey, CellKind, CellName, CellRange};
 
 use super::{Outcome, cell, checkpoint, environment, same, told, write};
-use crate::{CellWrite, Checkpoint, Store};
+use crate::{CellWrite, Checkpoint, Owner, Store};
 
 /// Keys that would be one if parts were joined, cut or escaped carelessly.
 fn alike() -> Vec<CellKey> {
@@ -84,6 +84,26 @@ pub(super) async fn checkpoints_apart(store: Arc<dyn Store>) -> Outcome {
         same(&format!("checkpoint of {generation}, {partition}"), found, Some(checkpoint(100 - at as u64)))?;
     }
     Ok(())
+}
+
+pub(super) async fn newest_owner(store: Arc<dyn Store>) -> Outcome {
+    let owner = |name: &str, told_ms| Owner { name: name.to_owned(), told_ms, ..Owner::default() };
+    same("owners before any", told(store.owners(1, 2).await)?, vec![None, None])?;
+    let whole = Owner {
+        name: "host:1".to_owned(),
+        since_ms: i64::MAX,
+        told_ms: 5,
+        flushed_ms: 3,
+        refused: u64::MAX >> 1,
+        dedupe_age_ms: Some(7),
+    };
+    told(store.tell_owner(1, 1, whole.clone()).await)?;
+    same("owners", told(store.owners(1, 2).await)?, vec![None, Some(whole.clone())])?;
+    told(store.tell_owner(1, 1, owner("older", 4)).await)?;
+    same("owners after an older word", told(store.owners(1, 2).await)?, vec![None, Some(whole)])?;
+    told(store.tell_owner(1, 1, owner("newer", 6)).await)?;
+    same("owners after a newer word", told(store.owners(1, 2).await)?, vec![None, Some(owner("newer", 6))])?;
+    same("owners of another generation", told(store.owners(2, 2).await)?, vec![None, None])
 }
 
 pub(super) async fn generation_immutable(store: Arc<dyn Store>) -> Outcome {

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use schemas::cell::{CellAddress, CellKind, CellRange};
 
-use crate::{CellWrite, Checkpoint, Error, StoredCell};
+use crate::{CellWrite, Checkpoint, Error, Owner, StoredCell};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -104,8 +104,13 @@ pub(super) fn damaged(address: &CellAddress, what: &str) -> Error {
     Error::Damaged { place, what: what.to_owned() }
 }
 
+/// A number of an item.
+fn told<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
 fn h(item: &Item) -> Option<u64> {
-    item.get(H)?.as_n().ok()?.parse().ok()
+    told(item, H)
 }
 
 fn value(item: &Item) -> Option<&[u8]> {
@@ -146,6 +151,7 @@ pub(super) fn query(ask: QueryFluentBuilder, range: &CellRange) -> QueryFluentBu
 
 const CHECKPOINT: u8 = b'c';
 const GENERATION: u8 = b'g';
+const OWNER: u8 = b'o';
 
 fn progress_key(kind: u8, generation: u32, partition: u32) -> Item {
     let mut row = vec![kind];
@@ -172,9 +178,6 @@ pub(super) fn of_checkpoint(generation: u32, partition: u32, checkpoint: &Checkp
 }
 
 pub(super) fn checkpoint(item: &Item) -> Result<Checkpoint, Error> {
-    fn told<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
-        item.get(name)?.as_n().ok()?.parse().ok()
-    }
     let read = || {
         Some(Checkpoint {
             position: told(item, H)?,
@@ -184,6 +187,37 @@ pub(super) fn checkpoint(item: &Item) -> Result<Checkpoint, Error> {
         })
     };
     read().ok_or_else(|| Error::Damaged { place: "a checkpoint".into(), what: format!("it is {item:?}") })
+}
+
+pub(super) fn owner_key(generation: u32, partition: u32) -> Item {
+    progress_key(OWNER, generation, partition)
+}
+
+/// Its h is the time at which it was said, so that the newest stays.
+pub(super) fn of_owner(generation: u32, partition: u32, owner: &Owner) -> Item {
+    let Owner { name, since_ms, told_ms, flushed_ms, refused, dedupe_age_ms } = owner;
+    let mut item = owner_key(generation, partition);
+    item.insert(H.into(), AttributeValue::N(told_ms.to_string()));
+    item.insert("name".into(), AttributeValue::S(name.clone()));
+    item.insert("since_ms".into(), AttributeValue::N(since_ms.to_string()));
+    item.insert("flushed_ms".into(), AttributeValue::N(flushed_ms.to_string()));
+    item.insert("refused".into(), number(*refused));
+    item.extend(dedupe_age_ms.map(|age| ("dedupe_age_ms".into(), number(age))));
+    item
+}
+
+pub(super) fn owner(item: &Item) -> Result<Owner, Error> {
+    let read = || {
+        Some(Owner {
+            name: item.get("name")?.as_s().ok()?.clone(),
+            since_ms: told(item, "since_ms")?,
+            told_ms: told(item, H)?,
+            flushed_ms: told(item, "flushed_ms")?,
+            refused: told(item, "refused")?,
+            dedupe_age_ms: told(item, "dedupe_age_ms"),
+        })
+    };
+    read().ok_or_else(|| Error::Damaged { place: "an owner".into(), what: format!("it is {item:?}") })
 }
 
 pub(super) fn of_generation(generation: u32, row: &Bytes) -> Item {

@@ -10,7 +10,7 @@ use crate::disk::Disk;
 
 #[tokio::test]
 async fn memory_conforms() {
-    let failures = conformance::run(async || Ok(Arc::new(MemoryStore::new()) as Arc<dyn Store>)).await;
+    let failures = conformance::run_shared(async || Ok(Arc::new(MemoryStore::new()) as Arc<dyn Store>)).await;
     assert_eq!(failures, Ok(Vec::new()));
 }
 

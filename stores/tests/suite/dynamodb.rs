@@ -26,7 +26,7 @@ async fn store() -> Result<Arc<dyn Store>, Error> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dynamodb_conforms() {
-    assert_eq!(conformance::run(store).await.unwrap(), []);
+    assert_eq!(conformance::run_shared(store).await.unwrap(), []);
 }
 
 #[tokio::test]
