@@ -8,6 +8,7 @@ mod browsers;
 mod crates;
 mod dockerfile;
 mod full;
+mod load;
 mod real;
 mod sdks;
 mod services;
@@ -37,6 +38,8 @@ enum Command {
     Sdks(sdks::Arguments),
     /// Runs the checks in headless Chromium: browser SDKs that read all flags, and hostile names on our pages
     Browsers(browsers::Arguments),
+    /// Sends what a fleet of SDKs sends and checks the ledger twice: by the server's answers, and in Python by its log
+    Load(load::Arguments),
     /// Runs the suites of the log on Kafka and of the store on DynamoDB Local
     Suites,
     /// Kills ingest, processors and the broker under load, on Kafka with DynamoDB Local
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Arrows => arrows::run(),
         Command::Sdks(arguments) => sdks::run(&arguments),
         Command::Browsers(arguments) => browsers::run(&arguments),
+        Command::Load(arguments) => load::run(&arguments),
         Command::Suites => real::suites(),
         Command::Apart(arguments) => real::apart(&arguments),
         Command::Services(arguments) => services::run(&arguments),

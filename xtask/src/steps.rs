@@ -119,6 +119,15 @@ pub(crate) const VERIFY: &[Step] = &[
         ..STEP
     },
     Step {
+        name: "load",
+        what: "what a fleet sent is what was counted, to the minute, and what the log holds, by a program in Python",
+        program: Program::Xtask,
+        arguments: &["load", "--binary", BUILT],
+        needs: Some("build"),
+        minutes_max: 10,
+        ..STEP
+    },
+    Step {
         name: "sim",
         what: "20,000 seeds under both store models give no wrong number, and every fault happens often enough",
         program: Program::Xtask,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -58,6 +58,18 @@ impl Server {
     pub(crate) fn words(&self) -> String {
         let text = fs::read(self.folder.path().join("stderr")).unwrap_or_default();
         format!("the server's standard error: {}", String::from_utf8_lossy(&text).trim())
+    }
+
+    /// Its data folder, which goes when this value does.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     fn wait_for_address(&mut self, lines: &Receiver<String>) -> Result<SocketAddr> {
