@@ -177,27 +177,29 @@ impl Backend {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_start_waits_for_what_may_pass_and_for_nothing_else() {
-        tokio::time::pause();
-        let begun = Instant::now();
-        let mut left = 3;
-        let opened = patiently("the log", || {
-            left -= 1;
-            let away = (left > 0).then(|| eventlog::Error::Away("no broker".to_owned()));
-            std::future::ready(
-                away.map_or(Ok(7), |error| Err(anyhow::Error::from(error).context("cannot open the log"))),
-            )
+    /// Attempts until it ends, and how; the first `away` of them find nobody.
+    async fn attempts(away: u32, then: Result<u32, stores::Error>) -> (u32, Result<u32, String>) {
+        let (mut attempts, mut then) = (0, Some(then));
+        let ended = patiently("the store", || {
+            attempts += 1;
+            let answer = match attempts > away {
+                true => then.take().expect("nobody asks again after an end").map_err(anyhow::Error::from),
+                false => Err(anyhow::Error::from(eventlog::Error::Away("no broker".to_owned())).context("cannot open")),
+            };
+            std::future::ready(answer)
         });
-        assert_eq!(opened.await.unwrap(), 7);
-        assert_eq!(begun.elapsed(), 2 * AGAIN_AFTER);
-        let wrong =
-            || std::future::ready(anyhow::Result::<()>::Err(stores::Error::Setting("no table".to_owned()).into()));
-        assert_eq!(patiently("the store", wrong).await.unwrap_err().to_string(), "no table");
-        assert_eq!(begun.elapsed(), 2 * AGAIN_AFTER);
-        let away =
-            || std::future::ready(anyhow::Result::<()>::Err(stores::Error::Unavailable("down".to_owned()).into()));
-        assert!(patiently("the store", away).await.unwrap_err().to_string().contains("down"));
-        assert!(begun.elapsed() >= START_WITHIN);
+        let ended = ended.await.map_err(|error| with_causes(&error));
+        (attempts, ended)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_waits_for_what_may_pass_and_for_nothing_else() {
+        assert_eq!(attempts(2, Ok(7)).await, (3, Ok(7)));
+        let wrong = stores::Error::Setting("no table".to_owned());
+        assert_eq!(attempts(0, Err(wrong)).await, (1, Err("no table".to_owned())));
+        let begun = Instant::now();
+        let (attempts, ended) = attempts(u32::MAX, Ok(7)).await;
+        assert!(ended.unwrap_err().contains("no broker"));
+        assert!(attempts > 20 && begun.elapsed() >= START_WITHIN, "{attempts} in {:?}", begun.elapsed());
     }
 }
