@@ -47,6 +47,10 @@ use tokio::signal::unix::{SignalKind, signal};
   flagstream up --data /tmp/try --sdk-key sdk-1
   loadtest run --sdk-key sdk-1 --seconds 10 --ledger /tmp/ledger.jsonl
   loadtest check --ledger /tmp/ledger.jsonl
+A fleet's load on 20 environments, at a rate:
+  loadtest environments --environments 20 > flagstream.toml
+  flagstream up --data /tmp/try --config flagstream.toml
+  loadtest send --environments 20 --events-per-second 10000 --seconds 30 --ledger /tmp/ledger.jsonl --page load.html
 Or let it start, kill and measure the server itself:
   loadtest crash --binary target/release/flagstream
   loadtest compare --binary target/release/flagstream"

@@ -128,8 +128,12 @@ impl Quantiles {
 }
 
 /// Puts it together.
-pub(super) fn report(arguments: &Arguments, sender: &Sender, run: Run) -> Result<Report> {
+pub(super) fn report(arguments: &Arguments, sender: &Sender, mut run: Run) -> Result<Report> {
     let measures = sender.measures();
+    if run.ended == Ended::Behind && measures.lag.len() >= run.intended {
+        // Nothing was left of the schedule: only answers, or second attempts, were still awaited.
+        run.ended = Ended::Sent;
+    }
     let seconds = run.elapsed.as_secs_f64();
     let statuses = measures.latency.iter().map(|(answer, histogram)| Status {
         answer: answer.name(),
