@@ -138,7 +138,8 @@ impl Api {
         }
     }
 
-    /// Everything counted of an environment (`project/environment`) that concerns `[from_ms, to_ms]`, Unix milliseconds.
+    /// Everything counted of an environment (`project/environment`) that concerns `[from_ms, to_ms]`, Unix
+    /// milliseconds.
     pub(crate) async fn counted(&mut self, environment: &str, from_ms: i64, to_ms: i64) -> Result<Counted> {
         let (project, environment) = Target::names(environment);
         let root = format!("/v1/projects/{project}/environments/{environment}");

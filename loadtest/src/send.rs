@@ -1,8 +1,9 @@
 //! `loadtest send`: what a fleet of SDKs sends, at a rate, measured as the fleet would feel it.
 //!
 //! Always true here: the schedule is fixed before the first request goes, and no answer moves it (open loop); latency
-//! runs from the intended start; what the sender itself could not do is said. Follow one request: [`schedule`] says when,
-//! [`shelf`] has the payload that [`mix`] drew, [`sender`] sends it, [`measures`] takes its times, [`report`] tells.
+//! runs from the intended start; what the sender itself could not do is said. Follow one request: [`schedule`] says
+//! when, [`shelf`] has the payload that [`mix`] drew, [`sender`] sends it, [`measures`] takes its times, [`report`]
+//! tells.
 
 mod measures;
 mod mix;
@@ -44,15 +45,15 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// Sends what SDKs send, at a rate fixed in advance, and measures it
 ///
-/// Open loop: when each request goes is fixed before the first one does, from rate, length and seed, and does not depend
-/// on the answers. The latency of a request runs from when it was intended, so a server that stalls is not spared the
-/// requests that would have met it (no coordinated omission). How far sends began behind their time is shown too, with
-/// the cause: no free connection (the server is slower than the rate), or no CPU for this sender.
+/// Open loop: when each request goes is fixed before the first one does, from rate, length and seed, and does not
+/// depend on the answers. The latency of a request runs from when it was intended, so a server that stalls is not
+/// spared the requests that would have met it (no coordinated omission). How far sends began behind their time is shown
+/// too, with the cause: no free connection (the server is slower than the rate), or no CPU for this sender.
 ///
 /// Payloads are those of a fleet: summaries, full events, index, identify, custom and diagnostic events, of many sizes,
-/// some compressed, some from clients with a wrong clock; environments and flags by Zipf's law. They are prepared before
-/// the start, and given the time anew now and then, so that the sender costs little. A payload is sent once more after a
-/// second on 400, 408, 429, 5xx and network errors, as SDKs do.
+/// some compressed, some from clients with a wrong clock; environments and flags by Zipf's law. They are prepared
+/// before the start, and given the time anew now and then, so that the sender costs little. A payload is sent once more
+/// after a second on 400, 408, 429, 5xx and network errors, as SDKs do.
 ///
 /// With --ledger there is a line before each send and one after each answer: `loadtest check` compares it with what the
 /// server counted, `check/check.py` with a dump of the log. Ctrl-C ends the run early, with a report. Exits with 1 if

@@ -1,5 +1,5 @@
-//! What a fleet of SDKs sends to a server, checked twice: by the server's answers, and by a program in Python that reads
-//! the log.
+//! What a fleet of SDKs sends to a server, checked twice: by the server's answers, and by a program in Python that
+//! reads the log.
 //!
 //! Always true here: the server is killed before its log is read, so that whatever it had acknowledged must be there.
 

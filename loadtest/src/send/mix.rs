@@ -1,7 +1,8 @@
 //! What SDKs send: how much of what kind, how large, how late.
 //!
 //! Always true here: a payload is a function of its dice and of the time it is made for; every element is valid, no
-//! time lies so far ahead or behind that a server would move or refuse it, so that the ledger knows each count's minute.
+//! time lies so far ahead or behind that a server would move or refuse it, so that the ledger knows the minute of each
+//! count.
 
 use crate::contents::Contents;
 use crate::dice::Dice;
@@ -34,7 +35,7 @@ pub(crate) struct Mix {
     /// Smallest body, in bytes of JSON
     #[arg(long, default_value_t = 500)]
     pub(crate) bytes_min: usize,
-    /// Largest body, in bytes of JSON; between the two, small ones are as frequent as ten times larger ones (even in the
+    /// Largest body, in bytes of JSON; between the two, 500 to 5000 are as frequent as 5000 to 50000 (even in the
     /// logarithm)
     #[arg(long, default_value_t = 50_000)]
     pub(crate) bytes_max: usize,
@@ -95,8 +96,8 @@ impl Mix {
         ensure!(self.diagnostics < 1.0, "--diagnostics is 1; such a load has no events");
         ensure!(
             200 <= self.bytes_min && self.bytes_min + 2_000 <= self.bytes_max && self.bytes_max <= 1_000_000,
-            "bodies of {} to {} bytes cannot be made; --bytes-min is at least 200, --bytes-max at least 2000 more and at \
-             most 1000000",
+            "bodies of {} to {} bytes cannot be made; --bytes-min is at least 200, --bytes-max at least 2000 more and \
+             at most 1000000",
             self.bytes_min,
             self.bytes_max
         );

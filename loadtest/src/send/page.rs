@@ -71,7 +71,11 @@ fn answers(report: &Report) -> Markup {
         p.muted { "Milliseconds from when a request was intended to be sent to its answer." }
         table {
             thead {
-                tr { @for head in ["answer", "requests", "p50", "p90", "p99", "p99.9", "most"] { th scope="col" { (head) } } }
+                tr {
+                    @for head in ["answer", "requests", "p50", "p90", "p99", "p99.9", "most"] {
+                        th scope="col" { (head) }
+                    }
+                }
             }
             tbody {
                 @for status in &report.statuses { (row(&status.answer, status.requests, status.latency_ms)) }

@@ -245,8 +245,8 @@ impl Report {
         }
         println!("{rows}");
         println!(
-            "{:.0} requests a second acknowledged over {:.1} s: {:.0} events a second ({:.1} events and {:.1} KB a request \
-             in the mean), {} evaluations",
+            "{:.0} requests a second acknowledged over {:.1} s: {:.0} events a second ({:.1} events and {:.1} KB a \
+             request in the mean), {} evaluations",
             self.acknowledged_per_second,
             self.seconds,
             self.events_per_second,

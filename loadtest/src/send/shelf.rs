@@ -2,7 +2,8 @@
 //!
 //! Always true here: what lies on the shelf is whole (times written, compressed, framed), and the ledger has what it
 //! holds, under a number, before it can be taken; a payload is sent with an id of its own, which stands in the head
-//! alone. A refresher gives each of them the time anew, so that none is older than asked for while the machine keeps up.
+//! alone. A refresher gives each of them the time anew, so that none is older than asked for while the machine keeps
+//! up.
 
 use super::mix::{Drawn, Mix};
 use crate::contents::{Contents, minute_of};

@@ -149,7 +149,8 @@ async fn a_run_ends_though_the_server_is_far_too_slow() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_still_waits_for_answers_at_the_end_has_sent_all() {
     let address = slow_server(Duration::from_millis(700)).await;
-    let words = "--sdk-key key --requests-per-second 20 --arrivals even --seconds 0.2 --drain-seconds 0.2 --connections 8 --chunked 0";
+    let words = "--sdk-key key --requests-per-second 20 --arrivals even --seconds 0.2 --drain-seconds 0.2 \
+                 --connections 8 --chunked 0";
     let report = send(&arguments(address, None, words), std::future::pending()).await.unwrap();
     assert_eq!((report.ended, report.acknowledged), (Ended::Sent, report.schedule.as_ref().unwrap().intended));
 }
