@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -17,6 +18,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use schemas::id::Environment;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use crate::Serve;
@@ -31,6 +33,12 @@ pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-sr
 const KEY_NOT_NEEDED: (&str, &str) = ("x-flagstream-key", "not-needed");
 /// Addresses whose errors are pages, and all below [`crate::page::flag::BELOW`].
 const PAGES: [&str; 6] = ["/", "/flag", "/stale", crate::page::stale::snooze::PATH, "/login", "/logout"];
+
+/// A read may take so long,
+const READ_WITHIN: Duration = Duration::from_secs(10);
+/// and a back-test, which judges many days, so long.
+const BACKTEST_WITHIN: Duration = Duration::from_secs(60);
+const BACKTEST: &str = "/stale-flags/backtest";
 
 /// Who asks, and when.
 #[derive(Debug, Clone)]
@@ -147,7 +155,12 @@ pub(crate) async fn answer(
     // What a form sent is not sent again after log-in.
     let asked = if request.method() == Method::GET { request.uri().clone() } else { Uri::from_static("/") };
     let span = tracing::info_span!("answer request", method = %request.method(), path, id);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let limit = time_limit(request.method(), &path);
+    let answered = next.run(request).instrument(span.clone());
+    let mut response = match limit {
+        Some(limit) => timeout(limit, answered).await.unwrap_or_else(|_| too_slow(limit).into_response()),
+        None => answered.await,
+    };
     if let Some(refusal) = refusal(&mut response, &path) {
         let _entered = span.enter();
         tracing::debug!(code = refusal.code, message = refusal.message, "refused");
@@ -163,6 +176,20 @@ pub(crate) async fn answer(
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// How long an answer may take: a reader that asks for much costs no more than that. What is written has its own limits.
+fn time_limit(method: &Method, path: &str) -> Option<Duration> {
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    is_read.then_some(if path.ends_with(BACKTEST) { BACKTEST_WITHIN } else { READ_WITHIN })
+}
+
+fn too_slow(limit: Duration) -> Refusal {
+    let message = format!(
+        "this was not read within {} s; ask for less (a shorter time, one flag), or try again: the store may be slow",
+        limit.as_secs()
+    );
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too_slow", message)
 }
 
 /// Whether the sender reads pages: browsers name HTML among what they accept, programs do not.

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::refusal::Refusal;
 
 const AT_ONCE: usize = 2;
-const WAIT: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_secs(8);
 
 static GATE: Semaphore = Semaphore::const_new(AT_ONCE);
 

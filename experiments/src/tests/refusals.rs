@@ -1,11 +1,17 @@
 //! What cannot be answered: 400, 404, 405, 5xx, each with its shape.
 
-use axum::http::Method;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
 use schemas::cell::{CellKey, CellKind, CellName};
 use schemas::partition::home;
 use stores::{CellWrite, Store as _, StoredCell};
+use tower::ServiceExt as _;
 
 use super::world::{PARTITIONS, Reply, World, development, full, path_of};
+use crate::router;
 
 fn shape(reply: &Reply, code: &str) -> String {
     let body = reply.json();
@@ -153,4 +159,20 @@ async fn a_log_that_does_not_answer_is_503() {
     let reply = world.get(&format!("{}/books", path_of(&development()))).await;
     assert_eq!(reply.status, 503);
     shape(&reply, "unavailable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_takes_too_long_is_given_up() {
+    let mut serve = full().await.serve();
+    serve.owners = Arc::new(|| Box::pin(std::future::pending()));
+    let begun = tokio::time::Instant::now();
+    let request = Request::builder().uri("/v1/pipeline/health").body(Body::empty()).unwrap();
+    let response = router(serve).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["retry-after"], "1");
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["code"], "too_slow");
+    assert!(body["message"].as_str().unwrap().contains("within 10 s"), "{body}");
+    assert!((10..12).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
