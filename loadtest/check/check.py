@@ -52,30 +52,32 @@ def varints(data):
     return numbers
 
 
+def varint(data, at):
+    """The number at a place, and the place behind it."""
+    number, shift = 0, 0
+    while True:
+        if at >= len(data):
+            raise Unreadable("a message ends in the middle of a number")
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, at
+        shift += 7
+
+
 def fields(data):
     """The fields of a message: number, then a number or bytes."""
     at, end = 0, len(data)
-
-    def varint():
-        nonlocal at
-        number, shift = 0, 0
-        while True:
-            if at >= end:
-                raise Unreadable("a message ends in the middle of a number")
-            byte = data[at]
-            at += 1
-            number |= (byte & 0x7F) << shift
-            if not byte & 0x80:
-                return number
-            shift += 7
-
     while at < end:
-        tag = varint()
+        # Most tags and lengths are one byte.
+        tag, at = (data[at], at + 1) if data[at] < 0x80 else varint(data, at)
         kind = tag & 7
         if kind == 0:
-            yield tag >> 3, varint()
+            number, at = varint(data, at)
+            yield tag >> 3, number
         elif kind == 2:
-            length = varint()
+            length, at = (data[at], at + 1) if at < end and data[at] < 0x80 else varint(data, at)
             if at + length > end:
                 raise Unreadable("a message ends in the middle of a field")
             yield tag >> 3, data[at : at + length]
@@ -223,6 +225,7 @@ class Log:
         for partition, header, body in dumped(path):
             self.records += 1
             self._take(partition, Header(header), body, seen)
+        self.cells = self._cells()
 
     def _take(self, partition, header, data, seen):
         if header.kind in (DEFINITION, GENERATION):
@@ -261,7 +264,7 @@ class Log:
                 totals[1] += count
                 totals[2] += value * count
 
-    def cells(self):
+    def _cells(self):
         """(environment, flag, variation, version, minute) -> evaluations."""
         cells = Counter()
         for (environment, key, received), times in self._alike.items():
@@ -393,7 +396,7 @@ def differences(ledger, log):
         if payload not in ledger.payloads:
             yield f"elements of payload {payload}, which nobody sent", 0, 0, found
     cells, events, accepted, counted = ledger.ranges()
-    found = log.cells()
+    found = log.cells
     for cell in sorted(cells.keys() | found.keys(), key=str):
         least, most = cells.get(cell, (0, 0))
         if not least <= found.get(cell, 0) <= most:
@@ -433,7 +436,7 @@ def main():
     unknown = sum(least == 0 < most for least, most in fates)
     print(f"ledger: {len(fates)} payloads, {acknowledged} acknowledged, {unknown} unknown")
     print(f"log: {log.records} records, {log.duplicates} of them copies; {len(log.elements)} payloads")
-    print(f"counted: {sum(log.cells().values())} evaluations, {sum(log.counted.values())} elements")
+    print(f"counted: {sum(log.cells.values())} evaluations, {sum(log.counted.values())} elements")
     for what, least, most, number in found[:SHOWN_MAX]:
         print(f"difference: {what}: at least {least}, at most {most}, found {number}")
     print("holds" if not found else f"DOES NOT HOLD: {len(found)} numbers are not what they may be")

@@ -93,9 +93,12 @@ impl Sender {
                 Work::New { due, .. } | Work::Again { due, .. } => *due,
             };
             let waited_for_connection = Instant::now() > due;
-            let stopped = tokio::time::timeout_at(due.into(), stop.wait_for(|stop| *stop)).await.is_ok();
-            if stopped && Instant::now() < due {
-                break;
+            // What is due already must not wait for the timer's next tick.
+            if Instant::now() < due {
+                let stopped = tokio::time::timeout_at(due.into(), stop.wait_for(|stop| *stop)).await.is_ok();
+                if stopped {
+                    break;
+                }
             }
             match work {
                 Work::New { number, due } => self.send_new(&mut connection, number, due, waited_for_connection).await?,
