@@ -82,9 +82,10 @@ pub(crate) struct Arguments {
     /// Chooses the payloads and the moments of the kills
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Keep configuration, ledger and what the processes said also if all holds
+    /// Where configuration, ledger and what the processes said go, and stay [default: a temporary folder, which stays
+    /// if something does not hold]
     #[arg(long)]
-    keep: bool,
+    folder: Option<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -100,7 +101,7 @@ struct Report {
     /// Payloads sent again because nothing was known about them.
     settled: u64,
     after_settling: Verdict,
-    /// Where configuration, ledger and outputs are kept, if something does not hold or they were asked for.
+    /// Where configuration, ledger and outputs are kept, if no folder was named and something does not hold.
     kept: Option<PathBuf>,
 }
 
@@ -116,15 +117,24 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
         arguments.rate > 0.0 && arguments.trouble_seconds >= 0.0,
         "--rate must be above 0, --trouble-seconds not below"
     );
-    let folder = tempfile::Builder::new().prefix("flagstream-apart-").tempdir()?;
-    let report = match run_in(&arguments, folder.path()).await {
-        Ok(report) => report,
-        Err(error) => {
-            let kept = folder.keep();
-            return Err(error).with_context(|| format!("all of it is kept in {}", kept.display()));
+    let (folder, temporary) = match &arguments.folder {
+        Some(folder) => {
+            std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+            (folder.clone(), None)
+        }
+        None => {
+            let made = tempfile::Builder::new().prefix("flagstream-apart-").tempdir()?;
+            (made.path().to_owned(), Some(made))
         }
     };
-    let report = Report { kept: (arguments.keep || !report.holds()).then(|| folder.keep()), ..report };
+    let report = run_in(&arguments, &folder).await;
+    let is_kept = temporary.is_none() || !report.as_ref().is_ok_and(Report::holds);
+    if let Some(temporary) = temporary.filter(|_| is_kept) {
+        // It stays; where it is, is told below.
+        drop(temporary.keep());
+    }
+    let report = report.with_context(|| format!("all of it is kept in {}", folder.display()))?;
+    let report = Report { kept: (is_kept && arguments.folder.is_none()).then_some(folder), ..report };
     if arguments.json {
         print_json(&report)?
     } else {

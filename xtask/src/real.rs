@@ -41,6 +41,8 @@ pub(crate) fn suites() -> Result<bool> {
 pub(crate) fn apart(arguments: &Apart) -> Result<bool> {
     let command = full_command()?;
     succeed(workspace::cargo().args(["build", "--quiet", "--package", "loadtest"]))?;
+    let dump = ["--package", "eventlog", "--features", "kafka", "--example", "dump_kafka"];
+    succeed(workspace::cargo().args(["build", "--quiet"]).args(dump))?;
     on(SERVERS, |addresses| try_apart(arguments, addresses, &command, "--dynamodb", "FLAGSTREAM_TEST_DYNAMODB"))
 }
 
@@ -57,14 +59,33 @@ fn try_apart(
     };
     let myself = std::env::current_exe().context("where is this program?")?;
     let services = |rest: &str| format!("'{}' services {rest}", myself.display());
+    let folder = tempfile::tempdir()?;
     let mut loadtest = Command::new(workspace::target_dir().join("debug/loadtest"));
-    loadtest.arg("apart").arg("--binary").arg(command);
-    loadtest.args(["--brokers", &address("FLAGSTREAM_TEST_KAFKA")?, store, &address(variable)?]);
+    loadtest.arg("apart").arg("--binary").arg(command).arg("--folder").arg(folder.path());
+    let brokers = address("FLAGSTREAM_TEST_KAFKA")?;
+    loadtest.args(["--brokers", &brokers, store, &address(variable)?]);
     loadtest.args(["--kills", &arguments.kills.to_string(), "--seed", &arguments.seed.to_string()]);
     loadtest.args(["--trouble", &arguments.broker_kills.to_string()]);
     loadtest.args(["--begin-trouble", &services("stop kafka --kill"), "--end-trouble", &services("start kafka")]);
     println!("kafka and {}", store.trim_start_matches('-'));
-    Ok(loadtest.status().context("run loadtest")?.success())
+    let holds = loadtest.status().context("run loadtest")?.success() && log_holds(folder.path(), &brokers)?;
+    if !holds {
+        println!("configuration, ledger and what the processes said are kept in {}", folder.keep().display());
+    }
+    Ok(holds)
+}
+
+/// What the log holds against the ledger, by the program in Python.
+fn log_holds(folder: &Path, brokers: &str) -> Result<bool> {
+    let configuration = std::fs::read_to_string(folder.join("flagstream.toml"))?;
+    let topic = configuration.lines().find_map(|line| line.strip_prefix("topic = \"")?.strip_suffix('"'));
+    let topic = topic.context("the configuration names no topic")?;
+    let dump = folder.join("log.dump");
+    let example = workspace::target_dir().join("debug/examples/dump_kafka");
+    succeed(Command::new(example).args([brokers, &format!("{topic}.g1")]).arg(&dump))?;
+    let program = workspace::root().join("loadtest/check/check.py");
+    let checked = Command::new("python3").arg(program).args([&folder.join("ledger.jsonl"), &dump]).status();
+    Ok(checked.context("run check.py")?.success())
 }
 
 /// The command with all it can have. It lies apart, since the steps before want the one that users build.
