@@ -3,12 +3,16 @@
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
+# Kafka's client is built from source.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++=4:* make=4.* \
+    && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/target \
-    CARGO_TARGET_DIR=/target cargo build --release --locked --package flagstream \
+    CARGO_TARGET_DIR=/target cargo build --release --locked --package flagstream --features full \
     && cp /target/release/flagstream /flagstream \
-    && mkdir --mode=0700 /data
+    && mkdir --mode=0700 /data /data/shared
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /flagstream /usr/local/bin/flagstream

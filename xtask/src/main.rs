@@ -51,7 +51,7 @@ enum Command {
     Sim(sim::Arguments),
     /// Checks that the tools that the other commands need are installed
     Tools,
-    /// Lints the Dockerfile with a pinned hadolint, installed under the target folder
+    /// Lints the Dockerfile with a pinned hadolint, and holds the Compose file against its published schema
     Dockerfile,
     /// Prints how many crates the default build compiles
     Crates,

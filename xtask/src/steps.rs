@@ -186,7 +186,7 @@ pub(crate) const VERIFY: &[Step] = &[
     },
     Step {
         name: "dockerfile",
-        what: "a linter has nothing to say of the Dockerfile (no engine runs here: it is not built)",
+        what: "a linter has nothing to say of the Dockerfile, nor Compose's schema of its file (no engine runs here: neither is run)",
         program: Program::Xtask,
         arguments: &["dockerfile"],
         ..STEP
