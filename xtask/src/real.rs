@@ -27,22 +27,46 @@ pub(crate) struct Apart {
     seed: u64,
 }
 
-/// Runs the log's suite on Kafka and the store's on DynamoDB Local; true when all passed.
+/// What is built for these, always together: with another choice of packages the libraries would get other features and be
+/// built anew, which takes minutes.
+const BUILT: &[&str] =
+    &["--package", "eventlog", "--package", "stores", "--package", "flagstream", "--features", "flagstream/full"];
+
+/// Parts of the names of the tests that need real servers, and of those that exist only in such a build. Each must be
+/// found.
+const TESTS: &[&str] = &["kafka", "dynamodb", "config::kept", "apart::"];
+
+/// Runs the log's suite on Kafka, the store's on DynamoDB Local, and what the services say there; true when all passed.
 pub(crate) fn suites() -> Result<bool> {
     on(SERVERS, |addresses| {
-        let log = test(addresses, "eventlog", "kafka", &["--lib"], "kafka")?;
-        let dynamodb = test(addresses, "stores", "dynamodb", &["--lib", "--test", "suite"], "dynamodb")?;
-        let settings = test(addresses, "flagstream", "full", &["--bin", "flagstream"], "config::kept")?;
-        Ok(log && dynamodb && settings)
+        let mut command = workspace::cargo();
+        command.arg("test").args(BUILT).args(["--lib", "--bins", "--tests", "--no-fail-fast", "--"]).args(TESTS);
+        command.envs(addresses.iter().map(|(name, value)| (name, value)));
+        let output = command.output().context("run the suites")?;
+        let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        println!("{said}");
+        if !output.status.success() {
+            println!("{errors}");
+            return Ok(false);
+        }
+        all_were_found(&said)?;
+        Ok(true)
     })
+}
+
+/// A filter that finds no test would pass as well.
+fn all_were_found(said: &str) -> Result<()> {
+    let passed: Vec<&str> = said.lines().filter(|line| line.starts_with("test ") && line.ends_with("... ok")).collect();
+    for name in TESTS {
+        ensure!(passed.iter().any(|line| line.contains(name)), "no test has `{name}` in its name: nothing was tried");
+    }
+    Ok(())
 }
 
 /// Kills ingest, processors and the broker under load; true when every number holds.
 pub(crate) fn apart(arguments: &Apart) -> Result<bool> {
     let command = full_command()?;
     succeed(workspace::cargo().args(["build", "--quiet", "--package", "loadtest"]))?;
-    let dump = ["--package", "eventlog", "--features", "kafka", "--example", "dump_kafka"];
-    succeed(workspace::cargo().args(["build", "--quiet"]).args(dump))?;
     on(SERVERS, |addresses| try_apart(arguments, addresses, &command, "--dynamodb", "FLAGSTREAM_TEST_DYNAMODB"))
 }
 
@@ -88,31 +112,15 @@ fn log_holds(folder: &Path, brokers: &str) -> Result<bool> {
     Ok(checked.context("run check.py")?.success())
 }
 
-/// The command with all it can have. It lies apart, since the steps before want the one that users build.
+/// The command with all it can have, as its tests use it. It lies apart, since other steps want the one that users build.
 fn full_command() -> Result<PathBuf> {
-    succeed(workspace::cargo().args(["build", "--quiet", "--package", "flagstream", "--features", "full"]))?;
+    succeed(workspace::cargo().args(["test", "--quiet", "--no-run", "--lib", "--bins", "--tests"]).args(BUILT))?;
     let (from, to) = (workspace::target_dir().join("debug/flagstream"), workspace::target_dir().join("verify"));
     std::fs::create_dir_all(&to)?;
     let to = to.join("flagstream-full");
     std::fs::copy(&from, &to).with_context(|| format!("copy {} to {}", from.display(), to.display()))?;
+    succeed(workspace::cargo().args(["build", "--quiet", "--example", "dump_kafka"]).args(BUILT))?;
     Ok(to)
-}
-
-fn test(addresses: &[(String, String)], package: &str, features: &str, which: &[&str], name: &str) -> Result<bool> {
-    let mut command = workspace::cargo();
-    command.args(["test", "--package", package, "--features", features]).args(which).args(["--", name]);
-    command.envs(addresses.iter().map(|(name, value)| (name, value)));
-    let output = command.output().with_context(|| format!("test {package} on {name}"))?;
-    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    println!("{said}");
-    if !output.status.success() {
-        println!("{errors}");
-        return Ok(false);
-    }
-    // A filter that finds no test would pass as well.
-    let found = said.lines().any(|line| line.starts_with("test ") && line.ends_with("... ok"));
-    ensure!(found, "no test of {package} has `{name}` in its name: nothing was tried");
-    Ok(true)
 }
 
 fn succeed(command: &mut Command) -> Result<()> {
@@ -163,5 +171,14 @@ mod tests {
         let pair = exported("export FLAGSTREAM_TEST_KAFKA='127.0.0.1:19092'").unwrap();
         assert_eq!(pair, ("FLAGSTREAM_TEST_KAFKA".to_owned(), "127.0.0.1:19092".to_owned()));
         assert!(exported("kafka is up").is_err());
+    }
+
+    #[test]
+    fn a_name_that_finds_no_test_is_a_failure() {
+        let all =
+            "test tests::kafka::a ... ok\ntest dynamodb::b ... ok\ntest config::kept::c ... ok\ntest apart::d ... ok\n";
+        all_were_found(all).unwrap();
+        let error = all_were_found(&all.replace("apart::d ... ok", "apart::d ... FAILED")).unwrap_err().to_string();
+        assert_eq!(error, "no test has `apart::` in its name: nothing was tried");
     }
 }

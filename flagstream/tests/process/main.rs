@@ -1,6 +1,8 @@
 //! The real process: `flagstream up` started, spoken to over HTTP, stopped and killed.
 
 mod admission;
+#[cfg(all(feature = "kafka", feature = "dynamodb"))]
+mod apart;
 mod captures;
 mod command;
 mod flags;
