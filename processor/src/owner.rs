@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// How often it is said.
 pub const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -28,9 +28,14 @@ impl Telling {
         (self.due, self.on_its_way) = (Some(now + TELL_EVERY), Some(word));
     }
 
-    /// The end of what is on its way; for ever when nothing is.
-    pub(crate) async fn said(&mut self, partition: u32) {
-        let Some(word) = &mut self.on_its_way else { return std::future::pending().await };
+    /// Waits for the end of what is on its way, or else until the next word is due; for ever where none was ever said.
+    pub(crate) async fn next(&mut self, partition: u32) {
+        let Some(word) = &mut self.on_its_way else {
+            return match self.due {
+                Some(due) => sleep_until(due).await,
+                None => std::future::pending().await,
+            };
+        };
         if let Err(error) = word.await {
             tracing::debug!(partition, %error, "cannot tell who has the partition");
         }

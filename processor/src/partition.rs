@@ -125,6 +125,7 @@ impl Partition {
 
     async fn wait(&mut self, stop: &mut watch::Receiver<bool>, due: &mut Interval) -> Event {
         let has_room = self.has_room();
+        let is_folding = matches!(self.phase, Phase::Folding);
         let Self { phase, leaving, under_way, given, log_again, telling, number, .. } = self;
         tokio::select! {
             biased;
@@ -133,7 +134,7 @@ impl Partition {
             found = ended(phase.finding()) => Event::Found(found),
             done = under_way.next() => Event::Done(done),
             _ = due.tick() => Event::Due,
-            () = telling.said(*number) => Event::Said,
+            () = telling.next(*number), if is_folding => Event::Said,
             signal = next_after(*log_again, &mut *given.subscription, has_room) => Event::Signal(signal),
         }
     }

@@ -153,5 +153,11 @@ async fn the_store_is_told_who_has_the_partition() {
     let owner = tokio::time::timeout(super::bench::PATIENCE, told).await.unwrap();
     assert_eq!(owner.name, "a test");
     assert!(owner.told_ms >= owner.since_ms && owner.since_ms > 0, "{owner:?}");
+    // Again and again, though it flushes once an hour and nothing happens.
+    let calls = shared.store.calls();
+    tokio::time::pause();
+    tokio::time::sleep(3 * crate::TELL_EVERY + Duration::from_secs(1)).await;
+    tokio::time::resume();
+    assert_eq!(shared.store.calls() - calls, 3);
     processor.stop().await.unwrap();
 }
