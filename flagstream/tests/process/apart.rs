@@ -22,7 +22,7 @@ impl Apart {
             std::env::var(name).unwrap_or_else(|_| panic!("{name} names the server: see `cargo xtask services up`"))
         };
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: tempfile::tempdir().expect("a folder"),
             name: format!("{name}-{}", std::process::id()),
             brokers: variable("FLAGSTREAM_TEST_KAFKA"),
             endpoint: variable("FLAGSTREAM_TEST_DYNAMODB"),
@@ -40,7 +40,7 @@ impl Apart {
              [store]\nkind = \"dynamodb\"\nendpoint = \"{endpoint}\"\n{prefix}{store}\n"
         );
         let file = folder.path().join("flagstream.toml");
-        std::fs::write(&file, text).unwrap();
+        std::fs::write(&file, text).expect("write it");
         file
     }
 
@@ -50,13 +50,13 @@ impl Apart {
         if command != "setup" {
             run.args(["--listen", "127.0.0.1:0"]);
         }
-        run.output().unwrap()
+        run.output().expect("run it")
     }
 
     fn set_up(&self) -> String {
         let done = self.run("setup", &self.configured("", "", ""));
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap()
+        String::from_utf8(done.stdout).expect("its words")
     }
 
     /// How each of these commands ends with this configuration; none may start.
