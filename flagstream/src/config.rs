@@ -107,8 +107,7 @@ impl Settings {
         let snapshots = written.snapshots.understand()?;
         ensure!(
             written.log.kind == "embedded" || written.store.kind != "embedded",
-            "log.kind = {:?} is for several processes, and the embedded store for one; set store.kind = \"dynamodb\" or \
-             \"cassandra\"",
+            "log.kind = {:?} is for several processes, and the embedded store for one; set store.kind = \"dynamodb\"",
             written.log.kind
         );
         let listen = address(&written.listen)?;

@@ -33,7 +33,7 @@ const COUNTED_LIMIT: Duration = Duration::from_secs(180);
 #[derive(Args)]
 #[command(after_help = "Examples (the addresses are those that `cargo xtask services up` prints):
   loadtest apart --binary target/debug/flagstream --brokers 127.0.0.1:19092 --dynamodb http://127.0.0.1:18000
-  loadtest apart --brokers 127.0.0.1:19092 --cassandra 127.0.0.1:19042 --kills 2 --json
+  loadtest apart --brokers 127.0.0.1:19092 --dynamodb http://127.0.0.1:18000 --kills 2 --json
   loadtest apart --brokers … --dynamodb … --trouble 3 \\
     --begin-trouble 'cargo xtask services stop kafka --kill' --end-trouble 'cargo xtask services start kafka'")]
 pub(crate) struct Arguments {
@@ -47,11 +47,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 1)]
     replication: u32,
     /// DynamoDB's address
-    #[arg(long, required_unless_present = "cassandra", conflicts_with = "cassandra")]
-    dynamodb: Option<String>,
-    /// Cassandra's HOST:PORT
     #[arg(long)]
-    cassandra: Option<String>,
+    dynamodb: String,
     /// Kills of ingest, and as many of processors
     #[arg(long, default_value_t = 10)]
     kills: u32,
@@ -95,7 +92,6 @@ pub(crate) struct Arguments {
 #[serde(rename_all = "camelCase")]
 struct Report {
     seed: u64,
-    store: &'static str,
     rounds: Vec<Round>,
     after_rounds: Verdict,
     /// Payloads sent again because nothing was known about them.
@@ -171,8 +167,7 @@ async fn run_in(arguments: &Arguments, folder: &Path) -> Result<Report> {
     let settled = settle(house.ingest_address(), &ledger, &progress, unsettled).await?;
     let after_settling = check(reads, key(), &ledger_path, Unanswered::Unknown, COUNTED_LIMIT).await?;
     house.stop()?;
-    let store = if arguments.cassandra.is_some() { "cassandra" } else { "dynamodb" };
-    Ok(Report { seed: arguments.seed, store, rounds, after_rounds, settled, after_settling, kept: None })
+    Ok(Report { seed: arguments.seed, rounds, after_rounds, settled, after_settling, kept: None })
 }
 
 fn print(report: &Report) {
@@ -196,5 +191,5 @@ fn print(report: &Report) {
         println!("configuration, ledger and what the processes said are kept in {}", kept.display());
     }
     let verdict = if report.holds() { "holds" } else { "DOES NOT HOLD" };
-    println!("\n{verdict}: kafka and {}, {} rounds, seed {}", report.store, report.rounds.len(), report.seed);
+    println!("\n{verdict}: {} rounds, seed {}", report.rounds.len(), report.seed);
 }

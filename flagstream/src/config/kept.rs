@@ -55,7 +55,7 @@ pub struct LogSection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSection {
-    /// `embedded`, `dynamodb` or `cassandra`.
+    /// `embedded` or `dynamodb`.
     pub kind: String,
     /// Seconds between flushes of the cells: 1 when embedded, else 60.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,21 +72,6 @@ pub struct StoreSection {
     /// What the names of DynamoDB's tables begin with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// Cassandra's HOST:PORT to begin with.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub contact_points: Option<Vec<String>>,
-    /// Cassandra's keyspace.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keyspace: Option<String>,
-    /// Copies of each row that `flagstream setup` asks Cassandra for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub replication: Option<u32>,
-    /// Whom Cassandra knows us as.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// That user's password.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub password: Option<Secret>,
 }
 
 /// `[snapshots]`
@@ -153,11 +138,6 @@ impl Default for StoreSection {
             endpoint: None,
             region: None,
             prefix: None,
-            contact_points: None,
-            keyspace: None,
-            replication: None,
-            user: None,
-            password: None,
         }
     }
 }
@@ -243,20 +223,15 @@ impl StoreSection {
     /// # Errors
     /// Which value cannot be, and what to write.
     pub fn understand(&mut self) -> anyhow::Result<Store> {
-        known("store", &self.kind, STORES, &["embedded", "dynamodb", "cassandra"])?;
+        known("store", &self.kind, STORES, &["embedded", "dynamodb"])?;
         belong(
             "store",
             &self.kind,
             &[
-                ("keep_days", self.keep_days.is_some(), &["dynamodb", "cassandra"]),
+                ("keep_days", self.keep_days.is_some(), &["dynamodb"]),
                 ("endpoint", self.endpoint.is_some(), &["dynamodb"]),
                 ("region", self.region.is_some(), &["dynamodb"]),
                 ("prefix", self.prefix.is_some(), &["dynamodb"]),
-                ("contact_points", self.contact_points.is_some(), &["cassandra"]),
-                ("keyspace", self.keyspace.is_some(), &["cassandra"]),
-                ("replication", self.replication.is_some(), &["cassandra"]),
-                ("user", self.user.is_some(), &["cassandra"]),
-                ("password", self.password.is_some(), &["cassandra"]),
             ],
         )?;
         let seconds = *self.flush_seconds.get_or_insert(if self.kind == "embedded" { 1 } else { 60 });
@@ -335,11 +310,6 @@ impl StoreSection {
             endpoint: text(),
             region: text(),
             prefix: text(),
-            contact_points: Some(Vec::new()),
-            keyspace: text(),
-            replication: Some(0),
-            user: text(),
-            password: Some(Secret(String::new())),
             ..Self::default()
         }
     }
@@ -356,7 +326,7 @@ mod tests {
         assert!(said.contains("log.brokers is for log.kind = \"kafka\""), "{said}");
         let mut store = StoreSection { keep_days: Some(3), ..StoreSection::default() };
         let said = store.understand().unwrap_err().to_string();
-        assert!(said.contains("store.keep_days is for store.kind = \"dynamodb\" or \"cassandra\""), "{said}");
+        assert!(said.contains("store.keep_days is for store.kind = \"dynamodb\""), "{said}");
     }
 
     #[test]
