@@ -12,6 +12,8 @@ mod budget;
 mod carry;
 mod door;
 pub mod doorstep;
+#[cfg(feature = "gate")]
+pub mod gate;
 mod ingest;
 pub mod judge;
 pub mod keys;
