@@ -16,6 +16,7 @@ use schemas::fixed::Micros;
 use schemas::generation::Generation;
 use schemas::id::Environment;
 use schemas::log::Logged;
+use schemas::old_path::Gated;
 use schemas::record::{self, Judged, Stamp};
 use schemas::wire::record as wire;
 
@@ -112,7 +113,8 @@ fn rows_of(logged: &Logged) -> usize {
 
 fn make_log(generation: &Generation, make: fn(usize) -> Payload<'static>, records: usize) -> Vec<Logged> {
     let environment = Environment::new("default", "production").expect("keys");
-    let stamp = Stamp { environment: &environment, received_ms: NOW_MS, carried: &Default::default() };
+    let stamp =
+        Stamp { environment: &environment, received_ms: NOW_MS, carried: &Default::default(), gated: Gated::No };
     let mut log = Vec::new();
     for number in 0..records {
         let payload = make(number);

@@ -10,6 +10,7 @@ use protocols::{Refusal, Request, Route};
 use schemas::event::Payload;
 use schemas::id::Environment;
 use schemas::log::Append;
+use schemas::old_path::Gated;
 use schemas::record::{Encoder, Stamp};
 use schemas::rejection::Rejections;
 use schemas::split::split;
@@ -91,7 +92,7 @@ fn records_with(
     let split = split(environment, &payload, shared.log.partitions());
     let judged = judge(&payload.elements, received_ms, &shared.clock_limits);
     records.carried = shared.carry.take(environment);
-    let stamp = Stamp { environment, received_ms, carried: &records.carried };
+    let stamp = Stamp { environment, received_ms, carried: &records.carried, gated: Gated::No };
     records.appends = workplace.encoder.encode(&payload, &split, &judged, &stamp);
     Ok(records)
 }

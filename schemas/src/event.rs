@@ -347,4 +347,6 @@ pub enum PayloadId {
     Sent(Vec<u8>),
     /// A diagnostic has no payload id; its own id, kind and creation time serve.
     Diagnostic(Vec<u8>),
+    /// Of a record of outcomes ([`crate::old_path`]), which no SDK sends: random bytes of the process that made it.
+    Outcome(Vec<u8>),
 }

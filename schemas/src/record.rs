@@ -13,13 +13,16 @@ use sha2::{Digest, Sha256};
 
 pub use columns::{CONTEXTS_SEEN_MAX, DIAGNOSTICS_MAX, Encoder, Judged, Stamp, encode};
 pub use rows::{
-    ContextRow, ConversionRow, CountRow, ExposureRow, MigrationRow, PayloadView, ReasonRow, StoredVariation,
+    ContextRow, ConversionRow, CountRow, ExposureRow, LateCountRow, LateEventRow, MigrationRow, PayloadView, ReasonRow,
+    StoredVariation,
 };
+pub(crate) use texts::Texts;
 
 use crate::event::PayloadId;
 use crate::generation::Generation;
 use crate::id::{Environment, push_part};
 use crate::log::{Append, Logged};
+use crate::old_path::Gated;
 use crate::rejection::{Rejection, Rejections};
 use crate::wire::record as wire;
 
@@ -38,6 +41,8 @@ pub enum RecordKind {
     Generation = 3,
     /// Numbers of rejections alone, in the header.
     Numbers = 4,
+    /// What became of writes of the old path: `wire::record::Outcomes`.
+    Outcome = 5,
 }
 
 /// A header, read.
@@ -61,6 +66,8 @@ pub struct Header {
     pub rejected: Rejections,
     /// Rejections of payloads refused whole before it.
     pub carried: Rejections,
+    /// What the gate did with this copy.
+    pub gated: Gated,
 }
 
 /// Why bytes are no record that this build understands.
@@ -100,8 +107,11 @@ impl Header {
             0 => None,
             1 => Some(PayloadId::Sent(header.payload_id.to_vec())),
             2 => Some(PayloadId::Diagnostic(header.payload_id.to_vec())),
+            3 => Some(PayloadId::Outcome(header.payload_id.to_vec())),
             other => return Err(RecordError::Value { field: "id_kind", value: other.into() }),
         };
+        let gated = Gated::from_number(header.gated)
+            .ok_or(RecordError::Value { field: "gated", value: header.gated.into() })?;
         Ok(Self {
             kind: record_kind(header.kind)?,
             environment: Environment { project: header.project, key: header.environment },
@@ -112,18 +122,21 @@ impl Header {
             received_ms: header.received_ms,
             rejected: read_numbers("rejected", &header.rejected)?,
             carried: read_numbers("carried", &header.carried)?,
+            gated,
         })
     }
 
     /// Reads what can be booked of a header whose version, kind or reasons this build does not know: field numbers
     /// never change their meaning. `kind` of the answer means nothing; an id of an unknown kind is none; numbers of
-    /// unknown reasons are left out, the record being a dead letter that holds them.
+    /// unknown reasons are left out, the record being a dead letter that holds them; an unknown mark of the gate is
+    /// none.
     #[must_use]
     pub fn salvage(bytes: &Bytes) -> Option<Self> {
         let header = wire::Header::decode(bytes.clone()).ok()?;
         let id = match header.id_kind {
             1 => Some(PayloadId::Sent(header.payload_id.to_vec())),
             2 => Some(PayloadId::Diagnostic(header.payload_id.to_vec())),
+            3 => Some(PayloadId::Outcome(header.payload_id.to_vec())),
             _ => None,
         };
         Some(Self {
@@ -136,6 +149,7 @@ impl Header {
             received_ms: header.received_ms,
             rejected: known_numbers(&header.rejected),
             carried: known_numbers(&header.carried),
+            gated: Gated::from_number(header.gated).unwrap_or_default(),
         })
     }
 
@@ -150,6 +164,7 @@ impl Header {
             None => (0, Bytes::new()),
             Some(PayloadId::Sent(id)) => (1, Bytes::copy_from_slice(id)),
             Some(PayloadId::Diagnostic(id)) => (2, Bytes::copy_from_slice(id)),
+            Some(PayloadId::Outcome(id)) => (3, Bytes::copy_from_slice(id)),
         };
         wire::Header {
             version: VERSION,
@@ -164,6 +179,7 @@ impl Header {
             received_ms: self.received_ms,
             rejected: write_numbers(&self.rejected),
             carried: write_numbers(&self.carried),
+            gated: self.gated as u32,
         }
     }
 
@@ -173,6 +189,7 @@ impl Header {
         let (kind, id) = match self.id.as_ref()? {
             PayloadId::Sent(id) => (1, id),
             PayloadId::Diagnostic(id) => (2, id),
+            PayloadId::Outcome(id) => (3, id),
         };
         let mut bytes = Vec::with_capacity(128);
         push_part(&mut bytes, &self.environment.project);
@@ -228,7 +245,7 @@ pub fn decode_payload(record: &Logged, received_ms: i64) -> Result<PayloadView, 
     PayloadView::new(payload, received_ms)
 }
 
-fn plain_header(kind: RecordKind, environment: Environment, received_ms: i64) -> Header {
+pub(crate) fn plain_header(kind: RecordKind, environment: Environment, received_ms: i64) -> Header {
     Header {
         kind,
         environment,
@@ -239,6 +256,7 @@ fn plain_header(kind: RecordKind, environment: Environment, received_ms: i64) ->
         received_ms,
         rejected: Rejections::default(),
         carried: Rejections::default(),
+        gated: Gated::No,
     }
 }
 
@@ -247,7 +265,8 @@ fn no_environment() -> Environment {
 }
 
 fn record_kind(number: u32) -> Result<RecordKind, RecordError> {
-    [RecordKind::Payload, RecordKind::Definition, RecordKind::Generation, RecordKind::Numbers]
+    use RecordKind::{Definition, Generation, Numbers, Outcome, Payload};
+    [Payload, Definition, Generation, Numbers, Outcome]
         .into_iter()
         .find(|kind| *kind as u32 == number)
         .ok_or(RecordError::Value { field: "kind", value: number.into() })

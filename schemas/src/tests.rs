@@ -6,5 +6,6 @@ mod broken;
 mod describe;
 mod golden;
 mod limits;
+mod old_path;
 mod payloads;
 mod round_trip;

@@ -37,7 +37,7 @@ use schemas::record::Header;
 #[must_use]
 pub fn panics(logged: &Logged) -> bool {
     match Header::salvage(&logged.header).and_then(|header| header.id) {
-        Some(PayloadId::Sent(id) | PayloadId::Diagnostic(id)) => id.ends_with(b"!"),
+        Some(PayloadId::Sent(id) | PayloadId::Diagnostic(id) | PayloadId::Outcome(id)) => id.ends_with(b"!"),
         None => false,
     }
 }

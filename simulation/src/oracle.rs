@@ -209,6 +209,7 @@ impl Oracle {
             }
             RecordKind::Definition => self.definition(logged, header),
             RecordKind::Generation => true,
+            RecordKind::Outcome => false,
         }
     }
 

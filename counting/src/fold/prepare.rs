@@ -113,6 +113,7 @@ fn read(logged: &Logged) -> (Option<Header>, Content) {
         RecordKind::Definition => record::decode_definition(&logged.body).map(Content::Definition),
         RecordKind::Generation => Ok(Content::Generation),
         RecordKind::Numbers => Ok(Content::Numbers),
+        RecordKind::Outcome => Err(record::RecordError::Value { field: "kind", value: RecordKind::Outcome as u64 }),
     };
     (Some(header), content.unwrap_or_else(|error| Content::Unreadable(error.to_string())))
 }

@@ -13,6 +13,7 @@ use schemas::fixed::Micros;
 use schemas::generation::Generation;
 use schemas::id::Environment;
 use schemas::log::{Append, Logged};
+use schemas::old_path::Gated;
 use schemas::record::{self, Judged, Stamp};
 use schemas::rejection::Rejections;
 use schemas::split::{Part, Split};
@@ -138,7 +139,8 @@ impl Partition {
         };
         let split = Split { parts: vec![part], acts_in: vec![acts_in; payload.context_keys.len()] };
         let environment = Environment::new("p", "e").unwrap();
-        let stamp = Stamp { environment: &environment, received_ms: now, carried: &Rejections::default() };
+        let stamp =
+            Stamp { environment: &environment, received_ms: now, carried: &Rejections::default(), gated: Gated::No };
         let mut appends = record::encode(&payload, &split, &judged, &stamp);
         self.append(appends.remove(0), now);
     }

@@ -13,6 +13,7 @@ use schemas::fixed::Micros;
 use schemas::generation::Generation;
 use schemas::id::Environment;
 use schemas::log::{Append, Logged};
+use schemas::old_path::Gated;
 use schemas::record::{self, Judged, Stamp};
 use schemas::rejection::{Rejection, Rejections};
 use schemas::split::{Part, Split};
@@ -108,7 +109,7 @@ fn push_some(
     let judged: Vec<Judged> = payload.elements.iter().map(judge).collect();
     let mut carried = Rejections::default();
     carried.add(Rejection::TooDeep, dice.below(2) as u64);
-    let stamp = Stamp { environment, received_ms: now, carried: &carried };
+    let stamp = Stamp { environment, received_ms: now, carried: &carried, gated: Gated::No };
     let mut records = record::encode(payload, split, &judged, &stamp);
     if dice.percent(20) {
         records.reverse();

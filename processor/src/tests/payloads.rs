@@ -9,6 +9,7 @@ use schemas::fixed::Micros;
 use schemas::generation::Generation;
 use schemas::id::Environment;
 use schemas::log::Append;
+use schemas::old_path::Gated;
 use schemas::record::{self, Judged, Stamp};
 use schemas::rejection::{Rejection, Rejections};
 use schemas::split::split;
@@ -53,7 +54,7 @@ impl Sent {
         let judged: Vec<Judged> = self.payload.elements.iter().map(judge).collect();
         let mut carried = Rejections::default();
         carried.add(Rejection::TooDeep, u64::from(received_ms % 7 == 0));
-        let stamp = Stamp { environment: &self.environment, received_ms, carried: &carried };
+        let stamp = Stamp { environment: &self.environment, received_ms, carried: &carried, gated: Gated::No };
         record::encode(&self.payload, &split(&self.environment, &self.payload, partitions), &judged, &stamp)
     }
 }

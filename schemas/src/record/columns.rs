@@ -1,6 +1,7 @@
 //! From the rows of a part to the columns of a record.
 //!
-//! Always true here: rows of late elements are left out (their number stays); times are written against the receive
+//! Always true here: rows of late elements are left out (their number stays), but for what the old path is written with,
+//! which goes to tables of its own; times are written against the receive
 //! time; a text stands once; what is not cut by [`crate::split`] is held within a limit here, so no record outgrows the
 //! log's.
 
@@ -11,9 +12,10 @@ use prost::Message;
 
 use super::texts::Texts;
 use super::{Header, RecordKind};
-use crate::event::{Conversion, Evaluation, MigrationOp, Payload, Variation};
+use crate::event::{Conversion, ConversionKind, Evaluation, MigrationOp, Payload, Variation};
 use crate::id::{Environment, cut_name};
 use crate::log::Append;
+use crate::old_path::Gated;
 use crate::rejection::Rejections;
 use crate::split::{Part, Split, at};
 use crate::wire::record as wire;
@@ -38,6 +40,8 @@ pub struct Stamp<'a> {
     pub received_ms: i64,
     /// Rejections of payloads refused whole before this one.
     pub carried: &'a Rejections,
+    /// What the gate does with this copy; [`Gated::No`] where none runs.
+    pub gated: Gated,
 }
 
 /// Kinds of contexts seen that a record keeps, in the order of the payload.
@@ -70,6 +74,8 @@ struct Tables {
     exposures: wire::Exposures,
     conversions: wire::Conversions,
     migrations: wire::Migrations,
+    late_counts: wire::LateCounts,
+    late_events: wire::LateEvents,
 }
 
 impl Encoder {
@@ -93,7 +99,8 @@ impl Encoder {
                 header.rejected.clear();
                 header.carried.clear();
             }
-            let body = self.body(&Source { payload, split, part, judged, received_ms }, first);
+            let late_rows = part.home && stamp.gated == Gated::Both;
+            let body = self.body(&Source { payload, split, part, judged, received_ms, late_rows }, first);
             Append { partition: part.partition, header: Bytes::from(header.encode_to_vec()), body }
         };
         split.parts.iter().map(append).collect()
@@ -109,6 +116,10 @@ impl Encoder {
         source.evaluations(&mut tables.reasons, &mut tables.exposures, texts);
         source.conversions(&mut tables.conversions, texts);
         source.migrations(&mut tables.migrations, texts);
+        if source.late_rows {
+            source.late_counts(&mut tables.late_counts, texts);
+            source.late_events(&mut tables.late_events, texts);
+        }
         if first {
             source.contexts_seen(&mut rest, texts);
             source.diagnostics(&mut rest, texts);
@@ -136,6 +147,8 @@ impl Tables {
         out.exposures = lent(&mut self.exposures, |table| table.flag.is_empty());
         out.conversions = lent(&mut self.conversions, |table| table.key.is_empty());
         out.migrations = lent(&mut self.migrations, |table| table.flag.is_empty());
+        out.late_counts = lent(&mut self.late_counts, |table| table.flag.is_empty());
+        out.late_events = lent(&mut self.late_events, |table| table.key.is_empty());
     }
 
     /// Takes the tables of a written record back, empty.
@@ -145,6 +158,8 @@ impl Tables {
         taken_back(&mut self.exposures, written.exposures);
         taken_back(&mut self.conversions, written.conversions);
         taken_back(&mut self.migrations, written.migrations);
+        taken_back(&mut self.late_counts, written.late_counts);
+        taken_back(&mut self.late_events, written.late_events);
     }
 }
 
@@ -171,6 +186,7 @@ fn header(payload: &Payload<'_>, stamp: &Stamp<'_>) -> wire::Header {
         received_ms: stamp.received_ms,
         rejected: payload.rejections,
         carried: *stamp.carried,
+        gated: stamp.gated,
     };
     header.wire()
 }
@@ -182,6 +198,8 @@ struct Source<'p, 'a> {
     part: &'p Part,
     judged: &'p [Judged],
     received_ms: i64,
+    /// Late rows are written too, since the old path is written with them.
+    late_rows: bool,
 }
 
 impl Source<'_, '_> {
@@ -316,6 +334,32 @@ impl Source<'_, '_> {
             out.latency_old_us.push(row.latency_us.old.map_or(0, |us| us.saturating_add(1)));
             out.latency_new_us.push(row.latency_us.new.map_or(0, |us| us.saturating_add(1)));
             out.sampling.push(row.sampling);
+        }
+    }
+
+    /// Late counters, but for sights, which count nothing on either path.
+    fn late_counts(&self, out: &mut wire::LateCounts, texts: &mut Texts) {
+        for row in &self.payload.counts[at(self.part.counts.start)..at(self.part.counts.end)] {
+            let judged = self.judged(row.element);
+            if judged.late && row.count > 0 {
+                out.flag.push(texts.number(&row.flag));
+                out.variation.push(variation(&row.variation, texts));
+                out.count.push(row.count);
+                out.minute.push(self.minute(judged));
+            }
+        }
+    }
+
+    /// Late custom events; goals are counted on neither path.
+    fn late_events(&self, out: &mut wire::LateEvents, texts: &mut Texts) {
+        for row in &self.part.conversions {
+            let row: &Conversion<'_> = &self.payload.conversions[at(*row)];
+            let judged = self.judged(row.element);
+            if judged.late && row.kind == ConversionKind::Custom {
+                out.key.push(texts.number(&row.key));
+                out.time.push(judged.time_ms - self.received_ms);
+                out.sampling.push(row.sampling);
+            }
         }
     }
 

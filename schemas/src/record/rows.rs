@@ -131,6 +131,30 @@ pub struct MigrationRow<'a> {
     pub sampling: u64,
 }
 
+/// A row of [`wire::LateCounts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LateCountRow<'a> {
+    /// The flag.
+    pub flag: &'a Bytes,
+    /// What was served.
+    pub variation: StoredVariation<'a>,
+    /// How often.
+    pub count: u64,
+    /// Minutes since 1970 (UTC).
+    pub minute: i64,
+}
+
+/// A row of [`wire::LateEvents`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LateEventRow<'a> {
+    /// The event's key.
+    pub key: &'a Bytes,
+    /// Unix milliseconds.
+    pub time_ms: i64,
+    /// How many events it stands for.
+    pub sampling: u64,
+}
+
 static EMPTY: Bytes = Bytes::new();
 
 impl PayloadView {
@@ -293,6 +317,29 @@ impl PayloadView {
         })
     }
 
+    /// Evaluations that are late, where both paths were written.
+    pub fn late_counts(&self) -> impl Iterator<Item = LateCountRow<'_>> {
+        self.payload.late_counts.iter().flat_map(move |t| {
+            (0..t.flag.len()).map(move |i| LateCountRow {
+                flag: self.text(t.flag[i]),
+                variation: self.variation(t.variation[i]),
+                count: t.count[i],
+                minute: self.minute(t.minute[i]),
+            })
+        })
+    }
+
+    /// Custom events that are late, where both paths were written.
+    pub fn late_events(&self) -> impl Iterator<Item = LateEventRow<'_>> {
+        self.payload.late_events.iter().flat_map(move |t| {
+            (0..t.key.len()).map(move |i| LateEventRow {
+                key: self.text(t.key[i]),
+                time_ms: self.received_ms.saturating_add(t.time[i]),
+                sampling: t.sampling[i],
+            })
+        })
+    }
+
     /// Contexts described in this payload: kind and number.
     pub fn contexts_seen(&self) -> impl Iterator<Item = (&Bytes, u64)> {
         let kinds = self.payload.context_kind.iter().map(|kind| self.text(*kind));
@@ -373,6 +420,15 @@ impl PayloadView {
             self.prove_keys("migrations.flag", &t.flag)?;
             self.prove_variations("migrations.variation", &t.variation)?;
             prove_numbers("migrations.marks", &t.marks, 0..=127)?;
+        }
+        if let Some(t) = &p.late_counts {
+            same("late_counts", t.flag.len(), &[t.variation.len(), t.count.len(), t.minute.len()])?;
+            self.prove_keys("late_counts.flag", &t.flag)?;
+            self.prove_variations("late_counts.variation", &t.variation)?;
+        }
+        if let Some(t) = &p.late_events {
+            same("late_events", t.key.len(), &[t.time.len(), t.sampling.len()])?;
+            self.prove_keys("late_events.key", &t.key)?;
         }
         Ok(())
     }

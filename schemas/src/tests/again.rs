@@ -4,6 +4,7 @@
 
 use super::payloads::{RECEIVED_MS, environment, full};
 use crate::event::Payload;
+use crate::old_path::Gated;
 use crate::record::{Encoder, Judged, Stamp, encode};
 use crate::rejection::Rejections;
 use crate::split::split;
@@ -11,7 +12,12 @@ use crate::split::split;
 #[test]
 fn an_encoder_writes_the_same_whatever_it_wrote_before() {
     let environment = environment();
-    let stamp = Stamp { environment: &environment, received_ms: RECEIVED_MS, carried: &Rejections::default() };
+    let stamp = Stamp {
+        environment: &environment,
+        received_ms: RECEIVED_MS,
+        carried: &Rejections::default(),
+        gated: Gated::No,
+    };
     let (whole, judged) = full();
     let all_late: Vec<_> = judged.iter().map(|judged| Judged { late: true, ..*judged }).collect();
     let counts_alone = Payload {
@@ -29,6 +35,9 @@ fn an_encoder_writes_the_same_whatever_it_wrote_before() {
             let split = split(&environment, payload, partitions);
             let again = encoder.encode(payload, &split, judged, &stamp);
             assert_eq!(again, encode(payload, &split, judged, &stamp));
+            let gated = Stamp { gated: Gated::Both, ..stamp };
+            let again = encoder.encode(payload, &split, judged, &gated);
+            assert_eq!(again, encode(payload, &split, judged, &gated));
         }
     }
 }

@@ -5,18 +5,29 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::describe;
-use super::payloads::{RECEIVED_MS, environment, full};
+use super::old_path::every_outcome;
+use super::payloads::{RECEIVED_MS, conversion, count, environment, full};
+use crate::event::Variation;
 use crate::log::{Append, Logged};
+use crate::old_path::{Gated, decode_outcomes, outcome_record};
 use crate::record::{Header, PayloadView, RecordError, Stamp, decode_definition, decode_payload, encode};
 use crate::rejection::{Rejection, Rejections};
 use crate::split::split;
 use crate::wire::record as wire;
 
 fn sample() -> Append {
-    let (payload, judged) = full();
+    let (mut payload, mut judged) = full();
+    // Late rows of both tables, beside rows that are not.
+    payload.counts.push(count(6, "new-checkout", Variation::Name("blue".into()), 9));
+    payload.conversions.push(conversion(6, "purchase", 3..5));
+    judged[6].late = true;
     let carried = Rejections::default();
-    let stamp = Stamp { environment: &environment(), received_ms: RECEIVED_MS, carried: &carried };
+    let stamp = Stamp { environment: &environment(), received_ms: RECEIVED_MS, carried: &carried, gated: Gated::Both };
     encode(&payload, &split(&environment(), &payload, 1), &judged, &stamp).remove(0)
+}
+
+fn outcomes() -> Append {
+    outcome_record(&environment(), 1, [7; 16], RECEIVED_MS, &every_outcome())
 }
 
 fn view(body: Bytes) -> Result<PayloadView, RecordError> {
@@ -27,7 +38,8 @@ fn view(body: Bytes) -> Result<PayloadView, RecordError> {
 fn walk(view: &PayloadView) {
     let exposures = view.exposures().map(|row| view.exposure_contexts(&row).count()).sum::<usize>();
     let conversions = view.conversions().map(|row| view.conversion_contexts(&row).count()).sum::<usize>();
-    let rest = view.counts().count() + view.reasons().count() + view.migrations().count();
+    let late = view.late_counts().count() + view.late_events().count();
+    let rest = view.counts().count() + view.reasons().count() + view.migrations().count() + late;
     let seen = view.contexts_seen().count() + view.diagnostics().count();
     std::hint::black_box((exposures, conversions, rest, seen, view.sdk(), view.application()));
 }
@@ -37,8 +49,8 @@ proptest! {
 
     #[test]
     fn flipped_bytes_never_panic(places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4), cut in any::<prop::sample::Index>(), whole: bool) {
-        let sample = sample();
-        for bytes in [&sample.header, &sample.body] {
+        let (sample, outcomes) = (sample(), outcomes());
+        for bytes in [&sample.header, &sample.body, &outcomes.header, &outcomes.body] {
             let mut broken = bytes.to_vec();
             for (place, value) in &places {
                 let place = place.index(broken.len());
@@ -52,6 +64,9 @@ proptest! {
                 std::hint::black_box(header.record_id());
             }
             let _ = std::hint::black_box(decode_definition(&broken));
+            if let Ok(view) = decode_outcomes(&broken, RECEIVED_MS) {
+                std::hint::black_box(view.rows().count());
+            }
             if let Ok(view) = view(broken) {
                 walk(&view);
             }
@@ -62,6 +77,9 @@ proptest! {
     fn any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let bytes = Bytes::from(bytes);
         let _ = std::hint::black_box(Header::decode(&bytes));
+        if let Ok(view) = decode_outcomes(&bytes, RECEIVED_MS) {
+            std::hint::black_box(view.rows().count());
+        }
         if let Ok(view) = view(bytes) {
             walk(&view);
         }
@@ -74,7 +92,7 @@ fn indexes_outside_the_texts_and_uneven_columns_are_refused() {
     describe::payload(&view(Bytes::from(good.encode_to_vec())).unwrap());
     let beyond = u32::try_from(good.texts.len()).unwrap() + 1;
     type Break = fn(&mut wire::Payload, u32);
-    let breaks: [(&str, Break); 35] = [
+    let breaks: [(&str, Break); 41] = [
         ("origin", |p, beyond| p.sdk = beyond),
         ("origin", |p, beyond| p.wrapper = beyond),
         ("context_kind", |p, beyond| p.context_kind[0] = beyond),
@@ -110,11 +128,49 @@ fn indexes_outside_the_texts_and_uneven_columns_are_refused() {
         ("migrations", |p, _| p.migrations.as_mut().unwrap().latency_new_us.clear()),
         ("migrations.flag", |p, beyond| p.migrations.as_mut().unwrap().flag[0] = beyond),
         ("migrations.variation", |p, beyond| p.migrations.as_mut().unwrap().variation[0] = u64::from(beyond) * 2),
+        ("late_counts", |p, _| p.late_counts.as_mut().unwrap().count.clear()),
+        ("late_counts.flag", |p, _| p.late_counts.as_mut().unwrap().flag[0] = 0),
+        ("late_counts.variation", |p, beyond| p.late_counts.as_mut().unwrap().variation[0] = u64::from(beyond) * 2),
+        ("late_events", |p, _| p.late_events.as_mut().unwrap().time.push(1)),
+        ("late_events", |p, _| p.late_events.as_mut().unwrap().sampling.clear()),
+        ("late_events.key", |p, beyond| p.late_events.as_mut().unwrap().key[0] = beyond),
     ];
     for (number, (field, change)) in breaks.into_iter().enumerate() {
         let mut broken = good.clone();
         change(&mut broken, beyond);
         match view(Bytes::from(broken.encode_to_vec())) {
+            Err(RecordError::Value { field: named, .. }) => assert_eq!(named, field, "break {number}"),
+            answer => panic!("break {number} ({field}): {answer:?}"),
+        }
+    }
+}
+
+#[test]
+fn outcomes_that_do_not_fit_together_are_refused() {
+    let good = wire::Outcomes::decode(outcomes().body).unwrap();
+    let beyond = u32::try_from(good.texts.len()).unwrap() + 1;
+    let event = good.counted.iter().position(|counted| *counted == 2).unwrap();
+    type Break = fn(&mut wire::Outcomes, u32, usize);
+    let breaks: [(&str, Break); 14] = [
+        ("outcomes", |o, _, _| o.counted.push(1)),
+        ("outcomes", |o, _, _| o.variation.clear()),
+        ("outcomes", |o, _, _| o.time.truncate(1)),
+        ("outcomes", |o, _, _| o.fate.push(1)),
+        ("outcomes", |o, _, _| o.number.push(1)),
+        ("outcomes.counted", |o, _, _| o.counted[0] = 0),
+        ("outcomes.counted", |o, _, _| o.counted[0] = 3),
+        ("outcomes.key", |o, _, _| o.key[0] = 0),
+        ("outcomes.key", |o, beyond, _| o.key[0] = beyond),
+        ("outcomes.variation", |o, beyond, _| o.variation[0] = u64::from(beyond) * 2),
+        ("outcomes.variation", |o, _, _| o.variation[0] = (u64::from(u32::MAX) + 1) * 2 + 1),
+        ("outcomes.variation", |o, _, event| o.variation[event] = 1),
+        ("outcomes.fate", |o, _, _| o.fate[0] = 0),
+        ("outcomes.fate", |o, _, _| o.fate[0] = 14),
+    ];
+    for (number, (field, change)) in breaks.into_iter().enumerate() {
+        let mut broken = good.clone();
+        change(&mut broken, beyond, event);
+        match decode_outcomes(&Bytes::from(broken.encode_to_vec()), RECEIVED_MS) {
             Err(RecordError::Value { field: named, .. }) => assert_eq!(named, field, "break {number}"),
             answer => panic!("break {number} ({field}): {answer:?}"),
         }
@@ -138,5 +194,8 @@ fn headers_of_other_builds_are_refused_by_name() {
     let header = wire::Header { rejected: vec![known, NOVEL], ..header.clone() };
     let salvaged = Header::salvage(&Bytes::from(header.encode_to_vec())).unwrap();
     assert_eq!(salvaged.rejected.iter().collect::<Vec<_>>(), [(Rejection::UnknownKind, 2)]);
-    assert_eq!(refused(|h| h.id_kind = 3), RecordError::Value { field: "id_kind", value: 3 });
+    assert_eq!(refused(|h| h.id_kind = 4), RecordError::Value { field: "id_kind", value: 4 });
+    assert_eq!(refused(|h| h.gated = 3), RecordError::Value { field: "gated", value: 3 });
+    let header = wire::Header { gated: 3, ..header.clone() };
+    assert_eq!(Header::salvage(&Bytes::from(header.encode_to_vec())).unwrap().gated, Gated::No);
 }

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use crate::event::PayloadId;
 use crate::log::Logged;
+use crate::old_path::{Counted, Gated, OutcomeView, decode_outcomes};
 use crate::record::{Header, PayloadView, StoredVariation, decode_definition, decode_payload};
 use crate::rejection::Rejections;
 use crate::wire::record as wire;
 
-/// The rows that these bytes stand for, read with today's code. `what`: header, payload, definition, generation.
+/// The rows that these bytes stand for, read with today's code. `what`: header, payload, outcomes, definition,
+/// generation.
 pub(super) fn describe(what: &str, bytes: &Bytes, received_ms: i64) -> Value {
     match what {
         "header" => header(&Header::decode(bytes).unwrap()),
@@ -18,6 +20,7 @@ pub(super) fn describe(what: &str, bytes: &Bytes, received_ms: i64) -> Value {
             let logged = Logged { offset: 0, append_ms: 0, header: Bytes::new(), body: bytes.clone() };
             payload(&decode_payload(&logged, received_ms).unwrap())
         }
+        "outcomes" => outcomes(&decode_outcomes(bytes, received_ms).unwrap()),
         "definition" => definition(&decode_definition(bytes).unwrap()),
         "generation" => generation(&wire::Generation::decode(bytes.clone()).unwrap()),
         other => panic!("{other} is no kind of golden bytes"),
@@ -37,8 +40,9 @@ fn header(header: &Header) -> Value {
         None => Value::Null,
         Some(PayloadId::Sent(id)) => json!({"sent": text(id)}),
         Some(PayloadId::Diagnostic(id)) => json!({"diagnostic": text(id)}),
+        Some(PayloadId::Outcome(id)) => json!({"outcome": hex(id)}),
     };
-    json!({
+    let mut said = json!({
         "kind": header.kind as u8,
         "project": text(&header.environment.project),
         "environment": text(&header.environment.key),
@@ -49,8 +53,16 @@ fn header(header: &Header) -> Value {
         "received_ms": header.received_ms,
         "rejected": numbers(&header.rejected),
         "carried": numbers(&header.carried),
-        "record_id": header.record_id().map(|id| id.0.iter().map(|b| format!("{b:02x}")).collect::<String>()),
-    })
+        "record_id": header.record_id().map(|id| hex(&id.0)),
+    });
+    if header.gated != Gated::No {
+        said["gated"] = json!(header.gated as u8);
+    }
+    said
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn variation(variation: StoredVariation<'_>) -> Value {
@@ -66,7 +78,7 @@ pub(super) fn payload(view: &PayloadView) -> Value {
     let contexts = |rows: Vec<crate::record::ContextRow<'_>>| -> Value {
         rows.iter().map(|row| json!([text(row.kind), row.key.map(|key| text(key))])).collect()
     };
-    json!({
+    let mut said = json!({
         "credential": view.credential() as u8,
         "application": text(view.application()),
         "application_version": text(view.application_version()),
@@ -100,7 +112,39 @@ pub(super) fn payload(view: &PayloadView) -> Value {
         "diagnostics": view.diagnostics().map(|(sdk, version, dropped)| {
             json!([text(sdk), text(version), dropped])
         }).collect::<Value>(),
-    })
+    });
+    // Records from before there was a gate were described without these.
+    let late_counts: Vec<Value> = view
+        .late_counts()
+        .map(|row| {
+            json!({
+                "flag": text(row.flag), "variation": variation(row.variation), "count": row.count,
+                "minute": row.minute,
+            })
+        })
+        .collect();
+    let late_events: Vec<Value> = view
+        .late_events()
+        .map(|row| json!({"key": text(row.key), "time_ms": row.time_ms, "sampling": row.sampling}))
+        .collect();
+    for (table, rows) in [("late_counts", late_counts), ("late_events", late_events)] {
+        if !rows.is_empty() {
+            said[table] = rows.into();
+        }
+    }
+    said
+}
+
+/// Every row of a record of outcomes.
+fn outcomes(view: &OutcomeView) -> Value {
+    let row = |row: crate::old_path::OutcomeRow<'_>| {
+        let counted = match row.counted {
+            Counted::Flag { key, variation: served } => json!({"flag": text(key), "variation": variation(served)}),
+            Counted::Event { key } => json!({"event": text(key)}),
+        };
+        json!([counted, row.time_ms, row.fate as u8, row.number])
+    };
+    view.rows().map(row).collect()
 }
 
 fn definition(definition: &wire::Definition) -> Value {

@@ -10,9 +10,11 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::describe::describe;
+use super::old_path::every_outcome;
 use super::payloads::{RECEIVED_MS, environment, full};
 use crate::generation::Generation;
-use crate::record::{Stamp, VERSION, definition_record, encode, generation_record, numbers_record};
+use crate::old_path::{Gated, outcome_record};
+use crate::record::{Judged, Stamp, VERSION, definition_record, encode, generation_record, numbers_record};
 use crate::rejection::{Rejection, Rejections};
 use crate::split::split;
 use crate::wire::record as wire;
@@ -27,7 +29,7 @@ fn written_today() -> Vec<(&'static str, &'static str, Bytes)> {
     let (payload, judged) = full();
     let mut carried = Rejections::default();
     carried.add(Rejection::MalformedPayload, 5);
-    let stamp = Stamp { environment: &environment, received_ms: RECEIVED_MS, carried: &carried };
+    let stamp = Stamp { environment: &environment, received_ms: RECEIVED_MS, carried: &carried, gated: Gated::No };
     let alone = encode(&payload, &split(&environment, &payload, 1), &judged, &stamp);
     let spread = encode(&payload, &split(&environment, &payload, 4), &judged, &stamp);
     assert!(alone.len() == 1 && spread.len() > 1, "the sample must reach further partitions");
@@ -45,6 +47,17 @@ fn written_today() -> Vec<(&'static str, &'static str, Bytes)> {
     );
     let withdrawn = define(1, "new-checkout", 45, r#"{"saidAt":1768480496790,"withdrawn":true}"#);
     let scan = define(3, "code-references", 46, r#"{"at":1768480000000,"finished":true,"flags":3400,"id":"5f3c"}"#);
+    // The summary and the purchase late too, so that the tables of late rows are filled.
+    let mut late = judged.clone();
+    for element in [0, 2] {
+        late[element] = Judged { time_ms: RECEIVED_MS - 800_000_000, clamped: false, late: true };
+    }
+    let gated = |gated| {
+        let stamp = Stamp { gated, ..stamp };
+        encode(&payload, &split(&environment, &payload, 1), &late, &stamp).remove(0)
+    };
+    let (both, new_only) = (gated(Gated::Both), gated(Gated::NewOnly));
+    let outcomes = outcome_record(&environment, 4, *b"0123456789abcdef", RECEIVED_MS, &every_outcome());
     let generation = generation_record(&Generation::new(1, "flagstream.events", 4, 1), 0, RECEIVED_MS);
     let numbers = numbers_record(&environment, 4, &carried, RECEIVED_MS);
     vec![
@@ -62,6 +75,12 @@ fn written_today() -> Vec<(&'static str, &'static str, Bytes)> {
         ("generation-header", "header", generation.header),
         ("generation", "generation", generation.body),
         ("numbers-header", "header", numbers.header),
+        ("payload-both-header", "header", both.header),
+        ("payload-both", "payload", both.body),
+        ("payload-new-only-header", "header", new_only.header),
+        ("payload-new-only", "payload", new_only.body),
+        ("outcomes-header", "header", outcomes.header),
+        ("outcomes", "outcomes", outcomes.body),
     ]
 }
 

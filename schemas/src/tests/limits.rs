@@ -12,6 +12,7 @@ use crate::event::{
 use crate::fixed::Micros;
 use crate::id::{CONTEXT_KEY_BYTES_MAX, Environment, KEY_BYTES_MAX, NAME_BYTES_MAX, PAYLOAD_ID_BYTES_MAX};
 use crate::log::{Append, RECORD_BYTES_MAX};
+use crate::old_path::Gated;
 use crate::record::{Judged, Stamp, encode};
 use crate::rejection::{Rejection, Rejections};
 use crate::split::split;
@@ -69,16 +70,20 @@ fn key(number: usize, bytes: usize) -> Cow<'static, str> {
 
 fn records(payload: &Payload<'_>, partitions: u32, judged: Judged) -> Vec<Append> {
     let (environment, carried) = (longest_environment(), most_rejections());
-    let stamp = Stamp { environment: &environment, received_ms: RECEIVED_MS, carried: &carried };
+    let stamp = Stamp { environment: &environment, received_ms: RECEIVED_MS, carried: &carried, gated: Gated::Both };
     let judged = vec![judged; payload.elements.len()];
     encode(payload, &split(&environment, payload, partitions), &judged, &stamp)
 }
 
 fn assert_within(payload: &Payload<'_>, at_least: usize) {
     for partitions in [1, 4] {
-        let records = records(payload, partitions, FAR);
-        let sizes: Vec<usize> = records.iter().map(|record| record.header.len() + record.body.len()).collect();
+        let [on_time, late] = [false, true].map(|late| {
+            let records = records(payload, partitions, Judged { late, ..FAR });
+            records.iter().map(|record| record.header.len() + record.body.len()).collect::<Vec<usize>>()
+        });
+        let sizes = [&on_time[..], &late[..]].concat();
         assert!(sizes.iter().all(|size| *size <= RECORD_BYTES_MAX), "{sizes:?}");
+        let sizes = on_time;
         assert!(
             sizes.len() >= at_least,
             "only {} records: the payload is not as large as it is meant to be",
@@ -183,7 +188,7 @@ fn full_evaluations_without_texts_take_no_more_than_their_weight() {
 fn what_usual_records_weigh() {
     let environment = environment();
     let carried = Rejections::default();
-    let stamp = Stamp { environment: &environment, received_ms: RECEIVED_MS, carried: &carried };
+    let stamp = Stamp { environment: &environment, received_ms: RECEIVED_MS, carried: &carried, gated: Gated::No };
     let weigh = |payload: &Payload<'_>, judged: &[Judged]| {
         let records = encode(payload, &split(&environment, payload, 1), judged, &stamp);
         assert_eq!(records.len(), 1);

@@ -4,16 +4,21 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::payloads::{RECEIVED_MS, any_payload, environment};
-use crate::event::{ContextKey, Payload, Variation};
+use crate::event::{ContextKey, Conversion, ConversionKind, Payload, Variation};
 use crate::log::{Append, Logged};
+use crate::old_path::Gated;
 use crate::record::{Header, Judged, PayloadView, Stamp, StoredVariation, decode_payload, encode};
 use crate::rejection::{Rejection, Rejections};
 use crate::split::{Split, at, split, split_within};
 
 fn records(payload: &Payload<'_>, split: &Split, judged: &[Judged]) -> Vec<Append> {
+    gated(payload, split, judged, Gated::Both)
+}
+
+fn gated(payload: &Payload<'_>, split: &Split, judged: &[Judged], gated: Gated) -> Vec<Append> {
     let mut carried = Rejections::default();
     carried.add(Rejection::TooDeep, 3);
-    let stamp = Stamp { environment: &environment(), received_ms: RECEIVED_MS, carried: &carried };
+    let stamp = Stamp { environment: &environment(), received_ms: RECEIVED_MS, carried: &carried, gated };
     encode(payload, split, judged, &stamp)
 }
 
@@ -53,6 +58,8 @@ struct Tables {
     migrations: Vec<Value>,
     exposures: Vec<(Value, Vec<Value>)>,
     conversions: Vec<(Value, Vec<Value>)>,
+    late_counts: Vec<Value>,
+    late_events: Vec<Value>,
 }
 
 fn context((kind, key): (&str, Option<&str>)) -> Value {
@@ -101,6 +108,13 @@ fn expected(payload: &Payload<'_>, judged: &[Judged], acts: impl Fn(u32) -> bool
         let latency = [r.latency_us.old, r.latency_us.new];
         tables.migrations.push(json!([r.flag, variation(&r.variation), time(r.element), marks, latency, r.sampling]));
     }
+    for r in payload.counts.iter().filter(|r| !on_time(r.element) && r.count > 0) {
+        tables.late_counts.push(json!([r.flag, variation(&r.variation), r.count, minute(r.element)]));
+    }
+    let custom = |r: &&Conversion<'_>| r.kind == ConversionKind::Custom;
+    for r in payload.conversions.iter().filter(custom).filter(|r| !on_time(r.element)) {
+        tables.late_events.push(json!([r.key, time(r.element), r.sampling]));
+    }
     tables
 }
 
@@ -128,6 +142,12 @@ fn add(tables: &mut Tables, view: &PayloadView) {
     for r in view.migrations() {
         let latency = [r.latency_old_us, r.latency_new_us];
         tables.migrations.push(json!([str(r.flag), stored(r.variation), r.time_ms, r.marks, latency, r.sampling]));
+    }
+    for r in view.late_counts() {
+        tables.late_counts.push(json!([str(r.flag), stored(r.variation), r.count, r.minute]));
+    }
+    for r in view.late_events() {
+        tables.late_events.push(json!([str(r.key), r.time_ms, r.sampling]));
     }
 }
 
@@ -213,6 +233,24 @@ proptest! {
                 .collect()
         };
         prop_assert_eq!(ids(&judged), ids(&others));
+    }
+
+    /// Where the old path is not written nobody needs the late rows, and no byte is spent on them or on the gate.
+    #[test]
+    fn late_rows_are_kept_only_where_both_paths_are_written((payload, judged) in any_payload()) {
+        let split = split_within(&environment(), &payload, 4, 600);
+        let [none, new_only] = [Gated::No, Gated::NewOnly].map(|mark| gated(&payload, &split, &judged, mark));
+        for ((none, new_only), both) in none.iter().zip(&new_only).zip(&records(&payload, &split, &judged)) {
+            for (record, mark) in [(none, Gated::No), (new_only, Gated::NewOnly), (both, Gated::Both)] {
+                prop_assert_eq!(Header::decode(&record.header).unwrap().gated, mark);
+            }
+            let view = read(none).1;
+            prop_assert_eq!((view.late_counts().count(), view.late_events().count()), (0, 0));
+            prop_assert_eq!(&none.body, &new_only.body);
+            prop_assert_eq!(none.header.len() + 2, new_only.header.len());
+            let ids = [none, new_only, both].map(|record| Header::decode(&record.header).unwrap().record_id());
+            prop_assert_eq!((ids[0], ids[1]), (ids[1], ids[2]), "the stage of the gate must not make another record");
+        }
     }
 
     /// The same rows, judged the same, give the same bytes.

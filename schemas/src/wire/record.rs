@@ -5,14 +5,14 @@ pub struct Header {
     /// of the record's form; 1
     #[prost(uint32, tag = "1")]
     pub version: u32,
-    /// 1 payload, 2 definition, 3 generation, 4 numbers
+    /// 1 payload, 2 definition, 3 generation, 4 numbers, 5 outcomes of the old path
     #[prost(uint32, tag = "2")]
     pub kind: u32,
     #[prost(bytes = "bytes", tag = "3")]
     pub project: ::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "4")]
     pub environment: ::prost::bytes::Bytes,
-    /// 0 no id, 1 sent by the SDK, 2 of a diagnostic
+    /// 0 no id, 1 sent by the SDK, 2 of a diagnostic, 3 of a record of outcomes
     #[prost(uint32, tag = "5")]
     pub id_kind: u32,
     #[prost(bytes = "bytes", tag = "6")]
@@ -35,6 +35,9 @@ pub struct Header {
     /// of payloads refused whole before it; counted even when this record is a duplicate
     #[prost(message, repeated, tag = "12")]
     pub carried: ::prost::alloc::vec::Vec<Number>,
+    /// what the gate did with this copy: 0 no gate, 1 both paths are written, 2 the new one alone
+    #[prost(uint32, tag = "13")]
+    pub gated: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Number {
@@ -93,6 +96,12 @@ pub struct Payload {
     pub context_number: ::prost::alloc::vec::Vec<u64>,
     #[prost(message, repeated, tag = "18")]
     pub diagnostics: ::prost::alloc::vec::Vec<Diagnostic>,
+    /// only where the header has gated = 1, and in home parts
+    #[prost(message, optional, tag = "19")]
+    pub late_counts: ::core::option::Option<LateCounts>,
+    /// likewise
+    #[prost(message, optional, tag = "20")]
+    pub late_events: ::core::option::Option<LateEvents>,
 }
 /// Evaluations by counter.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -204,6 +213,32 @@ pub struct Migrations {
     #[prost(uint64, repeated, tag = "7")]
     pub sampling: ::prost::alloc::vec::Vec<u64>,
 }
+/// Evaluations that come too late for the new path and that the old path is written with, sights left out.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LateCounts {
+    /// text
+    #[prost(uint32, repeated, tag = "1")]
+    pub flag: ::prost::alloc::vec::Vec<u32>,
+    #[prost(uint64, repeated, tag = "2")]
+    pub variation: ::prost::alloc::vec::Vec<u64>,
+    #[prost(uint64, repeated, tag = "3")]
+    pub count: ::prost::alloc::vec::Vec<u64>,
+    /// as in Counts
+    #[prost(sint64, repeated, tag = "4")]
+    pub minute: ::prost::alloc::vec::Vec<i64>,
+}
+/// Custom events that come too late, likewise.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LateEvents {
+    /// text
+    #[prost(uint32, repeated, tag = "1")]
+    pub key: ::prost::alloc::vec::Vec<u32>,
+    /// milliseconds, less the time of receipt
+    #[prost(sint64, repeated, tag = "2")]
+    pub time: ::prost::alloc::vec::Vec<i64>,
+    #[prost(uint64, repeated, tag = "3")]
+    pub sampling: ::prost::alloc::vec::Vec<u64>,
+}
 /// What an SDK tells of itself.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Diagnostic {
@@ -220,6 +255,33 @@ pub struct Diagnostic {
     /// milliseconds, less the time of receipt
     #[prost(sint64, tag = "5")]
     pub time: i64,
+}
+/// Body of kind 5: what became of writes of the old path.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Outcomes {
+    /// 1 evaluations of a flag, 2 custom events
+    #[prost(uint32, repeated, tag = "1")]
+    pub counted: ::prost::alloc::vec::Vec<u32>,
+    /// text: the flag, or the event's key
+    #[prost(uint32, repeated, tag = "2")]
+    pub key: ::prost::alloc::vec::Vec<u32>,
+    /// 0 of custom events
+    #[prost(uint64, repeated, tag = "3")]
+    pub variation: ::prost::alloc::vec::Vec<u64>,
+    /// milliseconds, less the header's received_ms
+    #[prost(sint64, repeated, tag = "4")]
+    pub time: ::prost::alloc::vec::Vec<i64>,
+    /// 1 applied, 2 refused, 3 uncertain, 4 extra; of jobs: 5 enqueued, 6 enqueue refused, 7 enqueue uncertain,
+    #[prost(uint32, repeated, tag = "5")]
+    pub fate: ::prost::alloc::vec::Vec<u32>,
+    /// 8 started, 9 started again, 10 applied, 11 applied again, 12 refused, 13 lost
+    ///
+    /// how many evaluations or events
+    #[prost(uint64, repeated, tag = "6")]
+    pub number: ::prost::alloc::vec::Vec<u64>,
+    /// the field number that they have in Payload
+    #[prost(bytes = "bytes", repeated, tag = "8")]
+    pub texts: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 /// Body of kind 2: something configured, as data in the log.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -11,6 +11,7 @@ use schemas::event::{
 use schemas::fixed::Micros;
 use schemas::generation::ClockLimits;
 use schemas::id::Environment;
+use schemas::old_path::Gated;
 use schemas::record::{self, Stamp};
 use schemas::rejection::Rejections;
 use schemas::split::split;
@@ -81,7 +82,8 @@ fn send(log: &mut Log, payload: &Payload<'_>, now_ms: i64, chance: &mut Chance) 
     let environment = Environment { project: "p".into(), key: "dev".into() };
     let cut = split(&environment, payload, 1);
     let judged = ingest::judge::judge(&payload.elements, now_ms, &ClockLimits::default());
-    let stamp = Stamp { environment: &environment, received_ms: now_ms, carried: &Rejections::default() };
+    let stamp =
+        Stamp { environment: &environment, received_ms: now_ms, carried: &Rejections::default(), gated: Gated::No };
     for append in record::encode(payload, &cut, &judged, &stamp) {
         log.append(&append, now_ms, chance);
     }

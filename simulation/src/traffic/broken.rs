@@ -62,7 +62,7 @@ pub(super) fn encode_broken(
 /// A mistake: the partition is chosen by the payload's id.
 fn of_payload(payload: &Payload<'_>, partitions: u32) -> u32 {
     let id = match &payload.id {
-        Some(PayloadId::Sent(id) | PayloadId::Diagnostic(id)) => id.as_slice(),
+        Some(PayloadId::Sent(id) | PayloadId::Diagnostic(id) | PayloadId::Outcome(id)) => id.as_slice(),
         None => b"",
     };
     id.iter().fold(0, |sum, byte| sum + u32::from(*byte)) % partitions

@@ -43,6 +43,7 @@ impl Sent {
         match &self.payload.id {
             Some(PayloadId::Sent(id)) => format!("{environment}/{}", String::from_utf8_lossy(id)),
             Some(PayloadId::Diagnostic(id)) => format!("{environment}/diagnostic {}", String::from_utf8_lossy(id)),
+            Some(PayloadId::Outcome(_)) => format!("{environment}/outcomes"),
             None => format!("{environment}/without id"),
         }
     }

@@ -7,6 +7,7 @@ use schemas::event::Payload;
 use schemas::generation::Generation;
 use schemas::id::Environment;
 use schemas::log::Append;
+use schemas::old_path::Gated;
 use schemas::record::{Judged, Stamp, encode};
 use schemas::rejection::{Rejection, Rejections};
 use schemas::split::{Split, split, split_within};
@@ -59,7 +60,7 @@ impl Node {
         if chance.percent(5) {
             carried.add(Rejection::TooDeep, 1);
         }
-        let stamp = Stamp { environment, received_ms, carried: &carried };
+        let stamp = Stamp { environment, received_ms, carried: &carried, gated: Gated::No };
         let partitions = self.generation.partitions;
         let left = match self.broken {
             None => encode(payload, &self.split(environment, payload), &judged, &stamp),

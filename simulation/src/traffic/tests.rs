@@ -264,7 +264,7 @@ fn the_same_ids_are_in_every_environment_and_of_both_kinds() {
                 let (id, diagnostic) = match header.id {
                     Some(PayloadId::Sent(id)) => (id, false),
                     Some(PayloadId::Diagnostic(id)) => (id, true),
-                    None => continue,
+                    Some(PayloadId::Outcome(_)) | None => continue,
                 };
                 let whose = (header.environment.key.to_vec(), diagnostic);
                 known.entry((partition, id, header.part)).or_default().insert(whose);

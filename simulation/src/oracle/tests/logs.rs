@@ -10,6 +10,7 @@ use schemas::fixed::Micros;
 use schemas::generation::Generation;
 use schemas::id::Environment;
 use schemas::log::{Append, Logged};
+use schemas::old_path::Gated;
 use schemas::record::{self, Judged, Stamp};
 use schemas::rejection::{Rejection, Rejections};
 use schemas::split::split_within;
@@ -89,7 +90,12 @@ impl Logs {
         };
         let judged: Vec<Judged> = payload.elements.iter().map(judge).collect();
         let split = split_within(environment, payload, self.generation.partitions, part_bytes);
-        record::encode(payload, &split, &judged, &Stamp { environment, received_ms: now, carried: &carried(now) })
+        record::encode(
+            payload,
+            &split,
+            &judged,
+            &Stamp { environment, received_ms: now, carried: &carried(now), gated: Gated::No },
+        )
     }
 
     /// A definition at the end of a partition.
