@@ -3,6 +3,8 @@
 
 mod house;
 mod rounds;
+mod seen;
+mod trouble;
 
 use crate::check::{Verdict, check};
 use crate::environments::Target;
@@ -18,6 +20,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use trouble::{Clients, Found};
 
 /// Longest time until all that was acknowledged is counted: a dead processor is missed for 10 s before another has its
 /// partitions.
@@ -67,6 +70,9 @@ pub(crate) struct Arguments {
     /// Seconds from one to the other
     #[arg(long, default_value_t = 3.0)]
     trouble_seconds: f64,
+    /// What clients must meet from the end of --begin-trouble until --end-trouble begins
+    #[arg(long, value_enum, default_value_t = Clients::Anything)]
+    clients_meet: Clients,
     /// Partitions of the log
     #[arg(long, default_value_t = 4)]
     partitions: u32,
@@ -93,6 +99,7 @@ pub(crate) struct Arguments {
 struct Report {
     seed: u64,
     rounds: Vec<Round>,
+    troubles: Vec<Found>,
     after_rounds: Verdict,
     /// Payloads sent again because nothing was known about them.
     settled: u64,
@@ -103,7 +110,7 @@ struct Report {
 
 impl Report {
     fn holds(&self) -> bool {
-        self.after_rounds.holds && self.after_settling.holds
+        self.after_rounds.holds && self.after_settling.holds && self.troubles.iter().all(Found::holds)
     }
 }
 
@@ -159,15 +166,16 @@ async fn run_in(arguments: &Arguments, folder: &Path) -> Result<Report> {
         duplicate_share: 0.05,
     };
     let load = Load::start(plan, Arc::clone(&ledger), Arc::clone(&progress));
-    let rounds = Rounds::of(arguments).run(&mut house, &progress).await?;
+    let (rounds, troubles) = Rounds::of(arguments).run(&mut house, &progress).await?;
     let unsettled = load.stop().await?;
+    let troubles = trouble::look(&ledger_path, &troubles)?;
     let (reads, key) = (house.reads_address(), || Some(ADMIN_KEY.to_owned()));
     let after_rounds = check(reads, key(), &ledger_path, Unanswered::Unknown, COUNTED_LIMIT).await;
     let after_rounds = after_rounds.with_context(|| house.last_lines())?;
     let settled = settle(house.ingest_address(), &ledger, &progress, unsettled).await?;
     let after_settling = check(reads, key(), &ledger_path, Unanswered::Unknown, COUNTED_LIMIT).await?;
     house.stop()?;
-    Ok(Report { seed: arguments.seed, rounds, after_rounds, settled, after_settling, kept: None })
+    Ok(Report { seed: arguments.seed, rounds, troubles, after_rounds, settled, after_settling, kept: None })
 }
 
 fn print(report: &Report) {
@@ -183,7 +191,9 @@ fn print(report: &Report) {
             round.not_connected.to_string(),
         ]);
     }
-    println!("{table}\nafter the last round:");
+    println!("{table}");
+    trouble::print(&report.troubles);
+    println!("after the last round:");
     report.after_rounds.print();
     println!("after {} unknown payloads were sent again:", report.settled);
     report.after_settling.print();

@@ -4,11 +4,15 @@
 //! Always true here: servers that were up before are left up, those that were brought up for this go with it; nothing is
 //! left out where a server cannot be had: that is a failure.
 
+mod brokers;
+mod trial;
+
 use crate::services::are_up;
 use crate::workspace;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use trial::Trial;
 
 /// What the suites and the services need.
 const SERVERS: &[&str] = &["kafka", "dynamodb"];
@@ -22,6 +26,9 @@ pub(crate) struct Apart {
     /// Kills of the broker, for each store
     #[arg(long, default_value_t = 3)]
     broker_kills: u32,
+    /// Seconds for which two of three brokers are gone; 0 = that is left out
+    #[arg(long, default_value_t = 8)]
+    brokers_seconds: u32,
     /// Chooses the payloads and the moments of the kills
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -63,53 +70,34 @@ fn all_were_found(said: &str) -> Result<()> {
     Ok(())
 }
 
-/// Kills ingest, processors and the broker under load; true when every number holds.
+/// Kills ingest, processors and the broker under load, then two of three brokers; true when every number holds.
 pub(crate) fn apart(arguments: &Apart) -> Result<bool> {
     let command = full_command()?;
     succeed(workspace::cargo().args(["build", "--quiet", "--package", "loadtest"]))?;
-    on(SERVERS, |addresses| try_apart(arguments, addresses, &command, "--dynamodb", "FLAGSTREAM_TEST_DYNAMODB"))
+    let mut holds = true;
+    if arguments.kills + arguments.broker_kills > 0 {
+        holds &=
+            on(SERVERS, |addresses| kills(arguments, addresses, &command, "--dynamodb", "FLAGSTREAM_TEST_DYNAMODB"))?;
+    }
+    if arguments.brokers_seconds > 0 {
+        holds &= brokers::two_of_three(arguments, &command)?;
+    }
+    Ok(holds)
 }
 
-fn try_apart(
+fn kills(
     arguments: &Apart,
     addresses: &[(String, String)],
     command: &Path,
     store: &str,
     variable: &str,
 ) -> Result<bool> {
-    let address = |variable: &str| {
-        let found = addresses.iter().find(|(name, _)| name == variable);
-        found.map(|(_, address)| address.clone()).with_context(|| format!("nobody said {variable}"))
-    };
-    let myself = std::env::current_exe().context("where is this program?")?;
-    let services = |rest: &str| format!("'{}' services {rest}", myself.display());
-    let folder = tempfile::tempdir()?;
-    let mut loadtest = Command::new(workspace::target_dir().join("debug/loadtest"));
-    loadtest.arg("apart").arg("--binary").arg(command).arg("--folder").arg(folder.path());
-    let brokers = address("FLAGSTREAM_TEST_KAFKA")?;
-    loadtest.args(["--brokers", &brokers, store, &address(variable)?]);
-    loadtest.args(["--kills", &arguments.kills.to_string(), "--seed", &arguments.seed.to_string()]);
-    loadtest.args(["--trouble", &arguments.broker_kills.to_string()]);
-    loadtest.args(["--begin-trouble", &services("stop kafka --kill"), "--end-trouble", &services("start kafka")]);
-    println!("kafka and {}", store.trim_start_matches('-'));
-    let holds = loadtest.status().context("run loadtest")?.success() && log_holds(folder.path(), &brokers)?;
-    if !holds {
-        println!("configuration, ledger and what the processes said are kept in {}", folder.keep().display());
-    }
-    Ok(holds)
-}
-
-/// What the log holds against the ledger, by the program in Python.
-fn log_holds(folder: &Path, brokers: &str) -> Result<bool> {
-    let configuration = std::fs::read_to_string(folder.join("flagstream.toml"))?;
-    let topic = configuration.lines().find_map(|line| line.strip_prefix("topic = \"")?.strip_suffix('"'));
-    let topic = topic.context("the configuration names no topic")?;
-    let dump = folder.join("log.dump");
-    let example = workspace::target_dir().join("debug/examples/dump_kafka");
-    succeed(Command::new(example).args([brokers, &format!("{topic}.g1")]).arg(&dump))?;
-    let program = workspace::root().join("loadtest/check/check.py");
-    let checked = Command::new("python3").arg(program).args([&folder.join("ledger.jsonl"), &dump]).status();
-    Ok(checked.context("run check.py")?.success())
+    let what = format!("kills, on kafka and {}", store.trim_start_matches('-'));
+    let mut trial = Trial::new(what, command, addresses)?;
+    trial.log("FLAGSTREAM_TEST_KAFKA")?.store(store, variable)?;
+    trial.add(&["--kills", &arguments.kills.to_string(), "--seed", &arguments.seed.to_string()]);
+    trial.trouble(arguments.broker_kills, "stop kafka --kill", "start kafka")?;
+    trial.run()
 }
 
 /// The command with all it can have, as its tests use it. It lies apart, since other steps want the one that users build.

@@ -2,8 +2,9 @@
 
 use super::Arguments;
 use super::house::House;
+use super::trouble::{Clients, Trouble};
 use crate::dice::Dice;
-use crate::load::Progress;
+use crate::load::{Progress, now_ms};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use std::process::Command;
@@ -58,6 +59,7 @@ pub(super) struct Rounds {
     dice: Dice,
     clients: u64,
     trouble: Option<(String, String, Duration)>,
+    clients_meet: Clients,
 }
 
 impl Rounds {
@@ -73,18 +75,18 @@ impl Rounds {
         let trouble = arguments.begin_trouble.clone().zip(arguments.end_trouble.clone());
         let during = Duration::from_secs_f64(arguments.trouble_seconds);
         let trouble = trouble.map(|(begin, end)| (begin, end, during));
-        Self { all, dice, clients: arguments.clients, trouble }
+        Self { all, dice, clients: arguments.clients, trouble, clients_meet: arguments.clients_meet }
     }
 
-    pub(super) async fn run(mut self, house: &mut House, progress: &Progress) -> Result<Vec<Round>> {
-        let mut rounds = Vec::new();
+    pub(super) async fn run(mut self, house: &mut House, progress: &Progress) -> Result<(Vec<Round>, Vec<Trouble>)> {
+        let (mut rounds, mut troubles) = (Vec::new(), Vec::new());
         let mut before = [0; 4];
         let all = std::mem::take(&mut self.all);
         for (round, what) in (1..).zip(&all) {
             let began = Instant::now();
             self.wait_for_load(house, progress).await?;
             tokio::time::sleep(LOAD * self.dice.between(50, 1_000) as u32 / 1_000).await;
-            self.happen(*what, house).await?;
+            troubles.extend(self.happen(*what, house).await?);
             house.all_are_there()?;
             let now = numbers(progress);
             rounds.push(Round {
@@ -100,7 +102,7 @@ impl Rounds {
             eprintln!("round {round} of {}: {}", all.len(), what.name());
         }
         self.wait_for_load(house, progress).await?;
-        Ok(rounds)
+        Ok((rounds, troubles))
     }
 
     /// Waits until the clients are at work again: what happens then hits somebody.
@@ -121,22 +123,27 @@ impl Rounds {
         Ok(())
     }
 
-    async fn happen(&self, what: What, house: &mut House) -> Result<()> {
+    /// Lets it happen, and waits until it is over; what clients must have met while it lasted, where that is known.
+    async fn happen(&self, what: What, house: &mut House) -> Result<Option<Trouble>> {
         match what {
-            What::KillIngest => house.kill_ingest(),
-            What::KillProcessor(turn) => house.kill_processor(turn),
+            What::KillIngest => house.kill_ingest()?,
+            What::KillProcessor(turn) => house.kill_processor(turn)?,
             What::PauseProcessor(turn) => {
                 house.pause_processor(turn, true)?;
                 tokio::time::sleep(PAUSE).await;
-                house.pause_processor(turn, false)
+                house.pause_processor(turn, false)?;
             }
             What::Trouble => {
                 let (begin, end, during) = self.trouble.as_ref().context("no trouble was named")?;
                 block_in_place(|| shell(begin))?;
+                let begun_ms = now_ms();
                 tokio::time::sleep(*during).await;
-                block_in_place(|| shell(end))
+                let lasted = begun_ms..now_ms();
+                block_in_place(|| shell(end))?;
+                return Ok(Some(Trouble { what: what.name(), lasted, clients: self.clients_meet }));
             }
         }
+        Ok(None)
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) async fn run(shared: Arc<Shared>, number: u64) -> Result<Vec<Sendable
     for turn in 0.. {
         let Some(due) = begin(&shared, number, turn).await else { break };
         let mut sendable = speaker.request(maker.make(now_ms()), &mut dice)?;
+        sendable.intended_ms = plan.rate.map(|_| now_ms() - i64::try_from(due.elapsed().as_millis()).unwrap_or(0));
         let outcome = deliver(&shared, &mut connection, &mut sendable, due).await?;
         match outcome.meaning() {
             Meaning::Acknowledged => {
@@ -110,7 +111,7 @@ pub(crate) async fn attempt(
         environment: sendable.environment.to_string(),
         attempt,
         at_ms: now_ms(),
-        intended_ms: sendable.intended_ms,
+        intended_ms: sendable.intended_ms.filter(|_| attempt == 1),
         contents: sendable.holds.clone(),
     }))?;
     let outcome = match tokio::time::timeout(ANSWER_TIMEOUT, connection.exchange(&sendable.bytes)).await {
