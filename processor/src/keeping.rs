@@ -74,6 +74,10 @@ impl Keeping {
         }
     }
 
+    pub(crate) fn last_write_wins(&self) -> bool {
+        self.store().last_write_wins()
+    }
+
     pub(crate) fn snapshot_every(&self) -> Option<SnapshotEvery> {
         match self {
             Self::Together(_) => None,

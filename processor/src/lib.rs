@@ -176,7 +176,8 @@ impl Processor {
         let health = Arc::new(Health::new(&settings.name, settings.generation.partitions));
         let mut partitions = Vec::new();
         for (partition, subscription) in (0_u32..).zip(readers) {
-            let worker = worker::Settings::new(settings.generation.clone(), partition, keeping.mode());
+            let mut worker = worker::Settings::new(settings.generation.clone(), partition, keeping.mode());
+            worker.last_write_wins = keeping.last_write_wins();
             partitions.push(Partition::new(Given {
                 settings: change(worker),
                 subscription,

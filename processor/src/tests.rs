@@ -15,3 +15,4 @@ mod revoked;
 mod rules;
 mod seeds;
 mod trouble;
+mod unacknowledged;

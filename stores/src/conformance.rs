@@ -1,7 +1,8 @@
 //! What every back end must do, as a list of named cases over a fresh store each.
 //!
 //! Always true here: a case knows nothing of the back end but [`Store`]; one that fails says what it found. A new back
-//! end calls [`run`] with a way to make an empty store, and passes when nothing comes back.
+//! end calls [`run`] with a way to make an empty store, and passes when nothing comes back. What a store *holds* after
+//! a write is the same for all; where the last write wins, none is told that it lost.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use futures_util::future::BoxFuture;
 use schemas::cell::{CellKey, CellKind, CellName};
 use schemas::id::Environment;
 
-use crate::{CellWrite, Checkpoint, Error, Store, StoredCell};
+use crate::{CellWrite, Checkpoint, Error, Store, StoredCell, WriteAnswer};
 
 mod keeping;
 mod reading;
@@ -105,6 +106,17 @@ where
 /// Compares what was found with what should be.
 fn same<T: PartialEq + Debug>(what: &str, found: T, should: T) -> Outcome {
     if found == should { Ok(()) } else { Err(format!("{what}: found {found:?}, should be {should:?}")) }
+}
+
+/// Compares the answers to a write of cells: where the last write wins, a refusal is not told.
+fn answered(store: &dyn Store, what: &str, found: Vec<WriteAnswer>, should: Vec<WriteAnswer>) -> Outcome {
+    let should = if store.last_write_wins() { vec![WriteAnswer::Stored; should.len()] } else { should };
+    same(what, found, should)
+}
+
+/// Compares what is held of one cell.
+async fn holds(store: &dyn Store, what: &str, key: &CellKey, should: StoredCell) -> Outcome {
+    same(what, told(store.load(vec![key.clone()]).await)?, vec![Some(should)])
 }
 
 /// An answer, or the text of the error instead.

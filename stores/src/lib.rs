@@ -33,6 +33,13 @@ pub use error::Error;
 
 /// A store of cells and checkpoints, shared by all processes of a generation.
 pub trait Store: Send + Sync + std::fmt::Debug {
+    /// Whether the last write wins here, by h, and the writer of a lower one is not told: every answer to a write of a
+    /// cell is then [`WriteAnswer::Stored`]. A worker must know, for to it a cell that it loads at or above its
+    /// checkpoint is not durable yet.
+    fn last_write_wins(&self) -> bool {
+        false
+    }
+
     /// The cells with these keys, in the order asked; `None` where there is none. Consistent: sees every answered
     /// write.
     fn load(&self, keys: Vec<CellKey>) -> BoxFuture<'_, Result<Vec<Option<StoredCell>>, Error>>;

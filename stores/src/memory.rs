@@ -1,8 +1,8 @@
 //! A store in memory, for tests and the simulation, with the manners of a remote one.
 //!
 //! Always true here: a cell is put exactly as DynamoDB would under `attribute_not_exists(h) OR h < :h`, where a refusal
-//! with an equal h counts as success; each cell of a write stands alone; a call can be made to fail before, in the
-//! middle of or after taking effect.
+//! with an equal h counts as success, or, where the last write wins, as Cassandra would by a timestamp that is h; each
+//! cell of a write stands alone; a call can be made to fail before, in the middle of or after taking effect.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -30,6 +30,7 @@ pub enum Fault {
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     held: Mutex<Held>,
+    last_write_wins: bool,
     breakage: Breakage,
 }
 
@@ -55,7 +56,14 @@ impl MemoryStore {
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn breaking(rule: Break) -> Self {
-        Self { held: Mutex::default(), breakage: Breakage::of(rule) }
+        Self { breakage: Breakage::of(rule), ..Self::default() }
+    }
+
+    /// The same, but that of two cells the one with the higher h stays, at a tie the larger bytes, and nobody is told.
+    #[must_use]
+    pub fn where_the_last_write_wins(mut self) -> Self {
+        self.last_write_wins = true;
+        self
     }
 
     /// Makes the `nth` call from now on (1 = the next, reads count too) fail.
@@ -101,6 +109,18 @@ impl MemoryStore {
 }
 
 impl Held {
+    fn put_by_timestamp(&mut self, write: CellWrite, breakage: Breakage) -> WriteAnswer {
+        let address = write.key.address();
+        let told = |cell: &StoredCell| (protocol::timestamp(cell.h), cell.value.clone());
+        let there = self.cells.get(&address);
+        if breakage.is(Break::Unconditional)
+            || there.is_none_or(|there| protocol::supersedes(told(&write.cell), told(there)))
+        {
+            self.cells.insert(address, write.cell);
+        }
+        WriteAnswer::Stored
+    }
+
     fn put(&mut self, write: CellWrite, breakage: Breakage) -> WriteAnswer {
         let address = write.key.address();
         match self.cells.get(&address) {
@@ -136,17 +156,22 @@ impl Held {
 }
 
 impl Store for MemoryStore {
+    fn last_write_wins(&self) -> bool {
+        self.last_write_wins
+    }
+
     fn load(&self, keys: Vec<CellKey>) -> BoxFuture<'_, Result<Vec<Option<StoredCell>>, Error>> {
         self.call(|held, _| Ok(keys.iter().map(|key| held.cells.get(&key.address()).cloned()).collect()))
     }
 
     fn write(&self, mut cells: Vec<CellWrite>) -> BoxFuture<'_, Result<Vec<WriteAnswer>, Error>> {
         let breakage = self.breakage;
+        let put = if self.last_write_wins { Held::put_by_timestamp } else { Held::put };
         self.call(move |held, fault| {
             if fault == Some(Fault::Midway) {
                 cells.truncate(cells.len() / 2);
             }
-            Ok(cells.into_iter().map(|write| held.put(write, breakage)).collect())
+            Ok(cells.into_iter().map(|write| put(held, write, breakage)).collect())
         })
     }
 

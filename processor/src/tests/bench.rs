@@ -123,6 +123,11 @@ impl Shared {
         Node { processor: started.unwrap(), first_reader }
     }
 
+    /// Readers so far.
+    pub(crate) fn subscribed(&self) -> usize {
+        self.subscribed
+    }
+
     /// A reader for each partition.
     pub(crate) fn readers(&self) -> Vec<Box<dyn Subscription>> {
         (0..self.generation.partitions).map(|_| self.log.subscribe().unwrap()).collect()

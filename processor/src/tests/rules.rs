@@ -22,6 +22,7 @@
 //! | flushes only between records | `FlushMidRecord` | [`broken_rules_of_the_worker_are_noticed`] |
 //! | poison is remembered like any other | `PoisonForgotten` | [`broken_rules_of_the_worker_are_noticed`] |
 //! | parts are known apart; names and log time in the state | `DedupeWithoutPart`, `NamesNotInState`, `LogTimeNotInState` | `counting`: `every_broken_rule_is_noticed` |
+//! | where the last write wins, what is loaded is written again | – | `unacknowledged`: `what_was_loaded_…` |
 //! | a dead letter is kept before its checkpoint | – (order in `under_way`) | `poison`: `no_checkpoint_passes_…`, `under_way`: `no_write_begins_before_…` |
 //! | stop and say how much is missing | – | `moving`: `another_machine_begins_…`, `trouble`: `a_log_that_leaves_records_out_…` |
 //! | the checkpoint's fingerprint is compared | – | `trouble`: `another_log_is_known_…` |

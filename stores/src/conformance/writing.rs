@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Outcome, cell, same, told, usage, write};
+use super::{Outcome, answered, cell, holds, same, told, usage, write};
 use crate::{Store, StoredCell, WriteAnswer};
 
 pub(super) async fn put_by_h(store: Arc<dyn Store>) -> Outcome {
@@ -30,8 +30,8 @@ pub(super) async fn put_by_h(store: Arc<dyn Store>) -> Outcome {
         let answers = told(store.write(vec![write(&key, cell(new, &format!("value at {new}")))]).await)?;
         let held = cell(after, &format!("value at {after}"));
         let should = if stored { WriteAnswer::Stored } else { WriteAnswer::Refused(held.clone()) };
-        same(&format!("answer, row {row}"), answers, vec![should])?;
-        same(&format!("held after, row {row}"), told(store.load(vec![key]).await)?, vec![Some(held)])?;
+        answered(&*store, &format!("answer, row {row}"), answers, vec![should])?;
+        holds(&*store, &format!("held after, row {row}"), &key, held).await?;
     }
     Ok(())
 }
@@ -40,46 +40,51 @@ pub(super) async fn adopt_together(store: Arc<dyn Store>) -> Outcome {
     let key = usage("flag", 1);
     told(store.write(vec![write(&key, cell(9, "nine"))]).await)?;
     let answers = told(store.write(vec![write(&key, cell(3, "three"))]).await)?;
-    same("answer", answers, vec![WriteAnswer::Refused(cell(9, "nine"))])?;
+    answered(&*store, "answer", answers, vec![WriteAnswer::Refused(cell(9, "nine"))])?;
+    holds(&*store, "held", &key, cell(9, "nine")).await?;
     // Who adopts both goes on from there and is not refused again.
     let answers = told(store.write(vec![write(&key, cell(10, "nine and one"))]).await)?;
-    same("answer after adopting", answers, vec![WriteAnswer::Stored])
+    same("answer after adopting", answers, vec![WriteAnswer::Stored])?;
+    holds(&*store, "held after adopting", &key, cell(10, "nine and one")).await
 }
 
 pub(super) async fn each_alone(store: Arc<dyn Store>) -> Outcome {
     let keys = [usage("a", 1), usage("b", 1), usage("c", 1), usage("d", 1)];
-    told(store.write(vec![write(&keys[1], cell(8, "ahead")), write(&keys[2], cell(4, "as far"))]).await)?;
+    told(store.write(vec![write(&keys[1], cell(8, "ahead")), write(&keys[2], cell(4, "the same"))]).await)?;
     let writes = keys.iter().map(|key| write(key, cell(4, "new"))).collect();
     let answers = told(store.write(writes).await)?;
     let stored = || WriteAnswer::Stored;
-    same("answers", answers, vec![stored(), WriteAnswer::Refused(cell(8, "ahead")), stored(), stored()])?;
-    let held = ["new", "ahead", "as far", "new"].iter().zip([4, 8, 4, 4]).map(|(value, h)| Some(cell(h, value)));
+    let should = vec![stored(), WriteAnswer::Refused(cell(8, "ahead")), stored(), stored()];
+    answered(&*store, "answers", answers, should)?;
+    let held = ["new", "ahead", "the same", "new"].iter().zip([4, 8, 4, 4]).map(|(value, h)| Some(cell(h, value)));
     same("held", told(store.load(keys.to_vec()).await)?, held.collect())
 }
 
 pub(super) async fn twice_in_one_write(store: Arc<dyn Store>) -> Outcome {
     let key = usage("flag", 1);
     let answers = told(store.write(vec![write(&key, cell(2, "two")), write(&key, cell(1, "one"))]).await)?;
-    same("answers", answers, vec![WriteAnswer::Stored, WriteAnswer::Refused(cell(2, "two"))])?;
-    same("held", told(store.load(vec![key]).await)?, vec![Some(cell(2, "two"))])
+    answered(&*store, "answers", answers, vec![WriteAnswer::Stored, WriteAnswer::Refused(cell(2, "two"))])?;
+    holds(&*store, "held", &key, cell(2, "two")).await
 }
 
 pub(super) async fn zombies(store: Arc<dyn Store>) -> Outcome {
     let key = usage("flag", 1);
-    let fold = |h: u64| write(&key, cell(h, &format!("the fold up to {h}")));
+    let folded = |h: u64| cell(h, &format!("the fold up to {h}"));
+    let fold = |h: u64| write(&key, folded(h));
     // The owner is at 10; a zombie that lags writes what it has, again and again.
     told(store.write(vec![fold(10)]).await)?;
     for h in [3, 9, 3] {
         let answers = told(store.write(vec![fold(h)]).await)?;
-        let refused = WriteAnswer::Refused(cell(10, "the fold up to 10"));
-        same("answer to the one that lags", answers, vec![refused])?;
+        answered(&*store, "answer to the one that lags", answers, vec![WriteAnswer::Refused(folded(10))])?;
+        holds(&*store, "held after the one that lags", &key, folded(10)).await?;
     }
     // One that runs ahead on the same log writes the bytes that the owner will write.
     same("answer to the one ahead", told(store.write(vec![fold(14)]).await)?, vec![WriteAnswer::Stored])?;
     let answers = told(store.write(vec![fold(12)]).await)?;
-    same("answer to the owner", answers, vec![WriteAnswer::Refused(cell(14, "the fold up to 14"))])?;
+    answered(&*store, "answer to the owner", answers, vec![WriteAnswer::Refused(folded(14))])?;
+    holds(&*store, "held after the owner", &key, folded(14)).await?;
     same("answer to the owner", told(store.write(vec![fold(14)]).await)?, vec![WriteAnswer::Stored])?;
-    same("held", told(store.load(vec![key.clone()]).await)?, vec![Some(cell(14, "the fold up to 14"))])
+    holds(&*store, "held", &key, folded(14)).await
 }
 
 pub(super) async fn sizes(store: Arc<dyn Store>) -> Outcome {
@@ -104,5 +109,6 @@ pub(super) async fn highest_h(store: Arc<dyn Store>) -> Outcome {
     let key = usage("flag", 1);
     told(store.write(vec![write(&key, cell(top, "last"))]).await)?;
     let answers = told(store.write(vec![write(&key, cell(top - 1, "last but one"))]).await)?;
-    same("answer", answers, vec![WriteAnswer::Refused(cell(top, "last"))])
+    answered(&*store, "answer", answers, vec![WriteAnswer::Refused(cell(top, "last"))])?;
+    holds(&*store, "held", &key, cell(top, "last")).await
 }

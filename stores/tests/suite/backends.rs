@@ -15,6 +15,12 @@ async fn memory_conforms() {
 }
 
 #[tokio::test]
+async fn memory_where_the_last_write_wins_conforms() {
+    let factory = async || Ok(Arc::new(MemoryStore::new().where_the_last_write_wins()) as Arc<dyn Store>);
+    assert_eq!(conformance::run_shared(factory).await, Ok(Vec::new()));
+}
+
+#[tokio::test]
 async fn embedded_conforms() {
     let folder = tempfile::tempdir().unwrap();
     let mut number = 0;
@@ -40,9 +46,16 @@ const CONDITIONAL: [&str; 8] = [
 
 #[tokio::test]
 async fn unconditional_puts_are_noticed_in_memory() {
-    let factory = async || Ok(Arc::new(MemoryStore::breaking(Break::Unconditional)) as Arc<dyn Store>);
-    let failures = conformance::run(factory).await.unwrap();
-    assert_eq!(failures.iter().map(|failure| failure.case).collect::<Vec<_>>(), CONDITIONAL);
+    for last_write_wins in [false, true] {
+        let factory = async || {
+            let store = MemoryStore::breaking(Break::Unconditional);
+            let store = if last_write_wins { store.where_the_last_write_wins() } else { store };
+            Ok(Arc::new(store) as Arc<dyn Store>)
+        };
+        let failures = conformance::run(factory).await.unwrap();
+        let failed: Vec<_> = failures.iter().map(|failure| failure.case).collect();
+        assert_eq!(failed, CONDITIONAL, "last write wins: {last_write_wins}");
+    }
 }
 
 #[tokio::test]
