@@ -1,7 +1,9 @@
 //! `loadtest apart`: ingest, processors and reads in processes of their own, on a real log and store, killed by turns
 //! under load; and what they counted in the end.
 
+mod catching_up;
 mod house;
+mod proxy;
 mod rounds;
 mod seen;
 mod trouble;
@@ -12,9 +14,11 @@ use crate::expected::Unanswered;
 use crate::ledger::{Ledger, Line, Run};
 use crate::load::{Load, Plan, Progress, now_ms, settle};
 use crate::report::{print_json, table};
+use crate::server::free_port;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use house::{ADMIN_KEY, House, SDK_KEY};
+use proxy::Proxy;
 use rounds::{Round, Rounds};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -30,15 +34,17 @@ const COUNTED_LIMIT: Duration = Duration::from_secs(180);
 ///
 /// Makes a topic and tables of its own, starts `BINARY ingest`, `process` (twice) and `serve`, runs clients with a ledger
 /// against ingest, and by turns kills ingest and a processor with -9 and starts them again; now and then a processor
-/// stands still for longer than the group waits and then goes on. Then the ledger is checked; every payload about which
+/// stands still for longer than the group waits and then goes on. A proxy before DynamoDB can throttle it or take it away,
+/// which ingest's clients must not notice. Then the ledger is checked; every payload about which
 /// nothing is known is sent again with its id, after which each number must be exact. Exits with 1 on any difference, and
 /// keeps configuration, ledger and what the processes said for a look.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(after_help = "Examples (the addresses are those that `cargo xtask services up` prints):
   loadtest apart --binary target/debug/flagstream --brokers 127.0.0.1:19092 --dynamodb http://127.0.0.1:18000
   loadtest apart --brokers 127.0.0.1:19092 --dynamodb http://127.0.0.1:18000 --kills 2 --json
   loadtest apart --brokers … --dynamodb … --trouble 3 \\
-    --begin-trouble 'cargo xtask services stop kafka --kill' --end-trouble 'cargo xtask services start kafka'")]
+    --begin-trouble 'cargo xtask services stop kafka --kill' --end-trouble 'cargo xtask services start kafka'
+  loadtest apart --brokers … --dynamodb … --kills 0 --pauses 0 --throttled-seconds 120 --gone-seconds 120")]
 pub(crate) struct Arguments {
     /// The flagstream binary, built with --features full
     #[arg(long, default_value = "target/release/flagstream")]
@@ -73,6 +79,15 @@ pub(crate) struct Arguments {
     /// What clients must meet from the end of --begin-trouble until --end-trouble begins
     #[arg(long, value_enum, default_value_t = Clients::Anything)]
     clients_meet: Clients,
+    /// Seconds for which DynamoDB throttles, after all else: a proxy stands in front of it, which gives DynamoDB's errors
+    #[arg(long, default_value_t = 0.0)]
+    throttled_seconds: f64,
+    /// Share of calls that are refused then, 0 to 1
+    #[arg(long, default_value_t = 0.9)]
+    throttled_share: f64,
+    /// Seconds for which DynamoDB is gone, after all else: the proxy refuses connections
+    #[arg(long, default_value_t = 0.0)]
+    gone_seconds: f64,
     /// Partitions of the log
     #[arg(long, default_value_t = 4)]
     partitions: u32,
@@ -116,10 +131,12 @@ impl Report {
 
 /// Runs it: false if anything does not hold.
 pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
+    let Arguments { rate, trouble_seconds, throttled_seconds, throttled_share, gone_seconds, .. } = arguments;
     ensure!(
-        arguments.rate > 0.0 && arguments.trouble_seconds >= 0.0,
-        "--rate must be above 0, --trouble-seconds not below"
+        rate > 0.0 && [trouble_seconds, throttled_seconds, gone_seconds].iter().all(|seconds| *seconds >= 0.0),
+        "--rate must be above 0, seconds not below"
     );
+    ensure!((0.0..=1.0).contains(&throttled_share), "--throttled-share must be from 0 to 1");
     let (folder, temporary) = match &arguments.folder {
         Some(folder) => {
             std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
@@ -130,7 +147,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
             (made.path().to_owned(), Some(made))
         }
     };
-    let report = run_in(&arguments, &folder).await;
+    let report = run_in(arguments.clone(), &folder).await;
     let is_kept = temporary.is_none() || !report.as_ref().is_ok_and(Report::holds);
     if let Some(temporary) = temporary.filter(|_| is_kept) {
         // It stays; where it is, is told below.
@@ -146,14 +163,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
     Ok(report.holds())
 }
 
-async fn run_in(arguments: &Arguments, folder: &Path) -> Result<Report> {
+async fn run_in(mut arguments: Arguments, folder: &Path) -> Result<Report> {
     let ledger_path = folder.join("ledger.jsonl");
     let at_ms = now_ms();
     let run = at_ms as u64;
     let ledger = Arc::new(Ledger::open(&ledger_path)?);
     ledger.write(&Line::Run(Run { run, seed: arguments.seed, clients: arguments.clients, at_ms }))?;
     let progress = Progress::new()?;
-    let mut house = House::build(arguments, folder, run)?;
+    let mut proxy = None;
+    if arguments.throttled_seconds + arguments.gone_seconds > 0.0 {
+        let started = Proxy::start(free_port(run + 2)?, &arguments.dynamodb, arguments.seed).await?;
+        arguments.dynamodb = format!("http://{}", started.address);
+        proxy = Some(started);
+    }
+    let mut house = House::build(&arguments, folder, run)?;
     let plan = Plan {
         address: house.ingest_address(),
         target: Target::default_under(SDK_KEY),
@@ -166,7 +189,7 @@ async fn run_in(arguments: &Arguments, folder: &Path) -> Result<Report> {
         duplicate_share: 0.05,
     };
     let load = Load::start(plan, Arc::clone(&ledger), Arc::clone(&progress));
-    let (rounds, troubles) = Rounds::of(arguments).run(&mut house, &progress).await?;
+    let (rounds, troubles) = Rounds::of(&arguments, proxy.as_ref()).run(&mut house, &progress).await?;
     let unsettled = load.stop().await?;
     let troubles = trouble::look(&ledger_path, &troubles)?;
     let (reads, key) = (house.reads_address(), || Some(ADMIN_KEY.to_owned()));

@@ -22,6 +22,7 @@ const ROOM_MINUTES: i64 = 10;
 /// Minutes asked at a time: an answer has at most 10,000 points.
 const SLICE_MINUTES: i64 = 60;
 const PAGES_MAX: usize = 10_000;
+const HEALTH: &str = "/v1/pipeline/health";
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A reader of a server's API.
@@ -35,6 +36,16 @@ pub(crate) struct Api {
 #[derive(Deserialize)]
 struct Health {
     lag: Lag,
+    partitions: Vec<Standing>,
+}
+
+/// How far a partition is.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Standing {
+    /// One past the last record of its log.
+    pub(crate) end: u64,
+    /// Records below it are durable in the store.
+    pub(crate) position: u64,
 }
 
 #[derive(Deserialize)]
@@ -115,7 +126,20 @@ impl Api {
 
     /// Records between the log's end and what is durable in the store.
     pub(crate) async fn lag_records(&mut self) -> Result<u64> {
-        Ok(self.get::<Health>("/v1/pipeline/health").await?.lag.records)
+        Ok(self.get::<Health>(HEALTH).await?.lag.records)
+    }
+
+    /// How far each partition is, in their order; none while log or store cannot be asked.
+    pub(crate) async fn standings(&mut self) -> Result<Option<Vec<Standing>>> {
+        Ok(self.health().await?.map(|health| health.partitions))
+    }
+
+    /// None while log or store cannot be asked: just after a trouble of theirs.
+    async fn health(&mut self) -> Result<Option<Health>> {
+        match self.fetch(HEALTH).await? {
+            503 => Ok(None),
+            status => self.read(HEALTH, status).map(Some),
+        }
     }
 
     /// Waits until everything answered 2xx before now is in what the API says.
@@ -125,13 +149,14 @@ impl Api {
     pub(crate) async fn wait_until_counted(&mut self, limit: Duration) -> Result<Duration> {
         let start = Instant::now();
         loop {
-            let lag = self.lag_records().await?;
-            if lag == 0 {
+            let lag = self.health().await?.map(|health| health.lag.records);
+            if lag == Some(0) {
                 return Ok(start.elapsed());
             }
             ensure!(
                 start.elapsed() < limit,
-                "{lag} records are not counted after {} s; is the processor running?",
+                "{} records are not counted after {} s; is the processor running?",
+                lag.map_or("an unknown number of".to_owned(), |lag| lag.to_string()),
                 limit.as_secs()
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -190,6 +215,11 @@ impl Api {
 
     async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T> {
         let status = self.fetch(path).await?;
+        self.read(path, status)
+    }
+
+    /// The body of the last answer.
+    fn read<T: DeserializeOwned>(&self, path: &str, status: u16) -> Result<T> {
         let body = self.connection.body();
         if status != 200 {
             let text = String::from_utf8_lossy(&body[..body.len().min(300)]);

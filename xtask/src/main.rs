@@ -42,7 +42,7 @@ enum Command {
     Load(load::Arguments),
     /// Runs the suites of the log on Kafka and of the store on DynamoDB Local
     Suites,
-    /// Kills ingest, processors, the broker, and two of three brokers, under load, on Kafka with DynamoDB Local
+    /// Kills ingest, processors and brokers, and throttles or takes away DynamoDB, under load; compares every number
     Apart(real::Apart),
     /// Finds or starts real Kafka, DynamoDB, Cassandra and an SQS server for tests, and stops them
     Services(services::Arguments),

@@ -5,6 +5,7 @@
 //! left out where a server cannot be had: that is a failure.
 
 mod brokers;
+mod store;
 mod trial;
 
 use crate::services::are_up;
@@ -29,6 +30,12 @@ pub(crate) struct Apart {
     /// Seconds for which two of three brokers are gone; 0 = that is left out
     #[arg(long, default_value_t = 8)]
     brokers_seconds: u32,
+    /// Seconds for which DynamoDB throttles; 0 = that is left out
+    #[arg(long, default_value_t = 12)]
+    throttled_seconds: u32,
+    /// Seconds for which DynamoDB is gone; 0 = that is left out
+    #[arg(long, default_value_t = 12)]
+    gone_seconds: u32,
     /// Chooses the payloads and the moments of the kills
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -70,7 +77,8 @@ fn all_were_found(said: &str) -> Result<()> {
     Ok(())
 }
 
-/// Kills ingest, processors and the broker under load, then two of three brokers; true when every number holds.
+/// Kills ingest, processors and the broker under load, troubles the store, kills two of three brokers; true when every
+/// number holds.
 pub(crate) fn apart(arguments: &Apart) -> Result<bool> {
     let command = full_command()?;
     succeed(workspace::cargo().args(["build", "--quiet", "--package", "loadtest"]))?;
@@ -78,6 +86,9 @@ pub(crate) fn apart(arguments: &Apart) -> Result<bool> {
     if arguments.kills + arguments.broker_kills > 0 {
         holds &=
             on(SERVERS, |addresses| kills(arguments, addresses, &command, "--dynamodb", "FLAGSTREAM_TEST_DYNAMODB"))?;
+    }
+    if arguments.throttled_seconds + arguments.gone_seconds > 0 {
+        holds &= store::in_trouble(arguments, &command)?;
     }
     if arguments.brokers_seconds > 0 {
         holds &= brokers::two_of_three(arguments, &command)?;

@@ -179,7 +179,7 @@ pub(crate) const VERIFY: &[Step] = &[
     },
     Step {
         name: "apart",
-        what: "on Kafka and DynamoDB: ingest, processors and brokers killed, two of three brokers gone, and every number holds",
+        what: "on Kafka and DynamoDB: ingest, processors and brokers killed, the store throttled and gone, and every number holds",
         program: Program::Xtask,
         arguments: &["apart"],
         ..STEP

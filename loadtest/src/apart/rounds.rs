@@ -1,8 +1,10 @@
 //! What happens to the processes, and when.
 
 use super::Arguments;
+use super::catching_up::catch_up;
 use super::house::House;
-use super::trouble::{Clients, Trouble};
+use super::proxy::{Mood, Proxy};
+use super::trouble::{Clients, StoreTrouble, Trouble};
 use crate::dice::Dice;
 use crate::load::{Progress, now_ms};
 use anyhow::{Context, Result, ensure};
@@ -17,14 +19,18 @@ const LOAD: Duration = Duration::from_millis(1_500);
 /// A processor that stands still for longer than 10 s is given up by its group.
 const PAUSE: Duration = Duration::from_secs(12);
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
+/// Longest load before trouble with the store, by which it is measured; half as long as the trouble, else.
+const CALM: Duration = Duration::from_secs(30);
 
 /// What may happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum What {
     KillIngest,
     KillProcessor(u32),
     PauseProcessor(u32),
     Trouble,
+    /// The store is so for a time.
+    Store(Mood, Duration),
 }
 
 impl What {
@@ -34,6 +40,9 @@ impl What {
             Self::KillProcessor(_) => "kill -9 of a processor",
             Self::PauseProcessor(_) => "a processor stands still for 12 s",
             Self::Trouble => "trouble",
+            Self::Store(Mood::Well, _) => "the store is well",
+            Self::Store(Mood::Throttled(_), _) => "the store throttles",
+            Self::Store(Mood::Gone, _) => "the store is gone",
         }
     }
 }
@@ -54,16 +63,17 @@ pub(super) struct Round {
 }
 
 /// All that is to happen, in order.
-pub(super) struct Rounds {
+pub(super) struct Rounds<'a> {
     all: Vec<What>,
     dice: Dice,
     clients: u64,
     trouble: Option<(String, String, Duration)>,
     clients_meet: Clients,
+    proxy: Option<&'a Proxy>,
 }
 
-impl Rounds {
-    pub(super) fn of(arguments: &Arguments) -> Self {
+impl<'a> Rounds<'a> {
+    pub(super) fn of(arguments: &Arguments, proxy: Option<&'a Proxy>) -> Self {
         let kills = (0..arguments.kills).flat_map(|turn| [What::KillIngest, What::KillProcessor(turn)]);
         let mut all: Vec<What> = kills.collect();
         let mut dice = Dice::new(arguments.seed);
@@ -72,10 +82,14 @@ impl Rounds {
             let place = dice.below(all.len() as u64 + 1) as usize;
             all.insert(place, other);
         }
+        let throttled = Mood::Throttled(arguments.throttled_share);
+        let stores = [(throttled, arguments.throttled_seconds), (Mood::Gone, arguments.gone_seconds)];
+        let stores = stores.into_iter().filter(|(_, seconds)| *seconds > 0.0);
+        all.extend(stores.map(|(mood, seconds)| What::Store(mood, Duration::from_secs_f64(seconds))));
         let trouble = arguments.begin_trouble.clone().zip(arguments.end_trouble.clone());
         let during = Duration::from_secs_f64(arguments.trouble_seconds);
         let trouble = trouble.map(|(begin, end)| (begin, end, during));
-        Self { all, dice, clients: arguments.clients, trouble, clients_meet: arguments.clients_meet }
+        Self { all, dice, clients: arguments.clients, trouble, clients_meet: arguments.clients_meet, proxy }
     }
 
     pub(super) async fn run(mut self, house: &mut House, progress: &Progress) -> Result<(Vec<Round>, Vec<Trouble>)> {
@@ -140,10 +154,33 @@ impl Rounds {
                 tokio::time::sleep(*during).await;
                 let lasted = begun_ms..now_ms();
                 block_in_place(|| shell(end))?;
-                return Ok(Some(Trouble { what: what.name(), lasted, clients: self.clients_meet }));
+                let clients = self.clients_meet;
+                return Ok(Some(Trouble { what: what.name(), lasted, clients, store: None }));
             }
+            What::Store(mood, during) => return self.store_is(mood, during, what.name(), house).await.map(Some),
         }
         Ok(None)
+    }
+
+    /// Load as ever; then the store is so for a time; then it is well, and what waited is counted.
+    async fn store_is(&self, mood: Mood, during: Duration, what: &'static str, house: &mut House) -> Result<Trouble> {
+        let proxy = self.proxy.context("no proxy stands before the store")?;
+        let calm_ms = now_ms();
+        tokio::time::sleep((during / 2).min(CALM)).await;
+        proxy.set(mood).await?;
+        let (begun_ms, before) = (now_ms(), proxy.calls());
+        tokio::time::sleep(during).await;
+        let (lasted, after) = (begun_ms..now_ms(), proxy.calls());
+        proxy.set(Mood::Well).await?;
+        let caught_up = catch_up(house.reads_address()).await.with_context(|| house.last_lines())?;
+        let store = StoreTrouble {
+            calm: calm_ms..begun_ms,
+            is_gone: mood == Mood::Gone,
+            refused: after.refused - before.refused,
+            passed: after.passed - before.passed,
+            caught_up,
+        };
+        Ok(Trouble { what, lasted, clients: Clients::Unaware, store: Some(store) })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Always true here: what a trouble must come to is said before it begins; a trouble that troubled nobody does not
 //! hold, since it has shown nothing.
 
+use super::catching_up::CaughtUp;
 use super::seen::{Seen, seen};
 use crate::report::table;
 use anyhow::Result;
@@ -10,6 +11,15 @@ use clap::ValueEnum;
 use serde::Serialize;
 use std::ops::Range;
 use std::path::Path;
+
+/// Ingest's p99 may be so many times what it was before the store's trouble, …
+const P99_RATIO_MAX: f64 = 3.0;
+/// … and whatever it was, up to this: on two cores that others use, chance makes as much.
+const P99_FREE_MS: i64 = 100;
+/// What waited for the store must be counted so many times as fast as it came, …
+const REAL_TIME_MIN: f64 = 3.0;
+/// … from here on after its trouble: the longest pause before the next attempt.
+const CATCHING_UP_FREE_SECONDS: f64 = 5.0;
 
 /// What clients must meet while a trouble lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -30,6 +40,21 @@ pub(super) struct Trouble {
     /// Unix milliseconds; from when it was there whole to when its end began.
     pub(super) lasted: Range<i64>,
     pub(super) clients: Clients,
+    /// Where it was the store's.
+    pub(super) store: Option<StoreTrouble>,
+}
+
+/// How the store was in trouble, and what came after.
+#[derive(Clone, Debug)]
+pub(super) struct StoreTrouble {
+    /// The time before it, by which ingest is measured; Unix milliseconds.
+    pub(super) calm: Range<i64>,
+    /// It was gone altogether.
+    pub(super) is_gone: bool,
+    /// Calls that were refused meanwhile, and those that the store answered.
+    pub(super) refused: u64,
+    pub(super) passed: u64,
+    pub(super) caught_up: CaughtUp,
 }
 
 /// What was found of a trouble.
@@ -40,8 +65,25 @@ pub(super) struct Found {
     seconds: f64,
     clients: Clients,
     during: Seen,
+    store: Option<FoundOfStore>,
     /// What is not as it must be.
     wrong: Vec<String>,
+}
+
+/// What was found of a store's trouble.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FoundOfStore {
+    before: Seen,
+    /// Ingest's p99 during it, by that of before.
+    p99_ratio: f64,
+    refused_calls: u64,
+    passed_calls: u64,
+    /// Records that were not durable at its end.
+    waiting: u64,
+    caught_up_seconds: f64,
+    /// Seconds of load that became durable in a second, at its end.
+    times_real_time: f64,
 }
 
 /// Looks each trouble up in the ledger.
@@ -49,12 +91,14 @@ pub(super) struct Found {
 /// # Errors
 /// The ledger cannot be read.
 pub(super) fn look(ledger: &Path, troubles: &[Trouble]) -> Result<Vec<Found>> {
-    let intervals: Vec<Range<i64>> = troubles.iter().map(|trouble| trouble.lasted.clone()).collect();
-    let seen = seen(ledger, &intervals)?;
-    Ok(troubles.iter().zip(seen).map(|(trouble, during)| judge(trouble, during)).collect())
+    let calm = |trouble: &Trouble| trouble.store.as_ref().map_or(0..0, |store| store.calm.clone());
+    let intervals = troubles.iter().flat_map(|trouble| [trouble.lasted.clone(), calm(trouble)]);
+    let seen = seen(ledger, &intervals.collect::<Vec<_>>())?;
+    let seen = seen.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
+    Ok(troubles.iter().zip(seen).map(|(trouble, (during, before))| judge(trouble, during, before)).collect())
 }
 
-fn judge(trouble: &Trouble, during: Seen) -> Found {
+fn judge(trouble: &Trouble, during: Seen, before: Seen) -> Found {
     let mut wrong = Vec::new();
     let mut must = |holds: bool, otherwise: String| {
         if !holds {
@@ -75,7 +119,38 @@ fn judge(trouble: &Trouble, during: Seen) -> Found {
         }
     }
     let seconds = (trouble.lasted.end - trouble.lasted.start) as f64 / 1_000.0;
-    Found { what: trouble.what, seconds, clients: trouble.clients, during, wrong }
+    let store = trouble.store.as_ref().map(|store| {
+        let StoreTrouble { refused, passed, caught_up: CaughtUp { waiting, took }, .. } = *store;
+        let nothing = "it has shown nothing";
+        if store.is_gone {
+            must(passed == 0, format!("{passed} calls reached the store, which was to be gone: {nothing}"));
+        } else {
+            must(refused > 0, format!("no call of {passed} was refused: {nothing}"));
+        }
+        must(waiting > 0, format!("no record waited for the store at its end: {nothing}"));
+        let p99_ratio = during.p99_ms as f64 / before.p99_ms.max(1) as f64;
+        must(
+            during.p99_ms <= P99_FREE_MS || p99_ratio <= P99_RATIO_MAX,
+            format!("ingest's p99 was {} ms, {p99_ratio:.1} times that of before", during.p99_ms),
+        );
+        let times_real_time = seconds / took.as_secs_f64();
+        let slow = took.as_secs_f64() - CATCHING_UP_FREE_SECONDS;
+        must(
+            slow * REAL_TIME_MIN <= seconds,
+            format!("what waited was counted {times_real_time:.1} times as fast as it came, not {REAL_TIME_MIN}"),
+        );
+        let caught_up_seconds = took.as_secs_f64();
+        FoundOfStore {
+            before,
+            p99_ratio,
+            refused_calls: refused,
+            passed_calls: passed,
+            waiting,
+            caught_up_seconds,
+            times_real_time,
+        }
+    });
+    Found { what: trouble.what, seconds, clients: trouble.clients, during, store, wrong }
 }
 
 impl Found {
@@ -103,6 +178,14 @@ pub(super) fn print(found: &[Found]) {
         ]);
     }
     println!("{table}");
+    for (what, store) in found.iter().filter_map(|found| Some((found.what, found.store.as_ref()?))) {
+        let FoundOfStore { before, p99_ratio, refused_calls, passed_calls, .. } = store;
+        println!(
+            "{what}: {refused_calls} calls refused, {passed_calls} answered; p99 before {} ms, ratio {p99_ratio:.2}; {} \
+             records waited and were counted within {:.1} s: {:.1} x real time",
+            before.p99_ms, store.waiting, store.caught_up_seconds, store.times_real_time
+        );
+    }
     for found in found {
         found.wrong.iter().for_each(|wrong| println!("{}: {wrong}", found.what));
     }
@@ -111,12 +194,13 @@ pub(super) fn print(found: &[Found]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     /// What is wrong with so many 2xx, 2xx before the end, 503 and others.
     fn wrong(clients: Clients, [acknowledged, acknowledged_within, denied, other]: [u64; 4]) -> Vec<String> {
         let attempts = acknowledged + denied + other;
         let during = Seen { attempts, acknowledged, acknowledged_within, denied, other, ..Seen::default() };
-        judge(&Trouble { what: "it", lasted: 0..1_000, clients }, during).wrong
+        judge(&Trouble { what: "it", lasted: 0..1_000, clients, store: None }, during, Seen::default()).wrong
     }
 
     #[test]
@@ -133,5 +217,33 @@ mod tests {
         assert_eq!(wrong(Clients::Unaware, [7, 6, 1, 1]), ["2 were not answered 2xx"]);
         assert_eq!(wrong(Clients::Unaware, [0; 4]), ["nobody sent anything: the trouble has shown nothing"]);
         assert_eq!(wrong(Clients::Anything, [0; 4]), [""; 0]);
+    }
+
+    /// What is wrong with a store's trouble of 30 s that `change` makes different from a good one.
+    fn wrong_of_store(is_gone: bool, change: impl FnOnce(&mut StoreTrouble, &mut Seen)) -> Vec<String> {
+        let caught_up = CaughtUp { waiting: 9, took: Duration::from_secs(15) };
+        let (refused, passed) = if is_gone { (0, 0) } else { (9, 1) };
+        let mut store = StoreTrouble { calm: 0..0, is_gone, refused, passed, caught_up };
+        let mut during = Seen { attempts: 1, acknowledged: 1, acknowledged_within: 1, p99_ms: 300, ..Seen::default() };
+        change(&mut store, &mut during);
+        let trouble = Trouble { what: "it", lasted: 0..30_000, clients: Clients::Unaware, store: Some(store) };
+        judge(&trouble, during, Seen { p99_ms: 100, ..Seen::default() }).wrong
+    }
+
+    #[test]
+    fn a_store_in_trouble_is_none_of_ingests_and_what_waited_is_counted_soon() {
+        for is_gone in [false, true] {
+            assert_eq!(wrong_of_store(is_gone, |_, _| {}), [""; 0]);
+            let nobody = wrong_of_store(is_gone, |store, _| store.caught_up.waiting = 0);
+            assert_eq!(nobody, ["no record waited for the store at its end: it has shown nothing"]);
+        }
+        let well = wrong_of_store(false, |store, _| (store.refused, store.passed) = (0, 10));
+        assert_eq!(well, ["no call of 10 was refused: it has shown nothing"]);
+        let there = wrong_of_store(true, |store, _| store.passed = 3);
+        assert_eq!(there, ["3 calls reached the store, which was to be gone: it has shown nothing"]);
+        let slow = wrong_of_store(false, |store, _| store.caught_up.took = Duration::from_secs(16));
+        assert_eq!(slow, ["what waited was counted 1.9 times as fast as it came, not 3"]);
+        let late = wrong_of_store(false, |_, during| during.p99_ms = 301);
+        assert_eq!(late, ["ingest's p99 was 301 ms, 3.0 times that of before"]);
     }
 }
