@@ -1,7 +1,7 @@
 //! F12: which of several variations is the best, each normally distributed.
 //!
-//! D. Russo, B. Van Roy, A. Kazerouni, I. Osband, Z. Wen, "A tutorial on Thompson sampling", 2018: the chance of each to
-//! be the largest, by one integral and not by drawing.
+//! D. Russo, B. Van Roy, A. Kazerouni, I. Osband, Z. Wen, "A tutorial on Thompson sampling", 2018: the chance of each
+//! to be the largest, by one integral and not by drawing.
 
 use crate::no_number::NoNumber;
 use crate::special::normal;

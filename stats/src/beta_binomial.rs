@@ -1,7 +1,7 @@
 //! F11: chance to beat the control and expected loss of two conversion rates.
 //!
-//! E. Miller, "Formulas for Bayesian A/B testing", 2014; C. Stucchio, "Bayesian A/B testing at VWO", 2015. Both integrals
-//! are of something positive, so that a loss of 10⁻²⁰ has its digits; the closed sum takes differences.
+//! E. Miller, "Formulas for Bayesian A/B testing", 2014; C. Stucchio, "Bayesian A/B testing at VWO", 2015. Both
+//! integrals are of something positive, so that a loss of 10⁻²⁰ has its digits; the closed sum takes differences.
 
 use crate::alpha::Alpha;
 use crate::interval::Interval;

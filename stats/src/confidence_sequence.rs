@@ -2,8 +2,8 @@
 //!
 //! S. R. Howard, A. Ramdas, J. McAuliffe, J. Sekhon, "Time-uniform, nonparametric, nonasymptotic confidence sequences",
 //! Annals of Statistics 49, 2021, whose two-sided normal mixture it is; made asymptotic by I. Waudby-Smith, D. Arbour,
-//! R. Sinha, E. H. Kennedy, A. Ramdas, "Time-uniform central limit theory and asymptotic confidence sequences", Annals of
-//! Statistics 52, 2024. Tuned to be narrowest at N* units of both arms; N* is fixed for the run.
+//! R. Sinha, E. H. Kennedy, A. Ramdas, "Time-uniform central limit theory and asymptotic confidence sequences", Annals
+//! of Statistics 52, 2024. Tuned to be narrowest at N* units of both arms; N* is fixed for the run.
 
 use crate::alpha::Alpha;
 use crate::arm::Arm;
@@ -26,7 +26,7 @@ pub struct ConfidenceSequence {
     pub rho: f64,
     /// Natural logarithm of the e-value against no difference: the e-value itself overflows.
     pub ln_e: f64,
-    /// min(1, 1/e) of this look; ≤ α exactly when the interval excludes 0. Over looks its running minimum is valid.
+    /// min(1, 1/e) of this look; ≤ α exactly when the interval excludes 0. Over looks: [`crate::p::running_minimum`].
     pub p: P,
 }
 

@@ -1,9 +1,9 @@
 //! F6: an outcome adjusted by what was known of each unit before.
 //!
 //! A. Deng, Y. Xu, R. Kohavi, T. Walker, "Improving the sensitivity of online controlled experiments by utilizing
-//! pre-experiment data", WSDM 2013. One θ for both arms, from all units together. The lift divides by the control's mean
-//! as it was, not as it was adjusted; the variance of the lift is its exact delta method (another engine leaves the
-//! covariate out of one term: the same in the limit, 7 % apart at 30 units).
+//! pre-experiment data", WSDM 2013. One θ for both arms, from all units together. The lift divides by the control's
+//! mean as it was, not as it was adjusted; the variance of the lift is its exact delta method (another engine leaves
+//! the covariate out of one term: the same in the limit, 7 % apart at 30 units).
 
 use crate::alpha::Alpha;
 use crate::arm::{Arm, degrees_of_freedom};

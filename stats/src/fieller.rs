@@ -1,7 +1,7 @@
 //! F4: the difference relative to the control, by Fieller's theorem.
 //!
-//! E. C. Fieller, "Some problems in interval estimation", JRSS B 16, 1954. Exact for normal means where the delta method
-//! is not: with a control near 0. When the control itself does not differ from 0, no bounded interval exists.
+//! E. C. Fieller, "Some problems in interval estimation", JRSS B 16, 1954. Exact for normal means where the delta
+//! method is not: with a control near 0. When the control itself does not differ from 0, no bounded interval exists.
 
 use crate::alpha::Alpha;
 use crate::arm::Arm;

@@ -1,8 +1,9 @@
 //! F10: looks that are planned beforehand.
 //!
-//! Spending of α: K. K. G. Lan, D. L. DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70, 1983.
-//! The recursion over looks: P. Armitage, C. K. McPherson, B. C. Rowe, "Repeated significance tests on accumulating
-//! data", JRSS A 132, 1969. Constants: C. Jennison, B. W. Turnbull, "Group Sequential Methods", 2000, chapter 2.
+//! Spending of α: K. K. G. Lan, D. L. DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70,
+//! 1983. The recursion over looks: P. Armitage, C. K. McPherson, B. C. Rowe, "Repeated significance tests on
+//! accumulating data", JRSS A 132, 1969. Constants: C. Jennison, B. W. Turnbull, "Group Sequential Methods", 2000,
+//! chapter 2.
 
 use crate::alpha::Alpha;
 use crate::special::normal;

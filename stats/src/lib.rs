@@ -6,6 +6,7 @@
 //! of code.
 
 pub mod alpha;
+pub mod analysis;
 pub mod arm;
 pub mod best;
 pub mod beta_binomial;
@@ -31,12 +32,14 @@ pub mod sample_size;
 pub mod sequential_srm;
 pub mod special;
 pub mod srm;
+pub mod verdict;
 pub mod welch;
 
 #[cfg(test)]
 mod tests;
 
 pub use alpha::Alpha;
+pub use analysis::{Analysis, Method, Plan, Reading, analyse};
 pub use arm::Arm;
 pub use ethnum::I256;
 pub use interval::Interval;
@@ -44,3 +47,4 @@ pub use moments::Moments;
 pub use no_number::{NoNumber, status};
 pub use p::P;
 pub use pair::{PairMoments, PairSums, RawPairSums};
+pub use verdict::{Rule, Split, Verdict};

@@ -1,8 +1,8 @@
 //! F3: the difference relative to the control, by the delta method.
 //!
-//! A. Deng, U. Knoblich, J. Lu, "Applying the delta method in metric analytics", KDD 2018. Divided by |control|, so that
-//! a gain over a negative baseline is a gain. The p-value is of lift = 0 under this very standard error; it is not that
-//! of the absolute difference, and far larger where the effect is large.
+//! A. Deng, U. Knoblich, J. Lu, "Applying the delta method in metric analytics", KDD 2018. Divided by |control|, so
+//! that a gain over a negative baseline is a gain. The p-value is of lift = 0 under this very standard error; it is not
+//! that of the absolute difference, and far larger where the effect is large.
 
 use crate::alpha::Alpha;
 use crate::arm::{Arm, degrees_of_freedom};

@@ -23,7 +23,9 @@ impl Moments {
     /// From exact sums over `n` units: Σy in millionths, Σy² in 10⁻¹². The difference is formed in integers and rounded
     /// once, so that order, cut and partition cannot change a bit. `OutOfRange` for sums that no values can have.
     pub fn exact(n: u64, sum: i128, sum_sq: I256) -> Result<Self, NoNumber> {
-        Self::stepped(n, I256::from(sum), sum_sq, MILLIONTHS)
+        let moments = Self::stepped(n, I256::from(sum), sum_sq, MILLIONTHS)?;
+        // One value does not vary.
+        if n == 1 && moments.m2 > 0.0 { Err(NoNumber::OutOfRange) } else { Ok(moments) }
     }
 
     /// From raw sums as other engines keep them. The sums are taken at their word and their difference is exact, but

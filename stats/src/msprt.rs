@@ -1,8 +1,8 @@
 //! F9: the mixture sequential probability ratio test.
 //!
 //! R. Johari, P. Koomen, L. Pekelis, D. Walsh, "Always valid inference: continuous monitoring of A/B tests", Operations
-//! Research 70, 2022. τ is fixed before the run. One that shrinks with the sample makes the bound a constant z, which is
-//! not always valid in the limit, and weak before it.
+//! Research 70, 2022. τ is fixed before the run. One that shrinks with the sample makes the bound a constant z, which
+//! is not always valid in the limit, and weak before it.
 
 use crate::alpha::Alpha;
 use crate::interval::Interval;
@@ -16,7 +16,7 @@ pub struct Msprt {
     pub difference: Interval,
     /// ln Λ: in the hundred thousands for large samples, where Λ overflows.
     pub ln_lambda: f64,
-    /// min(1, 1/Λ) of this look; ≤ α exactly when the interval excludes 0.
+    /// min(1, 1/Λ) of this look; ≤ α exactly when the interval excludes 0. Over looks: [`crate::p::running_minimum`].
     pub p: P,
 }
 
@@ -32,15 +32,4 @@ pub fn msprt(difference: f64, variance: f64, tau_sq: f64, alpha: Alpha) -> Resul
     let ln_lambda = finite(tau_sq / total * (difference * difference / variance) / 2.0 - grown / 2.0)?;
     let half = (variance * (total / tau_sq) * (grown - 2.0 * alpha.get().ln())).sqrt();
     Ok(Msprt { difference: Interval::around(difference, half)?, ln_lambda, p: P::from_ln(-ln_lambda) })
-}
-
-/// The p-value after each look is the least so far: it never rises, also when an effect fades.
-#[must_use]
-pub fn running(looks: &[P]) -> Vec<P> {
-    let lower = |least: &mut Option<P>, p: &P| {
-        let next = least.map_or(*p, |least| if *p < least { *p } else { least });
-        *least = Some(next);
-        Some(next)
-    };
-    looks.iter().scan(None, lower).collect()
 }

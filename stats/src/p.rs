@@ -56,6 +56,16 @@ impl P {
     }
 }
 
+/// Of an always-valid method, the p-value after each look: the least so far. It never rises, also when an effect fades.
+#[must_use]
+pub fn running_minimum(looks: &[P]) -> Vec<P> {
+    let lower = |least: &mut P, p: &P| {
+        *least = P { ln: least.ln.min(p.ln) };
+        Some(*least)
+    };
+    looks.iter().scan(P { ln: 0.0 }, lower).collect()
+}
+
 impl fmt::Display for P {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let log10 = self.log10();

@@ -1,8 +1,9 @@
 //! F2: two shares of units.
 //!
 //! Intervals: R. G. Newcombe, "Interval estimation for the difference between independent proportions", Statistics in
-//! Medicine 17, 1998 (method 10, from E. B. Wilson's of 1927); A. Agresti, B. Caffo, The American Statistician 54, 2000;
-//! Wald's for comparison alone. Risk ratio: D. Katz et al., Biometrics 34, 1978. Newcombe's exists at 0 % and at 100 %.
+//! Medicine 17, 1998 (method 10, from E. B. Wilson's of 1927); A. Agresti, B. Caffo, The American Statistician 54,
+//! 2000; Wald's for comparison alone. Risk ratio: D. Katz et al., Biometrics 34, 1978. Newcombe's exists at 0 % and at
+//! 100 %.
 
 use crate::alpha::Alpha;
 use crate::interval::Interval;

@@ -1,8 +1,9 @@
 //! F17: the difference of a quantile.
 //!
 //! A. Deng, U. Knoblich, J. Lu, KDD 2018, section 4; S. Yao, X. Li, "Fast quantile estimation", 2024. The outer order
-//! statistics of one standard error tell the density at the quantile; where events of one unit go together, the variance
-//! is multiplied by how much more the share of events below the quantile varies between units than it would alone.
+//! statistics of one standard error tell the density at the quantile; where events of one unit go together, the
+//! variance is multiplied by how much more the share of events below the quantile varies between units than it would
+//! alone.
 
 use crate::alpha::Alpha;
 use crate::arm::Arm;

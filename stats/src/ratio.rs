@@ -7,8 +7,8 @@ use crate::no_number::{NoNumber, finite};
 use crate::pair::PairMoments;
 
 impl Arm {
-    /// Σy/Σx of one arm, y the numerator and x the denominator of each unit; `ZeroDenominator` for Σx = 0. What comes out
-    /// is compared like a mean.
+    /// Σy/Σx of one arm, y the numerator and x the denominator of each unit; `ZeroDenominator` for Σx = 0. What comes
+    /// out is compared like a mean.
     pub fn ratio(pair: &PairMoments) -> Result<Self, NoNumber> {
         let (Some(y), Some(x)) = (pair.y.mean(), pair.x.mean()) else { return Err(NoNumber::InsufficientData) };
         let (Some(vy), Some(vx), Some(c)) = (pair.y.variance(), pair.x.variance(), pair.covariance()) else {

@@ -1,9 +1,9 @@
 //! F16: how many units an experiment needs, and what it could have seen.
 //!
-//! J. L. Fleiss, B. Levin, M. C. Paik, "Statistical Methods for Rates and Proportions", 3rd ed. 2003 (shares); J. Cohen,
-//! "Statistical Power Analysis for the Behavioral Sciences", 2nd ed. 1988 (means); G. van Belle, "Statistical Rules of
-//! Thumb", 2008 (the rule of 16). Two-sided α; the wrong tail is left out of sample sizes, as everywhere, and counted in
-//! [`power`].
+//! J. L. Fleiss, B. Levin, M. C. Paik, "Statistical Methods for Rates and Proportions", 3rd ed. 2003 (shares); J.
+//! Cohen, "Statistical Power Analysis for the Behavioral Sciences", 2nd ed. 1988 (means); G. van Belle, "Statistical
+//! Rules of Thumb", 2008 (the rule of 16). Two-sided α; the wrong tail is left out of sample sizes, as everywhere, and
+//! counted in [`power`].
 
 use crate::alpha::Alpha;
 use crate::arm::Arm;
@@ -112,6 +112,13 @@ fn power_by_t(d: f64, n: f64, alpha: Alpha) -> f64 {
 /// The least difference that arms with these variances would show with the aim's power.
 pub fn detectable(control: &Arm, treatment: &Arm, aim: &Aim) -> Result<f64, NoNumber> {
     Ok(aim.standard_errors() * crate::welch::standard_error(control, treatment)?)
+}
+
+/// How many units of both arms together, split as they are now, would show a difference of `effect` with the aim's
+/// power; not rounded up. `OutOfRange` for an effect of 0.
+pub fn units_needed(control: &Arm, treatment: &Arm, effect: f64, aim: &Aim) -> Result<f64, NoNumber> {
+    let short = detectable(control, treatment, aim)? / effect;
+    finite((control.n() + treatment.n()) as f64 * short * short)
 }
 
 /// How often an effect of so many standard errors is found, either way.

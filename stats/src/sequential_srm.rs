@@ -16,7 +16,7 @@ pub const CONCENTRATION: f64 = 10_000.0;
 pub struct Look {
     /// Natural logarithm of the Bayes factor against the weights.
     pub ln_bayes_factor: f64,
-    /// min(1, 1/Bayes factor) of this look; over looks its running minimum is valid ([`crate::msprt::running`]).
+    /// min(1, 1/Bayes factor) of this look; over looks its running minimum is valid ([`crate::p::running_minimum`]).
     pub p: P,
 }
 

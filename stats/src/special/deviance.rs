@@ -1,7 +1,7 @@
 //! Two small terms that stand in for differences of large ones.
 //!
-//! C. Loader, "Fast and accurate computation of binomial probabilities", 2000. ln Γ of 10⁹ is 2·10¹⁰, and a double holds
-//! it to 4·10⁻⁶; with these terms the large parts cancel on paper.
+//! C. Loader, "Fast and accurate computation of binomial probabilities", 2000. ln Γ of 10⁹ is 2·10¹⁰, and a double
+//! holds it to 4·10⁻⁶; with these terms the large parts cancel on paper.
 
 const LN_SQRT_2_PI: f64 = 0.918_938_533_204_672_8;
 

@@ -2,8 +2,9 @@
 
 use super::input::{Fields, Input, counts};
 use crate::beta_binomial::{self, Posterior};
+use crate::p::running_minimum;
 use crate::proportions::{Share, two_proportions};
-use crate::{Interval, NoNumber, msprt, sequential_srm, srm, status};
+use crate::{Interval, NoNumber, sequential_srm, srm, status};
 use serde_json::json;
 
 pub(super) fn two_proportion(input: &Input<'_>) -> Result<Fields, String> {
@@ -91,7 +92,7 @@ pub(super) fn srm_sequential_multinomial(input: &Input<'_>) -> Result<Fields, St
     let mut fields = Fields::default();
     fields.set("status", status(&looks));
     let looks = looks.ok();
-    let p = looks.as_ref().map(|looks| msprt::running(&looks.iter().map(|look| look.p).collect::<Vec<_>>()));
+    let p = looks.as_ref().map(|looks| running_minimum(&looks.iter().map(|look| look.p).collect::<Vec<_>>()));
     let factors = looks.map(|looks| looks.iter().map(|look| look.ln_bayes_factor).collect::<Vec<_>>());
     fields.set("final_log_bf", factors.as_ref().and_then(|factors| factors.last().copied()));
     fields.set("log_bayes_factor", json!(factors));

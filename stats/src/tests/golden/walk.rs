@@ -3,7 +3,8 @@
 use super::input::{Fields, Input};
 use crate::confidence_sequence::{self, TUNING_UNITS};
 use crate::group_sequential::{self, Spending};
-use crate::msprt::{msprt, running};
+use crate::msprt::msprt;
+use crate::p::running_minimum;
 use crate::{Alpha, Arm, status};
 use serde_json::{Value, json};
 
@@ -55,7 +56,7 @@ pub(super) fn msprt_running_p(input: &Input<'_>) -> Result<Fields, String> {
         Ok::<_, String>(msprt(difference, variance, tau_sq, alpha).map_err(|why| why.to_string())?.p)
     };
     let looks = input.list("looks")?.iter().map(look).collect::<Result<Vec<_>, _>>()?;
-    let p = running(&looks);
+    let p = running_minimum(&looks);
     let mut fields = Fields::default();
     fields.set("status", "ok");
     fields.set("p_after_each_look", p.iter().map(|p| p.value()).collect::<Vec<_>>());

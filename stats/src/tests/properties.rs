@@ -1,0 +1,4 @@
+//! What holds for all data.
+
+mod means;
+mod shares;
