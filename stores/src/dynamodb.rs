@@ -27,9 +27,10 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use schemas::cell::{CellAddress, CellKey, CellRange};
 
 use self::client::unavailable;
-use self::item::{Item, Table};
+use self::item::Item;
 pub use self::options::Options;
 pub use self::setup::{plan, policy, set_up};
+use crate::table::Table;
 use crate::{CellWrite, Checkpoint, Error, Owner, Page, Store, StoredCell, WriteAnswer, protocol};
 
 /// Items of one `BatchGetItem`: DynamoDB's own limit.
@@ -68,7 +69,7 @@ impl DynamoStore {
     }
 
     fn table(&self, table: Table) -> String {
-        table.name(&self.options.prefix)
+        self.options.table(table)
     }
 
     fn count(&self, consumed: Option<&ConsumedCapacity>) {

@@ -14,6 +14,8 @@ use futures_util::future::BoxFuture;
 use schemas::cell::{CellKey, CellRange};
 
 mod breakage;
+#[cfg(feature = "cassandra")]
+pub mod cassandra;
 mod cells;
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -25,6 +27,8 @@ pub mod memory;
 pub mod protocol;
 pub mod snapshots;
 pub mod state;
+#[cfg(any(feature = "cassandra", feature = "dynamodb"))]
+mod table;
 
 #[cfg(feature = "testing")]
 pub use breakage::Break;

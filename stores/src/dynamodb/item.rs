@@ -9,8 +9,9 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
-use schemas::cell::{CellAddress, CellKind, CellRange};
+use schemas::cell::{CellAddress, CellRange};
 
+use crate::table::Table;
 use crate::{CellWrite, Checkpoint, Error, Owner, StoredCell};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -21,42 +22,6 @@ pub(super) const SORT: &str = "sort";
 pub(super) const UNTIL: &str = "until";
 const H: &str = "h";
 const VALUE: &str = "v";
-
-/// Which table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Table {
-    /// Cells of hours, which expire.
-    Hours,
-    /// Cells that stay.
-    Cells,
-    /// Checkpoints and generations.
-    Progress,
-}
-
-impl Table {
-    pub(super) const ALL: [Self; 3] = [Self::Hours, Self::Cells, Self::Progress];
-
-    pub(super) fn name(self, prefix: &str) -> String {
-        let name = match self {
-            Self::Hours => "hours",
-            Self::Cells => "cells",
-            Self::Progress => "progress",
-        };
-        format!("{prefix}{name}")
-    }
-
-    pub(super) fn of(kind: CellKind) -> Self {
-        match kind {
-            CellKind::Usage | CellKind::Events => Self::Hours,
-            _ => Self::Cells,
-        }
-    }
-
-    /// By the kind that stands in a row's key; `None` where there is none that this build knows.
-    pub(super) fn of_row(row: &[u8]) -> Option<Self> {
-        row.get(8).copied().and_then(CellKind::from_number).map(Self::of)
-    }
-}
 
 fn binary(bytes: impl Into<Vec<u8>>) -> AttributeValue {
     AttributeValue::B(Blob::new(bytes))

@@ -1,5 +1,7 @@
 //! What a store in DynamoDB is told.
 
+use crate::table::Table;
+
 /// Where the tables are, and how hard to press.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -13,6 +15,13 @@ pub struct Options {
     pub keep_days: u32,
     /// Calls under way at a time: 64.
     pub calls_max: usize,
+}
+
+impl Options {
+    /// What a table is called.
+    pub(super) fn table(&self, table: Table) -> String {
+        format!("{}{}", self.prefix, table.name())
+    }
 }
 
 impl Default for Options {

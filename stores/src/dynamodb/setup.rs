@@ -14,8 +14,9 @@ use aws_sdk_dynamodb::types::{
 
 use super::Options;
 use super::client::{connect, missing, unavailable};
-use super::item::{ROW, SORT, Table, UNTIL};
+use super::item::{ROW, SORT, UNTIL};
 use crate::Error;
+use crate::table::Table;
 
 /// How long a table may take to be made.
 const MADE_WITHIN: Duration = Duration::from_secs(120);
@@ -30,7 +31,7 @@ pub async fn set_up(options: &Options) -> Result<Vec<String>, Error> {
     let client = connect(options).await;
     let mut made = Vec::new();
     for table in Table::ALL {
-        let name = table.name(&options.prefix);
+        let name = options.table(table);
         if describe(&client, &name).await?.is_none() {
             create(&client, &name).await?;
             made.push(name.clone());
@@ -53,7 +54,7 @@ pub fn plan(options: &Options) -> Vec<String> {
     };
     let mut commands = Vec::new();
     for table in Table::ALL {
-        let name = table.name(&options.prefix);
+        let name = options.table(table);
         commands.push(format!(
             "aws dynamodb create-table{place} --table-name {name} --billing-mode PAY_PER_REQUEST \
              --attribute-definitions AttributeName={ROW},AttributeType=B AttributeName={SORT},AttributeType=B \
@@ -72,7 +73,7 @@ pub fn plan(options: &Options) -> Vec<String> {
 /// Fails with what does not fit.
 pub(super) async fn check(client: &Client, options: &Options) -> Result<(), Error> {
     for table in Table::ALL {
-        let name = table.name(&options.prefix);
+        let name = options.table(table);
         let Some(found) = describe(client, &name).await? else { return Err(Error::Setting(missing(&name))) };
         let keys: Vec<(&str, &KeyType)> =
             found.key_schema().iter().map(|key| (key.attribute_name(), key.key_type())).collect();

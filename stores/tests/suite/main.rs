@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod backends;
+#[cfg(feature = "cassandra")]
+mod cassandra;
 mod disk;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
