@@ -267,3 +267,51 @@ impl ProducerContext for Deliveries {
         word.pending.settle(word.place, kept);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    /// A producer of librdkafka's own stand-in for a broker.
+    fn producer() -> (Arc<Producer>, MockCluster<'static, rdkafka::producer::DefaultProducerContext>) {
+        let cluster = MockCluster::new(1).expect("a stand-in");
+        cluster.create_topic("t", 1, 1).expect("a topic");
+        let options = Options {
+            acknowledge_within: Duration::from_secs(10),
+            ..Options::new(cluster.bootstrap_servers(), "t", 1)
+        };
+        (Arc::new(Producer::new(Arc::new(options)).expect("a producer")), cluster)
+    }
+
+    async fn append(producer: &Arc<Producer>) -> Result<Vec<u64>, Error> {
+        let record = Append { partition: 0, header: Bytes::from_static(b"h"), body: Bytes::from_static(b"b") };
+        Arc::clone(producer).append(vec![record]).await
+    }
+
+    fn number(producer: &Producer) -> u64 {
+        producer.live.read().unwrap_or_else(PoisonError::into_inner).number
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_producer_that_has_come_to_its_end_is_replaced_and_what_failed_was_not_acknowledged() {
+        let (producer, cluster) = producer();
+        // Of these librdkafka makes a fatal error: the client takes nothing ever again.
+        cluster.request_errors(
+            RDKafkaApiKey::InitProducerId,
+            &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED],
+        );
+        let failed = append(&producer).await.expect_err("there is no producer id");
+        assert!(matches!(&failed, Error::Unknown(why) if why.contains("acknowledged 0 of 1")), "{failed}");
+        assert_eq!(number(&producer), 1);
+        for offset in 0..2 {
+            assert_eq!(append(&producer).await.expect("the new client appends"), [offset]);
+        }
+        assert_eq!(number(&producer), 1);
+    }
+}
