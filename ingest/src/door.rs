@@ -37,6 +37,12 @@ impl Door {
         self.0.left.notify_waiters();
     }
 
+    /// How many are inside now.
+    #[cfg(feature = "gate")]
+    pub(crate) fn inside(&self) -> usize {
+        self.0.inside.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.0.closed.load(Ordering::SeqCst)
     }

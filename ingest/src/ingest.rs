@@ -42,6 +42,30 @@ pub(crate) struct Shared {
     pub(crate) carry: Carry,
     pub(crate) doorstep: Doorstep,
     pub(crate) metrics: Metrics,
+    /// `None` = the new path runs alone.
+    #[cfg(feature = "gate")]
+    pub(crate) gate: Option<crate::gate::Gate>,
+}
+
+impl Shared {
+    fn new(log: Arc<dyn EventLog>, clock_limits: ClockLimits, limits: Limits, clock: Clock) -> Self {
+        Self {
+            log,
+            clock_limits,
+            decoding: limits.decoding(),
+            budget: Budget::new(limits.in_flight_bytes_max),
+            limits,
+            clock,
+            keys: Keys::new(),
+            door: Door::default(),
+            standing: Standing::default(),
+            carry: Carry::default(),
+            doorstep: Doorstep::default(),
+            metrics: Metrics::default(),
+            #[cfg(feature = "gate")]
+            gate: None,
+        }
+    }
 }
 
 impl fmt::Debug for Ingest {
@@ -55,20 +79,43 @@ impl Ingest {
     /// `clock_limits` are the generation's; `limits` must have passed [`Limits::check`].
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>, clock_limits: ClockLimits, limits: Limits, clock: Clock) -> Self {
-        Self(Arc::new(Shared {
-            log,
-            clock_limits,
-            decoding: limits.decoding(),
-            budget: Budget::new(limits.in_flight_bytes_max),
-            limits,
-            clock,
-            keys: Keys::new(),
-            door: Door::default(),
-            standing: Standing::default(),
-            carry: Carry::default(),
-            doorstep: Doorstep::default(),
-            metrics: Metrics::default(),
-        }))
+        Self(Arc::new(Shared::new(log, clock_limits, limits, clock)))
+    }
+
+    /// The same with a gate in it; spawn [`Ingest::drive_gate`] then.
+    #[cfg(feature = "gate")]
+    #[must_use]
+    pub fn gated(
+        log: Arc<dyn EventLog>,
+        clock_limits: ClockLimits,
+        limits: Limits,
+        clock: Clock,
+        gate: crate::gate::Gate,
+    ) -> Self {
+        Self(Arc::new(Shared { gate: Some(gate), ..Shared::new(log, clock_limits, limits, clock) }))
+    }
+
+    /// The gate, if there is one.
+    #[cfg(feature = "gate")]
+    #[must_use]
+    pub fn gate(&self) -> Option<&crate::gate::Gate> {
+        self.0.gate.as_ref()
+    }
+
+    /// Keeps the gate's stages as its flag wants them. To be spawned once; ends after [`Ingest::stop`], and at once
+    /// where there is no gate.
+    #[cfg(feature = "gate")]
+    pub async fn drive_gate(self) {
+        let Some(gate) = &self.0.gate else { return };
+        let mut pace = interval(crate::gate::PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.0.door.closed() => break,
+                _ = pace.tick() => gate.round(self.0.keys.environments()).await,
+            }
+        }
     }
 
     /// The key table in force; swap it when the configuration changes.
@@ -103,10 +150,14 @@ impl Ingest {
     }
 
     /// Refuses new payloads (503) from now on, and waits until those that came in are answered. That takes no longer
-    /// than a request and an append may.
+    /// than a request and an append may, and 5 s for old writes where there is a gate.
     pub async fn stop(&self) {
         self.0.door.close();
         self.0.door.empty().await;
+        #[cfg(feature = "gate")]
+        if let Some(gate) = &self.0.gate {
+            gate.stop().await;
+        }
     }
 
     /// Brings numbers of payloads refused whole into the log when no payload came along to take them. To be spawned

@@ -46,6 +46,20 @@ pub struct Owner {
     pub environment: Environment,
     /// Its first payload was noticed; see [`crate::doorstep`].
     pub(crate) greeted: AtomicBool,
+    /// Its stage, once the gate was asked for it.
+    #[cfg(feature = "gate")]
+    pub(crate) stage: std::sync::OnceLock<crate::gate::Cell>,
+}
+
+impl Owner {
+    fn new(environment: Environment) -> Arc<Self> {
+        Arc::new(Self {
+            environment,
+            greeted: AtomicBool::new(false),
+            #[cfg(feature = "gate")]
+            stage: std::sync::OnceLock::new(),
+        })
+    }
 }
 
 type Hash = [u8; 32];
@@ -97,7 +111,7 @@ impl KeyTable {
     pub fn new(environments: &[EnvironmentKeys]) -> Result<Self, KeyTableError> {
         let mut table = Self::default();
         for keys in environments {
-            let owner = Arc::new(Owner { environment: keys.environment.clone(), greeted: AtomicBool::new(false) });
+            let owner = Owner::new(keys.environment.clone());
             let kinds = [
                 (Credential::Server, &keys.server_keys),
                 (Credential::Mobile, &keys.mobile_keys),
@@ -133,9 +147,7 @@ impl KeyTable {
         let mut owners: HashMap<&Environment, Arc<Owner>> = HashMap::new();
         let mut table = Self::default();
         for Remembered { environment, kind, hash, revoked_until_ms } in remembered {
-            let owner = owners.entry(environment).or_insert_with(|| {
-                Arc::new(Owner { environment: environment.clone(), greeted: AtomicBool::new(false) })
-            });
+            let owner = owners.entry(environment).or_insert_with(|| Owner::new(environment.clone()));
             let entry = Entry { owner: Arc::clone(owner), revoked_until_ms: *revoked_until_ms };
             table.entries.insert((*kind as u8, *hash), entry);
         }
@@ -154,6 +166,13 @@ impl KeyTable {
         let mut remembered: Vec<_> = self.entries.iter().filter_map(remember).collect();
         remembered.sort_by_key(|key| (key.kind as u8, key.hash));
         remembered
+    }
+
+    /// The environments that have a valid key; some of them more than once.
+    #[cfg(feature = "gate")]
+    fn environments(&self) -> Vec<Environment> {
+        let valid = self.entries.values().filter(|entry| entry.revoked_until_ms.is_none());
+        valid.map(|entry| entry.owner.environment.clone()).collect()
     }
 
     fn find(&self, kind: Credential, credential: &[u8], now_ms: i64) -> Answer {
@@ -204,6 +223,13 @@ impl Keys {
             None => table,
         };
         Arc::clone(held.insert(Arc::new(table)))
+    }
+
+    /// The environments that have a valid key; some of them more than once.
+    #[cfg(feature = "gate")]
+    pub(crate) fn environments(&self) -> Vec<Environment> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner).clone();
+        table.map_or(vec![], |table| table.environments())
     }
 
     /// Whose this credential of this kind is.

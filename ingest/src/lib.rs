@@ -10,6 +10,7 @@
 mod body;
 mod budget;
 mod carry;
+mod course;
 mod door;
 pub mod doorstep;
 #[cfg(feature = "gate")]

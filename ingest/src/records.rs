@@ -10,11 +10,11 @@ use protocols::{Refusal, Request, Route};
 use schemas::event::Payload;
 use schemas::id::Environment;
 use schemas::log::Append;
-use schemas::old_path::Gated;
 use schemas::record::{Encoder, Stamp};
 use schemas::rejection::Rejections;
 use schemas::split::split;
 
+use crate::course::Course;
 use crate::ingest::Shared;
 use crate::judge::judge;
 
@@ -46,20 +46,24 @@ pub(crate) struct Records {
     pub(crate) rejected: Rejections,
     /// What the records carry for payloads refused whole before.
     pub(crate) carried: Rejections,
+    /// What the old path is to write.
+    #[cfg(feature = "gate")]
+    pub(crate) old: Option<crate::gate::OldPayload>,
     /// SDK and number of flags, when asked for.
     pub(crate) greeting: Option<(String, usize)>,
 }
 
-/// Makes records of a request's body. `greets` asks for a greeting.
+/// Makes records of a request's body, as its course wants them. `greets` asks for a greeting.
 pub(crate) fn records(
     shared: &Shared,
     environment: &Environment,
     route: &Route<'_>,
     request: &Request<'_>,
     greets: bool,
+    course: Course,
 ) -> Result<Records, Refusal> {
     WORKPLACE.with_borrow_mut(|workplace| {
-        let made = records_with(shared, environment, route, request, greets, workplace);
+        let made = records_with(shared, environment, route, request, greets, course, workplace);
         if workplace.buffer.capacity().max(request.body.len()) > PLAIN_BYTES_KEPT {
             *workplace = Workplace::default();
         }
@@ -73,6 +77,7 @@ fn records_with(
     route: &Route<'_>,
     request: &Request<'_>,
     greets: bool,
+    course: Course,
     workplace: &mut Workplace,
 ) -> Result<Records, Refusal> {
     let plain = route.protocol.open(route, request, &shared.decoding, &mut workplace.buffer)?;
@@ -82,6 +87,8 @@ fn records_with(
         accepted: payload.elements.len() as u64,
         rejected: payload.rejections,
         carried: Rejections::default(),
+        #[cfg(feature = "gate")]
+        old: None,
         greeting: greets.then(|| greeting(&payload)),
     };
     if payload.elements.is_empty() && payload.diagnostics.is_empty() {
@@ -89,10 +96,15 @@ fn records_with(
     }
     // The receive time is when the request was there whole.
     let received_ms = (shared.clock)();
-    let split = split(environment, &payload, shared.log.partitions());
     let judged = judge(&payload.elements, received_ms, &shared.clock_limits);
+    #[cfg(feature = "gate")]
+    {
+        records.old = crate::gate::old_rows(course, environment, received_ms, &payload, &judged);
+    }
+    let Some(gated) = course.into_log() else { return Ok(records) };
+    let split = split(environment, &payload, shared.log.partitions());
     records.carried = shared.carry.take(environment);
-    let stamp = Stamp { environment, received_ms, carried: &records.carried, gated: Gated::No };
+    let stamp = Stamp { environment, received_ms, carried: &records.carried, gated };
     records.appends = workplace.encoder.encode(&payload, &split, &judged, &stamp);
     Ok(records)
 }

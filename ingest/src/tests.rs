@@ -4,6 +4,8 @@ mod answers;
 mod bad;
 mod bench;
 mod carried;
+#[cfg(feature = "gate")]
+mod gate;
 mod landing;
 mod overload;
 mod stopping;

@@ -4,9 +4,12 @@
 //! refused before the body is read; nothing is kept of a payload that is not answered 202, but the numbers of its
 //! rejections.
 //!
+//! Where there is a gate (feature `gate`), it says which paths a payload takes: see `gate/crossing.rs`.
+//!
 //! Places left for later: a flood from one key is to be refused beside the budget (before the body); raw payloads are
-//! to be forwarded to a vendor after the append, from the body, which must then live that long; the gate (DESIGN §6)
-//! decides in [`append`] whether the log, the old store or both must have the payload before the answer.
+//! to be forwarded to a vendor after the append, from the body, which must then live that long.
+
+use std::sync::Arc;
 
 use axum::body::Body;
 use http::request::Parts;
@@ -22,7 +25,7 @@ use crate::records::{Records, records};
 use crate::standing::Trouble;
 
 /// Where a way ends.
-enum End {
+pub(crate) enum End {
     Accepted,
     Refused(Refusal),
     UnknownKey,
@@ -35,7 +38,7 @@ enum End {
 type Headers<'a> = [(&'a str, &'a [u8])];
 
 /// Walks a request from its head to its reply.
-pub(crate) async fn walk(shared: &Shared, parts: &Parts, body: Body) -> Reply {
+pub(crate) async fn walk(shared: &Arc<Shared>, parts: &Parts, body: Body) -> Reply {
     let arrived = Instant::now();
     let headers: Vec<(&str, &[u8])> =
         parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
@@ -61,7 +64,13 @@ pub(crate) async fn walk(shared: &Shared, parts: &Parts, body: Body) -> Reply {
     answer(&route, outcome, &headers)
 }
 
-async fn walk_route(shared: &Shared, route: &Route<'_>, request: Request<'_>, body: Body, arrived: Instant) -> End {
+async fn walk_route(
+    shared: &Arc<Shared>,
+    route: &Route<'_>,
+    request: Request<'_>,
+    body: Body,
+    arrived: Instant,
+) -> End {
     if route.carries == Carries::Preflight {
         return End::Accepted;
     }
@@ -84,7 +93,7 @@ async fn walk_route(shared: &Shared, route: &Route<'_>, request: Request<'_>, bo
         }
     };
     // A revoked key's payload is thrown away, whatever the log says.
-    if matches!(whose, Answer::Known(_)) && !shared.standing.lets_in() {
+    if matches!(whose, Answer::Known(_)) && shared.uses_log(owner) && !shared.standing.lets_in() {
         return End::Unavailable;
     }
     let Some(mut held) = body::room_for(&body, &shared.budget, &shared.limits) else { return overloaded(shared) };
@@ -102,7 +111,8 @@ async fn walk_route(shared: &Shared, route: &Route<'_>, request: Request<'_>, bo
         return End::Accepted;
     }
     let greets = !owner.greeted.load(std::sync::atomic::Ordering::Relaxed);
-    let made = match records(shared, &owner.environment, route, &Request { body: &wire, ..request }, greets) {
+    let course = shared.course(owner).await;
+    let made = match records(shared, &owner.environment, route, &Request { body: &wire, ..request }, greets, course) {
         Ok(made) => made,
         Err(refusal) => return refuse(shared, &whose, refusal),
     };
@@ -113,33 +123,59 @@ async fn walk_route(shared: &Shared, route: &Route<'_>, request: Request<'_>, bo
         shared.carry.add(&owner.environment, &made.carried);
         return overloaded(shared);
     }
-    append(shared, owner, made, record_bytes).await
+    #[cfg(feature = "gate")]
+    if let (crate::course::Course::Gated(stage), Some(gate)) = (course, &shared.gate) {
+        return crate::gate::cross(shared, gate, owner, made, stage, held).await;
+    }
+    append(shared, owner, made).await
 }
 
 /// Brings the records into the log and waits for its word.
-async fn append(shared: &Shared, owner: &Owner, mut made: Records, record_bytes: usize) -> End {
+async fn append(shared: &Shared, owner: &Owner, mut made: Records) -> End {
+    let size = Size::of(&made);
     let appends = std::mem::take(&mut made.appends);
-    let number = appends.len() as u64;
-    if number == 0 {
+    if size.records == 0 {
         shared.carry.add(&owner.environment, &made.rejected);
-    } else {
-        let trouble = shared.append(appends, Instant::now() + shared.limits.append()).await.err();
-        // Only where nothing was kept may the numbers travel again.
-        if matches!(trouble, Some(Trouble::Busy | Trouble::NothingKept)) {
-            shared.carry.add(&owner.environment, &made.carried);
-        }
-        match trouble {
-            None => {}
-            Some(Trouble::Busy) => return overloaded(shared),
-            Some(Trouble::NothingKept | Trouble::Unknown) => {
-                shared.metrics.appends_failed.inc();
-                return End::Unavailable;
-            }
-        }
+    } else if let Err(trouble) = shared.append(appends, Instant::now() + shared.limits.append()).await {
+        return stumble(shared, owner, &made, trouble);
     }
-    shared.metrics.accepted.inc_by(made.accepted);
-    shared.metrics.records.inc_by(number);
-    shared.metrics.record_bytes.inc_by(record_bytes as u64);
+    accept(shared, owner, made, size)
+}
+
+/// How much of a payload is in the log.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Size {
+    pub(crate) fn of(made: &Records) -> Self {
+        let bytes = made.appends.iter().map(|append| (append.header.len() + append.body.len()) as u64).sum();
+        Self { records: made.appends.len() as u64, bytes }
+    }
+}
+
+/// The log did not take the records, or does not say so.
+pub(crate) fn stumble(shared: &Shared, owner: &Owner, made: &Records, trouble: Trouble) -> End {
+    // Only where nothing was kept may the numbers travel again.
+    if matches!(trouble, Trouble::Busy | Trouble::NothingKept) {
+        shared.carry.add(&owner.environment, &made.carried);
+    }
+    if trouble == Trouble::Busy {
+        return overloaded(shared);
+    }
+    shared.metrics.appends_failed.inc();
+    End::Unavailable
+}
+
+/// A payload is where it has to be; `size` is what the log has of it.
+pub(crate) fn accept(shared: &Shared, owner: &Owner, made: Records, size: Size) -> End {
+    if size.records > 0 {
+        shared.metrics.accepted.inc_by(made.accepted);
+        shared.metrics.records.inc_by(size.records);
+        shared.metrics.record_bytes.inc_by(size.bytes);
+    }
     shared.metrics.add_rejected(&made.rejected);
     shared.doorstep.rejected(&owner.environment, &made.rejected);
     if let (Some((sdk, flags)), true) = (made.greeting, made.accepted > 0) {
@@ -154,13 +190,20 @@ fn refuse(shared: &Shared, whose: &Answer, refusal: Refusal) -> End {
     let numbers = one(refusal.reason);
     shared.metrics.add_rejected(&numbers);
     if let Answer::Known(owner) = whose {
-        shared.carry.add(&owner.environment, &numbers);
+        carry(shared, owner, &numbers);
         shared.doorstep.rejected(&owner.environment, &numbers);
     }
     End::Refused(refusal)
 }
 
-fn overloaded(shared: &Shared) -> End {
+/// Numbers on their way into the books, where the environment's are kept.
+fn carry(shared: &Shared, owner: &Owner, numbers: &Rejections) {
+    if shared.uses_log(owner) {
+        shared.carry.add(&owner.environment, numbers);
+    }
+}
+
+pub(crate) fn overloaded(shared: &Shared) -> End {
     shared.metrics.overloaded.inc();
     End::Overloaded
 }
@@ -204,7 +247,7 @@ fn note_miss(shared: &Shared, miss: &RouteMiss, method: &str, path: &str, header
             let numbers = one(Rejection::UnknownPath);
             shared.metrics.add_rejected(&numbers);
             if let Some(owner) = sender(shared, headers, now_ms) {
-                shared.carry.add(&owner.environment, &numbers);
+                carry(shared, &owner, &numbers);
                 shared.doorstep.rejected(&owner.environment, &numbers);
             }
         }

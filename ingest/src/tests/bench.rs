@@ -22,7 +22,7 @@ use tower::ServiceExt;
 
 use crate::keys::{EnvironmentKeys, KeyTable};
 use crate::limits::Limits;
-use crate::{Ingest, service};
+use crate::{Clock, Ingest, service};
 
 pub(super) const NOW_MS: i64 = 1_760_000_000_000;
 pub(super) const SERVER_KEY: &str = "sdk-golden-0001";
@@ -49,7 +49,7 @@ pub(super) enum Says {
 /// A log that keeps appends in order.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    kept: Arc<Mutex<Vec<Append>>>,
+    pub(super) kept: Arc<Mutex<Vec<Append>>>,
     says: watch::Sender<Says>,
 }
 
@@ -147,13 +147,30 @@ impl Bench {
     }
 
     pub(super) fn with(limits: Limits) -> Self {
-        let log = Arc::new(Ledger { kept: Arc::default(), says: watch::channel(Says::Done).0 });
-        let now_ms = Arc::new(AtomicI64::new(NOW_MS));
-        let clock = Arc::clone(&now_ms);
-        let clock = Arc::new(move || clock.load(Ordering::Relaxed));
-        let ingest = Ingest::new(Arc::clone(&log) as Arc<dyn EventLog>, ClockLimits::default(), limits, clock);
+        let (log, now_ms) = Self::parts();
+        let (ledger, clock) = (Arc::clone(&log) as Arc<dyn EventLog>, Self::clock(&now_ms));
+        Self::of(Ingest::new(ledger, ClockLimits::default(), limits, clock), log, now_ms)
+    }
+
+    /// A bench of its parts; `ingest` must have been made of the other two.
+    pub(super) fn of(ingest: Ingest, log: Arc<Ledger>, now_ms: Arc<AtomicI64>) -> Self {
         ingest.keys().swap(table(&[SERVER_KEY]), NOW_MS, 0);
         Self { ingest, log, now_ms }
+    }
+
+    pub(super) fn parts() -> (Arc<Ledger>, Arc<AtomicI64>) {
+        let ledger = Ledger { kept: Arc::default(), says: watch::channel(Says::Done).0 };
+        (Arc::new(ledger), Arc::new(AtomicI64::new(NOW_MS)))
+    }
+
+    pub(super) fn clock(now_ms: &Arc<AtomicI64>) -> Clock {
+        let now_ms = Arc::clone(now_ms);
+        Arc::new(move || now_ms.load(Ordering::Relaxed))
+    }
+
+    #[cfg(feature = "gate")]
+    pub(super) fn add_ms(&self, ms: i64) {
+        self.now_ms.fetch_add(ms, Ordering::Relaxed);
     }
 
     pub(super) fn set_now(&self, now_ms: i64) {
