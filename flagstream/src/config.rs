@@ -107,7 +107,8 @@ impl Settings {
         let snapshots = written.snapshots.understand()?;
         ensure!(
             written.log.kind == "embedded" || written.store.kind != "embedded",
-            "log.kind = {:?} is for several processes, and the embedded store for one; set store.kind = \"dynamodb\"",
+            "log.kind = {:?} is for several processes, and the embedded store for one; set store.kind = \"dynamodb\" or \
+             \"cassandra\"",
             written.log.kind
         );
         let listen = address(&written.listen)?;

@@ -10,7 +10,7 @@ use crate::output::line;
 use crate::services::backend::log::Log;
 use crate::services::backend::{agree, store::Store};
 
-/// Makes topic, tables, the generation's row and first records.
+/// Makes topic, keyspace and tables, the generation's row and first records.
 ///
 /// # Errors
 /// What could not be made, and who may make it how.
@@ -48,6 +48,14 @@ async fn set_up(settings: &Settings) -> anyhow::Result<()> {
             made => format!("made tables {}", made.join(", ")),
         })?;
     }
+    #[cfg(feature = "cassandra")]
+    if let kept::Store::Cassandra(options) = &settings.store {
+        let made = stores::cassandra::set_up(options).await?;
+        line(&match made.as_slice() {
+            [] => format!("keyspace {} and its tables exist", options.keyspace),
+            made => format!("made {}", made.join(", ")),
+        })?;
+    }
     let (number, partitions) = (settings.generation.number, settings.generation.partitions);
     if matches!(settings.log, kept::Log::Embedded { .. }) {
         return line("`flagstream up` begins the embedded log.");
@@ -77,6 +85,17 @@ fn plan(settings: &Settings) -> anyhow::Result<()> {
         }
         line("# What our AWS role must be allowed:")?;
         line(&stores::dynamodb::policy(options))?;
+    }
+    #[cfg(feature = "cassandra")]
+    if let kept::Store::Cassandra(options) = &settings.store {
+        line("# Keyspace and tables, in CQL (the data centre as `nodetool status` names it):")?;
+        for statement in stores::cassandra::plan(options) {
+            line(&statement)?;
+        }
+        line("# What our Cassandra user must be allowed (a user of `serve` alone: no MODIFY):")?;
+        for grant in stores::cassandra::permissions(options) {
+            line(&grant)?;
+        }
     }
     line("# Then, for the generation's row and first records (once, with those permissions):")?;
     line(&format!("flagstream setup   # generation {}", settings.generation.number))

@@ -33,7 +33,7 @@ use scylla::response::PagingState;
 use scylla::statement::prepared::PreparedStatement;
 
 use self::client::only_in;
-pub use self::options::{Access, Options};
+pub use self::options::{Access, KEEP_DAYS_MAX, Options};
 use self::row::Value;
 pub use self::setup::{permissions, plan, set_up};
 use crate::table::Table;

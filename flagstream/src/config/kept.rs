@@ -23,6 +23,8 @@ const STORES: &[&str] = &[
     "embedded",
     #[cfg(feature = "dynamodb")]
     "dynamodb",
+    #[cfg(feature = "cassandra")]
+    "cassandra",
 ];
 
 /// `[log]`
@@ -55,7 +57,7 @@ pub struct LogSection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSection {
-    /// `embedded` or `dynamodb`.
+    /// `embedded`, `dynamodb` or `cassandra`.
     pub kind: String,
     /// Seconds between flushes of the cells: 1 when embedded, else 60.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +74,24 @@ pub struct StoreSection {
     /// What the names of DynamoDB's tables begin with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
+    /// HOST:PORT of some of Cassandra's nodes; the others are heard of from them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact_points: Option<Vec<String>>,
+    /// Cassandra's keyspace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyspace: Option<String>,
+    /// The data centre whose copies are written and read; left out, the only one that the keyspace has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub datacenter: Option<String>,
+    /// Copies of each row in that data centre.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replication: Option<u32>,
+    /// Whom Cassandra knows us as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// That user's password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
 }
 
 /// `[snapshots]`
@@ -138,6 +158,12 @@ impl Default for StoreSection {
             endpoint: None,
             region: None,
             prefix: None,
+            contact_points: None,
+            keyspace: None,
+            datacenter: None,
+            replication: None,
+            user: None,
+            password: None,
         }
     }
 }
@@ -163,6 +189,9 @@ pub enum Store {
     /// DynamoDB.
     #[cfg(feature = "dynamodb")]
     DynamoDb(stores::dynamodb::Options),
+    /// Cassandra.
+    #[cfg(feature = "cassandra")]
+    Cassandra(Box<stores::cassandra::Options>),
 }
 
 impl LogSection {
@@ -223,15 +252,21 @@ impl StoreSection {
     /// # Errors
     /// Which value cannot be, and what to write.
     pub fn understand(&mut self) -> anyhow::Result<Store> {
-        known("store", &self.kind, STORES, &["embedded", "dynamodb"])?;
+        known("store", &self.kind, STORES, &["embedded", "dynamodb", "cassandra"])?;
         belong(
             "store",
             &self.kind,
             &[
-                ("keep_days", self.keep_days.is_some(), &["dynamodb"]),
+                ("keep_days", self.keep_days.is_some(), &["dynamodb", "cassandra"]),
                 ("endpoint", self.endpoint.is_some(), &["dynamodb"]),
                 ("region", self.region.is_some(), &["dynamodb"]),
                 ("prefix", self.prefix.is_some(), &["dynamodb"]),
+                ("contact_points", self.contact_points.is_some(), &["cassandra"]),
+                ("keyspace", self.keyspace.is_some(), &["cassandra"]),
+                ("datacenter", self.datacenter.is_some(), &["cassandra"]),
+                ("replication", self.replication.is_some(), &["cassandra"]),
+                ("user", self.user.is_some(), &["cassandra"]),
+                ("password", self.password.is_some(), &["cassandra"]),
             ],
         )?;
         let seconds = *self.flush_seconds.get_or_insert(if self.kind == "embedded" { 1 } else { 60 });
@@ -239,6 +274,8 @@ impl StoreSection {
         match self.kind.as_str() {
             #[cfg(feature = "dynamodb")]
             "dynamodb" => self.dynamodb(),
+            #[cfg(feature = "cassandra")]
+            "cassandra" => self.cassandra(),
             _ => Ok(Store::Embedded),
         }
     }
@@ -251,6 +288,44 @@ impl StoreSection {
         let prefix = self.prefix.get_or_insert(defaults.prefix).clone();
         let (endpoint, region) = (self.endpoint.clone(), self.region.clone());
         Ok(Store::DynamoDb(stores::dynamodb::Options { endpoint, region, prefix, keep_days, ..defaults }))
+    }
+}
+
+#[cfg(feature = "cassandra")]
+impl StoreSection {
+    fn cassandra(&mut self) -> anyhow::Result<Store> {
+        use stores::cassandra::{Access, KEEP_DAYS_MAX, Options};
+        let defaults = Options::default();
+        let contact_points = self.contact_points.get_or_insert(defaults.contact_points).clone();
+        ensure!(!contact_points.is_empty(), "store.contact_points is empty; name at least one node as HOST:PORT");
+        for point in &contact_points {
+            let is_whole =
+                point.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+            ensure!(is_whole, "store.contact_points has {point:?}, which is no HOST:PORT, as 127.0.0.1:9042");
+        }
+        let keyspace = self.keyspace.get_or_insert(defaults.keyspace).clone();
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        ensure!(
+            (1..=48).contains(&keyspace.len())
+                && keyspace.bytes().all(is_name)
+                && keyspace.as_bytes()[0].is_ascii_lowercase(),
+            "store.keyspace = {keyspace:?} is no name: a small letter, then small letters, digits and _, at most 48"
+        );
+        let replication = *self.replication.get_or_insert(defaults.replication);
+        ensure!((1..=100).contains(&replication), "store.replication = {replication} must lie between 1 and 100");
+        let keep_days = *self.keep_days.get_or_insert(defaults.keep_days);
+        ensure!(
+            (1..=KEEP_DAYS_MAX).contains(&keep_days),
+            "store.keep_days = {keep_days} must lie between 1 and {KEEP_DAYS_MAX}"
+        );
+        let access = match (&self.user, &self.password) {
+            (Some(user), Some(password)) => Some(Access { user: user.clone(), password: password.0.clone() }),
+            (None, None) => None,
+            _ => bail!("store.user and store.password go together; write both, or neither"),
+        };
+        let datacenter = self.datacenter.clone();
+        let options = Options { contact_points, keyspace, datacenter, replication, access, keep_days, ..defaults };
+        Ok(Store::Cassandra(Box::new(options)))
     }
 }
 
@@ -310,6 +385,12 @@ impl StoreSection {
             endpoint: text(),
             region: text(),
             prefix: text(),
+            contact_points: Some(Vec::new()),
+            keyspace: text(),
+            datacenter: text(),
+            replication: Some(0),
+            user: text(),
+            password: Some(Secret(String::new())),
             ..Self::default()
         }
     }
@@ -326,7 +407,10 @@ mod tests {
         assert!(said.contains("log.brokers is for log.kind = \"kafka\""), "{said}");
         let mut store = StoreSection { keep_days: Some(3), ..StoreSection::default() };
         let said = store.understand().unwrap_err().to_string();
-        assert!(said.contains("store.keep_days is for store.kind = \"dynamodb\""), "{said}");
+        assert!(said.contains("store.keep_days is for store.kind = \"dynamodb\" or \"cassandra\""), "{said}");
+        let mut store = StoreSection { keyspace: Some("k".to_owned()), ..StoreSection::default() };
+        let said = store.understand().unwrap_err().to_string();
+        assert!(said.contains("store.keyspace is for store.kind = \"cassandra\""), "{said}");
     }
 
     #[test]
@@ -365,6 +449,37 @@ mod tests {
         let mut store = StoreSection { kind: "dynamodb".to_owned(), ..StoreSection::default() };
         let Store::DynamoDb(options) = store.understand().unwrap() else { panic!() };
         assert_eq!((store.flush_seconds, options.prefix.as_str(), options.keep_days), (Some(60), "flagstream_", 400));
+    }
+
+    #[cfg(feature = "cassandra")]
+    #[test]
+    fn cassandra_is_asked_at_its_usual_place_and_what_it_cannot_be_is_refused() {
+        let new = || StoreSection { kind: "cassandra".to_owned(), ..StoreSection::default() };
+        let mut store = new();
+        let Store::Cassandra(options) = store.understand().unwrap() else { panic!() };
+        assert_eq!(
+            (options.contact_points, options.keyspace.as_str()),
+            (vec!["127.0.0.1:9042".to_owned()], "flagstream")
+        );
+        assert_eq!((options.replication, options.keep_days, store.flush_seconds), (3, 400, Some(60)));
+        let points = |points: &[&str]| Some(points.iter().map(|point| (*point).to_owned()).collect());
+        let name = |name: &str| Some(name.to_owned());
+        for (mut wrong, said) in [
+            (StoreSection { contact_points: points(&[]), ..new() }, "store.contact_points is empty"),
+            (StoreSection { contact_points: points(&["a:1", "b"]), ..new() }, "has \"b\", which is no HOST:PORT"),
+            (StoreSection { keyspace: name("Flags"), ..new() }, "store.keyspace = \"Flags\" is no name"),
+            (StoreSection { keyspace: name(""), ..new() }, "store.keyspace = \"\" is no name"),
+            (StoreSection { replication: Some(0), ..new() }, "store.replication = 0 must"),
+            (StoreSection { keep_days: Some(9_999), ..new() }, "store.keep_days = 9999 must lie between 1 and 3650"),
+            (StoreSection { user: name("u"), ..new() }, "store.user and store.password go together"),
+        ] {
+            let found = wrong.understand().unwrap_err().to_string();
+            assert!(found.contains(said), "{found}");
+        }
+        let password = Some(Secret("hunter2-hunter2".to_owned()));
+        let mut known = StoreSection { user: name("u"), password, ..new() };
+        let shown = format!("{:?}{known:?}{}", known.understand().unwrap(), toml::to_string(&known).unwrap());
+        assert!(!shown.contains("hunter2-h") && shown.contains("…ter2"), "{shown}");
     }
 
     #[test]

@@ -135,6 +135,7 @@ impl Written {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("admin_keys")
+            .with_list_parse_key("store.contact_points")
             .source(Some(variables::taken(std::env::vars_os())?));
         let read = builder.add_source(variables).build().map_err(|error| explain(file, &error))?;
         read.try_deserialize().map_err(|error| explain(file, &error))

@@ -114,7 +114,8 @@ fn refuse_what_one_process_has(settings: &Settings, role: Role) -> anyhow::Resul
     );
     ensure!(
         role == Role::All || !matches!(settings.store, kept::Store::Embedded),
-        "the {store} store belongs to one process; run `flagstream up`, or set store.kind = \"dynamodb\" for `flagstream {role}`"
+        "the {store} store belongs to one process; run `flagstream up`, or set store.kind = \"dynamodb\" or \"cassandra\" for \
+         `flagstream {role}`"
     );
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! Services apart on a real Kafka and DynamoDB: what does not fit ends them with what to do.
+//! Services apart on a real Kafka, with DynamoDB or Cassandra: what does not fit ends them with what to do.
 //!
-//! They must run already: `cargo xtask services up kafka dynamodb` starts them and says what to put into the
+//! They must run already: `cargo xtask services up kafka dynamodb cassandra` starts them and says what to put into the
 //! environment; `cargo xtask suites` does both.
 
 use std::path::{Path, PathBuf};
@@ -11,35 +11,60 @@ use super::server::flagstream;
 /// A configuration of its own, and its folder.
 struct Apart {
     folder: tempfile::TempDir,
+    /// Of the topic, the tables, the keyspace.
     name: String,
-    brokers: String,
-    endpoint: String,
+    /// Fields of `[log]` and of `[store]`, unless a test says another value.
+    log: Fields,
+    store: Fields,
+}
+
+type Fields = Vec<(&'static str, String)>;
+
+fn server(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} names the server: see `cargo xtask services up`"))
 }
 
 impl Apart {
-    fn new(name: &str) -> Self {
-        let variable = |name: &str| {
-            std::env::var(name).unwrap_or_else(|_| panic!("{name} names the server: see `cargo xtask services up`"))
-        };
-        Self {
-            folder: tempfile::tempdir().expect("a folder"),
-            name: format!("{name}-{}", std::process::id()),
-            brokers: variable("FLAGSTREAM_TEST_KAFKA"),
-            endpoint: variable("FLAGSTREAM_TEST_DYNAMODB"),
-        }
+    /// On Kafka, with a store.
+    fn new(name: &str, store: Fields) -> Self {
+        let name = format!("{name}_{}", std::process::id());
+        let quoted = |text: &str| format!("{text:?}");
+        let log = vec![
+            ("kind", quoted("kafka")),
+            ("topic", quoted(&name)),
+            ("replication", "1".to_owned()),
+            ("brokers", quoted(&server("FLAGSTREAM_TEST_KAFKA"))),
+            ("partitions", "2".to_owned()),
+        ];
+        Self { folder: tempfile::tempdir().expect("a folder"), name, log, store }
+    }
+
+    fn on_dynamodb(name: &str) -> Self {
+        let prefix = format!("{:?}", format!("{name}_{}_", std::process::id()));
+        let endpoint = format!("{:?}", server("FLAGSTREAM_TEST_DYNAMODB"));
+        Self::new(name, vec![("kind", "\"dynamodb\"".to_owned()), ("endpoint", endpoint), ("prefix", prefix)])
+    }
+
+    fn on_cassandra(name: &str) -> Self {
+        let keyspace = format!("{:?}", format!("{name}_{}", std::process::id()));
+        let contact_points = format!("[{:?}]", server("FLAGSTREAM_TEST_CASSANDRA"));
+        let store = vec![
+            ("kind", "\"cassandra\"".to_owned()),
+            ("contact_points", contact_points),
+            ("keyspace", keyspace),
+            ("replication", "1".to_owned()),
+        ];
+        Self::new(name, store)
     }
 
     /// Writes it, with these values in `[log]`, `[store]` and at the top.
     fn configured(&self, log: &str, store: &str, top: &str) -> PathBuf {
-        let Self { folder, name, brokers, endpoint } = self;
-        let brokers = if log.contains("brokers") { String::new() } else { format!("brokers = \"{brokers}\"\n") };
-        let partitions = if log.contains("partitions") { "" } else { "partitions = 2\n" };
-        let prefix = if store.contains("prefix") { String::new() } else { format!("prefix = \"{name}_\"\n") };
-        let text = format!(
-            "{top}\n[log]\nkind = \"kafka\"\ntopic = \"{name}\"\nreplication = 1\n{brokers}{partitions}{log}\n\
-             [store]\nkind = \"dynamodb\"\nendpoint = \"{endpoint}\"\n{prefix}{store}\n"
-        );
-        let file = folder.path().join("flagstream.toml");
+        let but = |fields: &Fields, said: &str| -> String {
+            let left = fields.iter().filter(|(field, _)| !said.contains(field));
+            left.map(|(field, value)| format!("{field} = {value}\n")).collect()
+        };
+        let text = format!("{top}\n[log]\n{}{log}\n[store]\n{}{store}\n", but(&self.log, log), but(&self.store, store));
+        let file = self.folder.path().join("flagstream.toml");
         std::fs::write(&file, text).expect("write it");
         file
     }
@@ -76,19 +101,67 @@ const ALL: [&str; 3] = ["ingest", "process", "serve"];
 
 #[test]
 fn setup_runs_twice_and_what_is_not_set_up_says_so() {
-    let apart = Apart::new("twice");
-    let file = apart.configured("", "", "");
-    apart.refused(&ALL, &file, &["there is no topic", "flagstream setup"]);
-    assert!(apart.set_up().contains("began 2 of 2 partitions"));
-    let again = apart.set_up();
-    assert!(again.contains("exists") && again.contains("began 0 of 2 partitions"), "{again}");
-    let elsewhere = apart.configured("", "prefix = \"nowhere_\"", "");
-    apart.refused(&["process", "serve"], &elsewhere, &["there is no table nowhere_", "flagstream setup"]);
+    let stores = [
+        (Apart::on_dynamodb("twice"), "prefix = \"nowhere_\"", "there is no table nowhere_"),
+        (Apart::on_cassandra("again"), "keyspace = \"nowhere\"", "there is no keyspace nowhere"),
+    ];
+    for (apart, nowhere, said) in stores {
+        let file = apart.configured("", "", "");
+        apart.refused(&ALL, &file, &["there is no topic", "flagstream setup"]);
+        assert!(apart.set_up().contains("began 2 of 2 partitions"));
+        let again = apart.set_up();
+        assert!(again.contains("exist\n") && again.contains("began 0 of 2 partitions"), "{again}");
+        let elsewhere = apart.configured("", nowhere, "");
+        apart.refused(&["process", "serve"], &elsewhere, &[said, "flagstream setup"]);
+    }
+}
+
+#[test]
+fn a_keyspace_with_other_copies_is_named() {
+    let apart = Apart::on_cassandra("copies");
+    let three = apart.configured("", "replication = 3", "");
+    apart.refused(&["setup"], &three, &["more copies than data centre datacenter1 has nodes (1)", "lower it"]);
+    apart.set_up();
+    let three = apart.configured("", "replication = 3", "");
+    apart.refused(&["setup", "process", "serve"], &three, &["has 1 copies", "`[store] replication` is 3; set it to 1"]);
+}
+
+/// What is printed before anything is reached, so that an administrator may run it instead.
+#[test]
+fn a_plan_is_cql_with_the_least_rights() {
+    let apart = Apart::on_cassandra("planned");
+    let file = apart.configured("", "user = \"ours\"\npassword = \"hunter2-hunter2\"", "");
+    let done = flagstream().args(["setup", "--plan", "--config"]).arg(file).output().unwrap();
+    let said = String::from_utf8(done.stdout).unwrap();
+    for line in [
+        format!("CREATE KEYSPACE IF NOT EXISTS {} WITH replication", apart.name),
+        format!("CREATE TABLE IF NOT EXISTS {}.progress (", apart.name),
+        format!("GRANT MODIFY ON KEYSPACE {} TO 'ours';", apart.name),
+    ] {
+        assert!(said.contains(&line), "{line}: {said}");
+    }
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn nodes_may_be_named_by_a_variable() {
+    let printed = flagstream()
+        .args(["up", "--print-config"])
+        .env("FLAGSTREAM_LOG__KIND", "kafka")
+        .env("FLAGSTREAM_STORE__KIND", "cassandra")
+        .env("FLAGSTREAM_STORE__CONTACT_POINTS", "cassandra-1:9042,cassandra-2:9042")
+        .env("FLAGSTREAM_STORE__KEYSPACE", "flags")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&printed.stdout).into_owned();
+    let words = String::from_utf8_lossy(&printed.stderr).into_owned();
+    let nodes = "contact_points = [\n    \"cassandra-1:9042\",\n    \"cassandra-2:9042\",\n]\nkeyspace = \"flags\"";
+    assert!(said.contains(nodes), "{said}{words}");
 }
 
 #[test]
 fn what_was_set_up_otherwise_is_named() {
-    let apart = Apart::new("otherwise");
+    let apart = Apart::on_dynamodb("otherwise");
     apart.set_up();
     let partitions = apart.configured("partitions = 3", "", "");
     apart.refused(&ALL, &partitions, &["it has 2 partitions, the generation 3", "[log] partitions"]);
@@ -100,7 +173,7 @@ fn what_was_set_up_otherwise_is_named() {
 
 #[test]
 fn another_generation_is_set_up_by_itself() {
-    let apart = Apart::new("next");
+    let apart = Apart::on_dynamodb("next");
     apart.set_up();
     let next = apart.configured("generation = 2", "", "");
     apart.refused(&ALL, &next, &["there is no topic", ".g2"]);

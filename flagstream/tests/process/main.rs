@@ -1,7 +1,7 @@
 //! The real process: `flagstream up` started, spoken to over HTTP, stopped and killed.
 
 mod admission;
-#[cfg(all(feature = "kafka", feature = "dynamodb"))]
+#[cfg(all(feature = "kafka", feature = "dynamodb", feature = "cassandra"))]
 mod apart;
 mod captures;
 mod command;

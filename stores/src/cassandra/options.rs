@@ -3,6 +3,10 @@
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Most days that may be kept: Cassandra before 5, and 5 unless it is told that no older one is there, expires nothing
+/// after the year 2038.
+pub const KEEP_DAYS_MAX: u32 = 3_650;
+
 /// Where the tables are, and how hard to press.
 #[derive(Debug, Clone)]
 pub struct Options {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "cassandra")]
+use stores::cassandra::CassandraStore;
 #[cfg(feature = "dynamodb")]
 use stores::dynamodb::DynamoStore;
 use stores::embedded::Embedded;
@@ -17,6 +19,9 @@ pub enum Store {
     /// DynamoDB.
     #[cfg(feature = "dynamodb")]
     DynamoDb(Arc<DynamoStore>),
+    /// Cassandra.
+    #[cfg(feature = "cassandra")]
+    Cassandra(Arc<CassandraStore>),
 }
 
 impl Store {
@@ -29,6 +34,10 @@ impl Store {
             kept::Store::Embedded => Ok(Self::Embedded(Arc::new(embedded::store(settings).await?))),
             #[cfg(feature = "dynamodb")]
             kept::Store::DynamoDb(options) => Ok(Self::DynamoDb(Arc::new(DynamoStore::open(options.clone()).await?))),
+            #[cfg(feature = "cassandra")]
+            kept::Store::Cassandra(options) => {
+                Ok(Self::Cassandra(Arc::new(CassandraStore::open((**options).clone()).await?)))
+            }
         }
     }
 
@@ -38,6 +47,8 @@ impl Store {
             Self::Embedded(store) => store.clone(),
             #[cfg(feature = "dynamodb")]
             Self::DynamoDb(store) => store.clone(),
+            #[cfg(feature = "cassandra")]
+            Self::Cassandra(store) => store.clone(),
         }
     }
 
@@ -47,6 +58,8 @@ impl Store {
             Self::Embedded(store) => Some(store.poisoned()),
             #[cfg(feature = "dynamodb")]
             Self::DynamoDb(_) => None,
+            #[cfg(feature = "cassandra")]
+            Self::Cassandra(_) => None,
         }
     }
 }
