@@ -181,7 +181,7 @@ impl Gate {
     }
 
     /// Puts its counters into a registry: `gate_…` behind the registry's own prefix.
-    pub fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("gate");
         self.0.metrics.register(registry);
         registry.register_collector(Box::new(UnderWay { door: self.0.door.clone(), room: self.0.room.clone() }));
@@ -226,18 +226,21 @@ impl Gate {
             Some(may_advance) => may_advance(environment, from, to),
             None => Ok(()),
         };
-        let (cell, moved) = self.lock().look(environment, said, (shared.clock)(), may_advance);
-        if let Some(Moved { at_ms, from, to, cause }) = moved {
+        let looked = self.lock().look(environment, said, (shared.clock)(), may_advance);
+        if let Some(Moved { at_ms, from, to, cause }) = looked.moved {
             shared.metrics.changed(to);
             let from = from.map(Stage::name);
             tracing::info!(%environment, from, to = to.name(), at_ms, cause, "stage changed");
         }
-        cell
+        if let Some(why) = looked.held_back {
+            tracing::warn!(%environment, why, "step forward is held back");
+        }
+        looked.cell
     }
 
     /// Says once of each cause that the flag says nothing for it, and once that it does again.
     fn tell_errors(&self) {
-        let now: BTreeSet<String> = self.state().into_iter().filter_map(|state| state.flag_error).collect();
+        let now = self.lock().errors();
         let mut before = self.0.errors.lock().unwrap_or_else(PoisonError::into_inner);
         for error in now.difference(&before) {
             self.0.metrics.flag_errors.inc();

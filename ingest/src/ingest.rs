@@ -136,8 +136,13 @@ impl Ingest {
         &self.0.metrics
     }
 
-    /// Puts its counters, and what is in flight, into a registry: `ingest_…` behind the registry's own prefix.
+    /// Puts its counters, and what is in flight, into a registry: `ingest_…` behind the registry's own prefix, and
+    /// `gate_…` where there is a gate.
     pub fn register(&self, registry: &mut Registry) {
+        #[cfg(feature = "gate")]
+        if let Some(gate) = &self.0.gate {
+            gate.register(registry);
+        }
         let registry = registry.sub_registry_with_prefix("ingest");
         self.0.metrics.register(registry);
         registry.register_collector(Box::new(InFlight(self.0.budget.clone())));

@@ -131,7 +131,7 @@ async fn walk_route(
 }
 
 /// Brings the records into the log and waits for its word.
-async fn append(shared: &Shared, owner: &Owner, mut made: Records) -> End {
+pub(crate) async fn append(shared: &Shared, owner: &Owner, mut made: Records) -> End {
     let size = Size::of(&made);
     let appends = std::mem::take(&mut made.appends);
     if size.records == 0 {

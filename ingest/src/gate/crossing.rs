@@ -18,7 +18,7 @@ use crate::ingest::Shared;
 use crate::keys::Owner;
 use crate::records::Records;
 use crate::standing::Trouble;
-use crate::way::{End, Size, accept, overloaded, stumble};
+use crate::way::{End, Size, accept, append, overloaded, stumble};
 
 /// Brings a payload to the paths of its stage, and waits for those that its answer depends on.
 pub(crate) async fn cross(
@@ -30,9 +30,12 @@ pub(crate) async fn cross(
     held: Held,
 ) -> End {
     gate.0.metrics.payload(stage);
-    let old = made.old.take().filter(|old| !old.is_empty());
-    let room = old.as_ref().and_then(|old| gate.room(old));
-    if old.is_some() && room.is_none() && stage.waits_for_old() {
+    let Some(old) = made.old.take().filter(|old| !old.is_empty()) else {
+        let size = Size::of(&made);
+        return if stage.writes_new() { append(shared, owner, made).await } else { accept(shared, owner, made, size) };
+    };
+    let room = gate.room(&old);
+    if room.is_none() && stage.waits_for_old() {
         // Nothing is written anywhere yet.
         shared.carry.add(&owner.environment, &made.carried);
         return overloaded(shared);
@@ -41,22 +44,18 @@ pub(crate) async fn cross(
     let (logged, log_said) = oneshot::channel();
     let size = Size::of(&made);
     let appends = std::mem::take(&mut made.appends);
-    if appends.is_empty() && stage.writes_new() {
-        shared.carry.add(&owner.environment, &made.rejected);
-    }
     let work = {
         let (shared, gate) = (Arc::clone(shared), gate.clone());
         async move {
-            let said = if appends.is_empty() { Ok(()) } else { shared.append(appends, by).await };
+            let said = if stage.writes_new() { shared.append(appends, by).await } else { Ok(()) };
             drop(held);
             let is_logged = said.is_ok();
             // Nobody may be waiting any more.
             let _ = logged.send(said);
-            match (old, room) {
+            match room {
                 _ if !is_logged => OldAnswer::NotWritten,
-                (None, _) => OldAnswer::Written,
-                (Some(old), Some(_room)) => gate.0.old.write(old).await,
-                (Some(old), None) => {
+                Some(_room) => gate.0.old.write(old).await,
+                None => {
                     gate.0.metrics.old_refused.inc();
                     gate.0.old.refuse(old);
                     OldAnswer::NotWritten
@@ -69,6 +68,7 @@ pub(crate) async fn cross(
     if let Err(trouble) = log_said.await.unwrap_or(Err(Trouble::Unknown)) {
         return stumble(shared, owner, &made, trouble);
     }
+    // Where nobody waits, the work goes on behind.
     let is_written = !stage.waits_for_old() || matches!(timeout_at(by, old_said).await, Ok(Ok(OldAnswer::Written)));
     if !is_written {
         gate.0.metrics.old_unwritten.inc();

@@ -3,7 +3,7 @@
 //! Always true here: whoever knows an environment holds the same cell as the gate, so a stage is read without a lock; a
 //! cell changes only by a move of [`Stages`], and each move is in the history before it is in the cell.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -51,6 +51,15 @@ pub struct EnvironmentState {
     pub history: Vec<Moved>,
 }
 
+/// What came of a look.
+#[derive(Debug)]
+pub(super) struct Looked {
+    pub(super) cell: Cell,
+    pub(super) moved: Option<Moved>,
+    /// Why a step forward is not made, when that is news.
+    pub(super) held_back: Option<String>,
+}
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Environments {
@@ -87,25 +96,23 @@ impl Environments {
         said: Result<(Ask, String), String>,
         now_ms: i64,
         may_advance: impl FnOnce(Stage, Stage) -> Result<(), String>,
-    ) -> (Cell, Option<Moved>) {
-        if !self.rows.contains_key(environment) {
+    ) -> Looked {
+        let row = self.rows.entry(environment.clone()).or_insert_with(|| {
             let stages = Stages::new(None, now_ms);
             let cell = Cell::new(stages.stage());
-            let row = Row { stages, cell, error: None, history: VecDeque::new(), is_met: true };
-            self.rows.insert(environment.clone(), row);
-        }
-        let Some(row) = self.rows.get_mut(environment) else { unreachable!("it was just put there") };
+            Row { stages, cell, error: None, history: VecDeque::new(), is_met: true }
+        });
         row.is_met = true;
         let (ask, how) = match said {
             Ok((ask, how)) => (Some(ask), how),
             Err(error) => {
                 row.error = Some(error);
                 row.stages.look(None, now_ms, may_advance);
-                return (row.cell.clone(), None);
+                return Looked { cell: row.cell.clone(), moved: None, held_back: None };
             }
         };
         row.error = None;
-        let asked_before = row.stages.asked();
+        let (asked_before, was_held_back) = (row.stages.asked(), row.stages.held_back().is_some());
         let change = row.stages.look(ask.as_ref(), now_ms, may_advance);
         self.is_changed |= row.stages.asked() != asked_before;
         let moved = change.map(|change| {
@@ -119,7 +126,8 @@ impl Environments {
             self.is_changed = true;
             moved
         });
-        (row.cell.clone(), moved)
+        let held_back = row.stages.held_back().filter(|_| !was_held_back).map(str::to_owned);
+        Looked { cell: row.cell.clone(), moved, held_back }
     }
 
     /// The cell of an environment that was met, or whose stage was kept.
@@ -147,6 +155,11 @@ impl Environments {
     /// What was taken could not be kept: it is to be taken again.
     pub(super) fn not_kept(&mut self) {
         self.is_changed = true;
+    }
+
+    /// Why the flag says nothing now, each cause once.
+    pub(super) fn errors(&self) -> BTreeSet<String> {
+        self.rows.values().filter_map(|row| row.error.clone()).collect()
     }
 
     /// All that is known, in order of environment.
@@ -178,7 +191,7 @@ mod tests {
     }
 
     fn look(all: &mut Environments, said: Result<(Ask, String), String>, now_ms: i64) -> Stage {
-        all.look(&environment(), said, now_ms, |_, _| Ok(())).0.stage()
+        all.look(&environment(), said, now_ms, |_, _| Ok(())).cell.stage()
     }
 
     #[test]
@@ -215,9 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn why_it_is_held_back_is_news_once() {
+        let mut all = Environments::default();
+        let mut look = |stage, now_ms| {
+            let looked = all.look(&environment(), says(stage), now_ms, |_, _| Err("3 unexplained".into()));
+            looked.held_back.is_some()
+        };
+        let (off, shadow) = (Stage::Off, Stage::Shadow);
+        assert_eq!([off, shadow, shadow, off, shadow].map(|stage| look(stage, 0)), [false, true, false, false, true]);
+    }
+
+    #[test]
     fn whoever_knew_the_environment_sees_the_change() {
         let mut all = Environments::default();
-        let (cell, _) = all.look(&environment(), says(Stage::Live), 0, |_, _| Ok(()));
+        let cell = all.look(&environment(), says(Stage::Live), 0, |_, _| Ok(())).cell;
         look(&mut all, says(Stage::Off), 1);
         assert_eq!(cell.stage(), Stage::Off);
     }

@@ -144,7 +144,7 @@ impl Gated {
 
     fn metrics(&self) -> String {
         let mut registry = prometheus_client::registry::Registry::with_prefix("flagstream");
-        self.gate.register(&mut registry);
+        self.bench.ingest.register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         text
