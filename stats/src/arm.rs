@@ -10,6 +10,8 @@ use crate::no_number::{NoNumber, finite};
 pub struct Arm {
     n: u64,
     value: f64,
+    /// What the rounding of `value` left out; 0 where nobody knows.
+    rest: f64,
     unit_variance: f64,
 }
 
@@ -19,7 +21,7 @@ impl Arm {
         if n < 2 {
             return Err(NoNumber::InsufficientData);
         }
-        Ok(Self { n, value: finite(value)?, unit_variance: finite(unit_variance)?.max(0.0) })
+        Ok(Self { n, value: finite(value)?, rest: 0.0, unit_variance: finite(unit_variance)?.max(0.0) })
     }
 
     /// The mean of a metric.
@@ -27,7 +29,7 @@ impl Arm {
         let (Some(mean), Some(variance)) = (moments.mean(), moments.variance()) else {
             return Err(NoNumber::InsufficientData);
         };
-        Self::new(moments.n(), mean, variance)
+        Ok(Self { rest: moments.mean_rest(), ..Self::new(moments.n(), mean, variance)? })
     }
 
     /// Units (events, for a quantile over events).
@@ -40,6 +42,12 @@ impl Arm {
     #[must_use]
     pub fn value(&self) -> f64 {
         self.value
+    }
+
+    /// This value less the control's.
+    #[must_use]
+    pub fn less(&self, control: &Self) -> f64 {
+        (self.value - control.value) + (self.rest - control.rest)
     }
 
     /// n times the variance of [`value`](Self::value).

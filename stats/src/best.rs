@@ -5,11 +5,10 @@
 
 use crate::no_number::NoNumber;
 use crate::special::normal;
-use crate::special::quadrature::integral;
+use crate::special::quadrature::integral_over;
 
 /// How far from its mean a variation is followed, in standard deviations.
 const REACH: f64 = 9.0;
-const PANELS: u32 = 120;
 
 /// What is known of one variation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,10 +40,22 @@ pub fn chance_of_best(beliefs: &[Belief]) -> Result<Vec<f64>, NoNumber> {
         }
         // In its own standard deviations, from where it passes those that stand still.
         let start = ((floor - belief.mean) / belief.sd).max(-REACH);
-        if start >= REACH {
-            return 0.0;
-        }
-        integral(start, REACH, PANELS, |u| normal::density(u) * below(belief.mean + u * belief.sd, Some(i)))
+        integral_over(&cuts(start, belief, beliefs), |u| {
+            normal::density(u) * below(belief.mean + u * belief.sd, Some(i))
+        })
     };
     Ok(beliefs.iter().enumerate().map(chance).collect())
+}
+
+/// From `start` to where `belief` ends, in its standard deviations, cut wherever one of `beliefs` bends: a sharp one
+/// would lie between the points of an even grid.
+fn cuts(start: f64, belief: &Belief, beliefs: &[Belief]) -> Vec<f64> {
+    let bends = |other: &Belief| {
+        let places = [-8.0, -6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0];
+        places.map(|k| (other.mean + k * other.sd - belief.mean) / belief.sd)
+    };
+    let mut cuts: Vec<f64> = beliefs.iter().flat_map(bends).filter(|u| *u > start && *u < REACH).collect();
+    cuts.extend([start, REACH.max(start)]);
+    cuts.sort_by(f64::total_cmp);
+    cuts
 }

@@ -38,7 +38,7 @@ pub fn absolute(
     tuning_units: u64,
 ) -> Result<ConfidenceSequence, NoNumber> {
     let se = welch::standard_error(control, treatment)?;
-    at_look(treatment.value() - control.value(), se, control.n() + treatment.n(), alpha, tuning_units)
+    at_look(treatment.less(control), se, control.n() + treatment.n(), alpha, tuning_units)
 }
 
 /// Of (treatment − control)/|control|, with the standard error of the delta method.

@@ -66,7 +66,7 @@ impl Cuped {
             return Err(NoNumber::ZeroDenominator);
         }
         let cxy = control.covariance().ok_or(NoNumber::InsufficientData)?;
-        let estimate = finite((self.treatment.value() - self.control.value()) / base)?;
+        let estimate = finite((self.treatment.less(&self.control)) / base)?;
         // The gradient over (treatment, control's y, control's x); the first is the adjusted treatment, θ held fixed.
         let mean_t = Arm::mean(&treatment.y)?.value() - self.theta * (Arm::mean(&treatment.x)?.value() - x.value());
         let by_y = -mean_t / y.value();

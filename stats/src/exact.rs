@@ -21,6 +21,15 @@ pub(crate) fn to_f64(value: I256) -> f64 {
     if value.is_negative() { -rounded } else { rounded }
 }
 
+/// value/divisor as the nearest double and what its rounding left out.
+pub(crate) fn quotient(value: I256, divisor: f64) -> (f64, f64) {
+    let high = to_f64(value);
+    let back = split(high).and_then(|parts| whole(parts, 0));
+    let low = back.and_then(|back| value.checked_sub(back)).map_or(0.0, to_f64);
+    let quotient = high / divisor;
+    (quotient, ((-quotient).mul_add(divisor, high) + low) / divisor)
+}
+
 /// Doubles as whole numbers of one step, 2^-k: sums in steps, sums of products in steps².
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Stepped {
@@ -91,6 +100,16 @@ mod tests {
         let half = (I256::ONE << 200) + (I256::ONE << 147);
         assert_eq!(to_f64(half), 2_f64.powi(200));
         assert_eq!(to_f64(half + I256::ONE), 2_f64.powi(200) + 2_f64.powi(148));
+    }
+
+    #[test]
+    fn a_quotient_has_the_digits_of_two_doubles() {
+        // 10¹⁸ + 1 over 3·10⁶: the second double goes on where the first one ends.
+        let value = I256::from(1_000_000_000_000_000_001_i64);
+        let (high, low) = quotient(value, 3e6);
+        assert_eq!(high, 333_333_333_333.333_3);
+        assert!((low - 2.067_838_5e-5).abs() < 1e-12, "{low:e}");
+        assert_eq!(quotient(I256::ZERO, 7.0), (0.0, 0.0));
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub struct Bound {
 const FAR: f64 = 38.0;
 const WIDE: f64 = 12.0;
 const LOOKS_MAX: usize = 500;
+const STEPS_MAX: u32 = 100;
 
 /// Two-sided bounds at the planned shares of information; `None` unless they rise within (0, 1] and are 500 at most.
 #[must_use]
@@ -60,7 +61,7 @@ pub fn bounds(fractions: &[f64], spending: Spending, alpha: Alpha) -> Option<Vec
     let bounds = fractions.iter().map(|&t| {
         let cumulative_alpha = spending.spent(t, alpha);
         let step = cumulative_alpha - spent;
-        let z = root(|z| walk.crossing(t, z) - step);
+        let z = root(step, |z| walk.crossing(t, z));
         walk.look(t, z);
         spent = cumulative_alpha;
         Bound { cumulative_alpha, z }
@@ -81,7 +82,7 @@ pub fn pocock_constant(looks: u32, alpha: Alpha) -> f64 {
 }
 
 fn constant(looks: u32, alpha: Alpha, shape: impl Fn(f64) -> f64) -> f64 {
-    root(|c| crossed(looks, |k| c * shape(k)) - alpha.get())
+    root(alpha.get(), |c| crossed(looks, |k| c * shape(k)))
 }
 
 /// How often a test of level `alpha` rejects at one of `looks` equal steps, without any effect: the price of peeking.
@@ -101,14 +102,31 @@ fn crossed(looks: u32, bound: impl Fn(f64) -> f64) -> f64 {
     steps.sum()
 }
 
-/// The z in (0, 38) where a falling function is 0.
-fn root(f: impl Fn(f64) -> f64) -> f64 {
-    let (mut low, mut high) = (0.0, FAR);
-    while high - low > 1e-10 {
-        let middle = f64::midpoint(low, high);
-        if f(middle) > 0.0 { low = middle } else { high = middle }
+/// The z in (0, 38) where a falling probability is `target`: false position on logarithms, which are nearly parabolas,
+/// with the stale end's weight halved (Illinois).
+fn root(target: f64, probability: impl Fn(f64) -> f64) -> f64 {
+    let off = |z: f64| probability(z).max(f64::MIN_POSITIVE).ln() - target.max(f64::MIN_POSITIVE).ln();
+    let (mut low, mut high) = ((0.0, off(0.0)), (FAR, off(FAR)));
+    let mut z = low.0;
+    for _ in 0..STEPS_MAX {
+        let before = z;
+        z = (low.0 * high.1 - high.0 * low.1) / (high.1 - low.1);
+        if !(z > low.0 && z < high.0) {
+            z = f64::midpoint(low.0, high.0);
+        }
+        let value = off(z);
+        if value.abs() < 1e-12 || (z - before).abs() < 1e-11 {
+            break;
+        }
+        if value > 0.0 {
+            high.1 /= if low.0 == before { 2.0 } else { 1.0 };
+            low = (z, value);
+        } else {
+            low.1 /= if high.0 == before { 2.0 } else { 1.0 };
+            high = (z, value);
+        }
     }
-    f64::midpoint(low, high)
+    z
 }
 
 /// A Brownian motion that has crossed no bound yet: its density at points within the last one.
@@ -136,8 +154,8 @@ impl Walk {
     fn look(&mut self, t: f64, z: f64) {
         let step = (t - self.t).sqrt();
         let bound = z.min(WIDE) * t.sqrt();
-        // Ten points for each standard deviation of a step are more than a smooth density needs.
-        let points = (20.0 * bound / step).ceil().clamp(40.0, 2_000.0) as usize;
+        // Six points for each standard deviation of a step are more than a smooth density needs.
+        let points = (12.0 * bound / step).ceil().clamp(40.0, 2_000.0) as usize;
         let density = |w: f64| self.mass().iter().map(|(u, mass)| mass * normal::density((w - u) / step)).sum::<f64>();
         let rule = Rule::new(points);
         let mass = rule.on(-bound, bound).map(|(w, weight)| (w, weight * density(w) / step)).collect();

@@ -38,7 +38,7 @@ pub(crate) fn estimate(control: &Arm, treatment: &Arm) -> Result<(f64, f64), NoN
     }
     let ratio = treatment.value() / base;
     let se = (treatment.variance().sqrt() / base).hypot(control.variance().sqrt() / base * ratio);
-    let estimate = finite((treatment.value() - control.value()) / base)?;
+    let estimate = finite((treatment.less(control)) / base)?;
     if finite(se)? > 0.0 { Ok((estimate, se)) } else { Err(NoNumber::ZeroVariance) }
 }
 

@@ -16,6 +16,8 @@ pub(crate) const MILLIONTHS: f64 = 1e6;
 pub struct Moments {
     n: u64,
     mean: f64,
+    /// What the rounding of `mean` left out: means of a million differ by hundredths.
+    mean_rest: f64,
     m2: f64,
 }
 
@@ -35,7 +37,7 @@ impl Moments {
         match Self::stepped(n, stepped.sums[0], stepped.products[0], stepped.steps_in_one) {
             Ok(moments) if moments.m2 > lost([sum, sum_sq]) => Ok(moments),
             Ok(moments) => Ok(Self { m2: 0.0, ..moments }),
-            Err(_) if is_rounding(n, sum, sum_sq) => Ok(Self { n, mean: finite(sum / n as f64)?, m2: 0.0 }),
+            Err(_) if is_rounding(n, sum, sum_sq) => Ok(Self { n, mean: finite(sum / n as f64)?, ..Self::default() }),
             Err(why) => Err(why),
         }
     }
@@ -49,9 +51,9 @@ impl Moments {
         if difference.is_negative() {
             return Err(NoNumber::OutOfRange);
         }
-        let mean = exact::to_f64(sum) / n as f64 / steps_in_one;
+        let (mean, mean_rest) = exact::quotient(sum, n as f64 * steps_in_one);
         let m2 = exact::to_f64(difference) / n as f64 / steps_in_one / steps_in_one;
-        Ok(Self { n, mean: finite(mean)?, m2: finite(m2)? })
+        Ok(Self { n, mean: finite(mean)?, mean_rest: finite(mean_rest)?, m2: finite(m2)? })
     }
 
     /// Of values at hand, in two passes. `OutOfRange` if one is not finite, or their squares are not.
@@ -64,7 +66,8 @@ impl Moments {
         let off = values.iter().map(|y| y - first).sum::<f64>() / n;
         let mean = first + off;
         let m2 = values.iter().map(|y| (y - mean) * (y - mean)).sum::<f64>();
-        Ok(Self { n: values.len() as u64, mean: finite(mean)?, m2: finite(m2)? })
+        let mean_rest = (first - mean) + off;
+        Ok(Self { n: values.len() as u64, mean: finite(mean)?, mean_rest, m2: finite(m2)? })
     }
 
     /// Both together.
@@ -76,8 +79,10 @@ impl Moments {
             (a, b) => {
                 let n = a + b;
                 let share = b as f64 / n as f64;
-                let d = other.mean - self.mean;
-                Self { n, mean: self.mean + d * share, m2: self.m2 + other.m2 + d * d * a as f64 * share }
+                let d = (other.mean - self.mean) + (other.mean_rest - self.mean_rest);
+                let mean = self.mean + d * share;
+                let mean_rest = (self.mean - mean) + d * share + self.mean_rest;
+                Self { n, mean, mean_rest, m2: self.m2 + other.m2 + d * d * a as f64 * share }
             }
         }
     }
@@ -92,6 +97,10 @@ impl Moments {
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         (self.n > 0).then_some(self.mean)
+    }
+
+    pub(crate) fn mean_rest(&self) -> f64 {
+        self.mean_rest
     }
 
     /// Σ(y − ȳ)².

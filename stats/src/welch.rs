@@ -31,7 +31,7 @@ pub struct Welch {
 
 /// Compares two arms at one look.
 pub fn welch(control: &Arm, treatment: &Arm, alpha: Alpha) -> Result<Welch, NoNumber> {
-    let difference = treatment.value() - control.value();
+    let difference = treatment.less(control);
     let se = standard_error(control, treatment)?;
     let df = degrees_of_freedom(control, treatment);
     let t = finite(difference / se)?;

@@ -50,11 +50,14 @@ fn legendre(n: usize, x: f64) -> (f64, f64) {
 
 /// ∫ f over [low, high], cut into `panels` equal parts.
 pub(crate) fn integral(low: f64, high: f64, panels: u32, f: impl Fn(f64) -> f64) -> f64 {
-    let rule = Rule::new(POINTS);
     let width = (high - low) / f64::from(panels);
-    let panel = |k: u32| {
-        let start = low + f64::from(k) * width;
-        rule.on(start, start + width).map(|(x, weight)| weight * f(x)).sum::<f64>()
-    };
-    (0..panels).map(panel).sum()
+    let cuts: Vec<f64> = (0..=panels).map(|k| low + f64::from(k) * width).collect();
+    integral_over(&cuts, f)
+}
+
+/// ∫ f from the first of `cuts` to the last, in ascending order, a panel between each two.
+pub(crate) fn integral_over(cuts: &[f64], f: impl Fn(f64) -> f64) -> f64 {
+    let rule = Rule::new(POINTS);
+    let panel = |cut: &[f64]| rule.on(cut[0], cut[1]).map(|(x, weight)| weight * f(x)).sum::<f64>();
+    cuts.windows(2).map(panel).sum()
 }

@@ -80,7 +80,8 @@ fn every_case_is_inside_its_tolerance() {
     let (mut cases_seen, mut wrong) = (0, Vec::new());
     for path in &paths {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let file: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        let text = fs::read_to_string(path).unwrap();
+        let file: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         let cases = file["cases"].as_array().filter(|cases| !cases.is_empty());
         for case in cases.unwrap_or_else(|| panic!("{name}: no cases")) {
             cases_seen += 1;

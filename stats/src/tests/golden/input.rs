@@ -13,6 +13,10 @@ impl Fields {
         self.0.get(name)
     }
 
+    pub(super) fn is_null(&self, name: &str) -> bool {
+        self.0.get(name).is_none_or(Value::is_null)
+    }
+
     pub(super) fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());
     }

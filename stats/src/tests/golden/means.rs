@@ -13,7 +13,7 @@ fn compared(fields: &mut Fields, arms: &Result<(Arm, Arm), NoNumber>, alpha: Alp
     let outcome = arms.and_then(|(control, treatment)| welch(&control, &treatment, alpha));
     let no_spread = arms.is_ok_and(|(c, t)| standard_error(&c, &t) == Err(NoNumber::ZeroVariance));
     fields.set("status", status(&outcome));
-    fields.set("diff", arms.ok().map(|(control, treatment)| treatment.value() - control.value()));
+    fields.set("diff", arms.ok().map(|(control, treatment)| treatment.less(&control)));
     fields.set("se", outcome.ok().map(|test| test.se).or(no_spread.then_some(0.0)));
     fields.set("df", outcome.ok().map(|test| test.df));
     fields.set("t", outcome.ok().map(|test| test.t));
@@ -45,8 +45,10 @@ fn of_means(control: Result<Moments, NoNumber>, treatment: Result<Moments, NoNum
         fields.set(&format!("{name}_mean"), mean(arm));
         fields.set(&format!("{name}_var"), arm.ok().and_then(|moments| moments.variance()));
     }
-    // A single unit has a mean, and so a difference, though no test.
-    fields.set("diff", mean(control).zip(mean(treatment)).map(|(control, treatment)| treatment - control));
+    if let (Some(control), Some(treatment), true) = (mean(control), mean(treatment), fields.is_null("diff")) {
+        // A single unit has a mean, and so a difference, though no test.
+        fields.set("diff", treatment - control);
+    }
     fields
 }
 

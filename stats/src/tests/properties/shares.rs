@@ -37,7 +37,7 @@ proptest! {
         let mut beliefs: Vec<Belief> = beliefs.into_iter().map(|(mean, sd)| Belief { mean, sd }).collect();
         beliefs[0].sd *= if still { 0.0 } else { 1.0 };
         let chances = chance_of_best(&beliefs).unwrap();
-        prop_assert!((chances.iter().sum::<f64>() - 1.0).abs() < 1e-3, "{chances:?}");
+        prop_assert!((chances.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{chances:?}");
         prop_assert!(chances.iter().all(|chance| (0.0..=1.0 + 1e-9).contains(chance)), "{chances:?}");
     }
 
