@@ -64,7 +64,8 @@ async fn look(options: &Options) -> Result<Option<Shape>, Error> {
         Ok::<_, KafkaError>(shape)
     });
     let away = |what: &dyn std::fmt::Display| {
-        Error::Away(format!("no broker at {} answers within {:?} ({what})", options.brokers, options.answer_within))
+        let (brokers, within) = (&options.brokers, options.answer_within);
+        Error::Away(format!("no broker at {brokers} answers within {within:?} ({what}); is `[log] brokers` right?"))
     };
     asked.await.map_err(|error| away(&error))?.map_err(|error| away(&error))
 }
