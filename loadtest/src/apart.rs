@@ -42,6 +42,7 @@ const COUNTED_LIMIT: Duration = Duration::from_secs(180);
 #[command(after_help = "Examples (the addresses are those that `cargo xtask services up` prints):
   loadtest apart --binary target/debug/flagstream --brokers 127.0.0.1:19092 --dynamodb http://127.0.0.1:18000
   loadtest apart --brokers 127.0.0.1:19092 --dynamodb http://127.0.0.1:18000 --kills 2 --json
+  loadtest apart --brokers 127.0.0.1:19092 --cassandra 127.0.0.1:19042
   loadtest apart --brokers … --dynamodb … --trouble 3 \\
     --begin-trouble 'cargo xtask services stop kafka --kill' --end-trouble 'cargo xtask services start kafka'
   loadtest apart --brokers … --dynamodb … --kills 0 --pauses 0 --throttled-seconds 120 --gone-seconds 120")]
@@ -56,8 +57,11 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 1)]
     replication: u32,
     /// DynamoDB's address
+    #[arg(long, required_unless_present = "cassandra", conflicts_with = "cassandra")]
+    dynamodb: Option<String>,
+    /// Cassandra's HOST:PORT
     #[arg(long)]
-    dynamodb: String,
+    cassandra: Option<String>,
     /// Kills of ingest, and as many of processors
     #[arg(long, default_value_t = 10)]
     kills: u32,
@@ -112,6 +116,7 @@ pub(crate) struct Arguments {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
+    store: &'static str,
     seed: u64,
     rounds: Vec<Round>,
     troubles: Vec<Found>,
@@ -137,6 +142,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
         "--rate must be above 0, seconds not below"
     );
     ensure!((0.0..=1.0).contains(&throttled_share), "--throttled-share must be from 0 to 1");
+    ensure!(
+        arguments.dynamodb.is_some() || throttled_seconds + gone_seconds == 0.0,
+        "--throttled-seconds and --gone-seconds are for --dynamodb: the proxy gives its errors"
+    );
     let (folder, temporary) = match &arguments.folder {
         Some(folder) => {
             std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
@@ -171,9 +180,11 @@ async fn run_in(mut arguments: Arguments, folder: &Path) -> Result<Report> {
     ledger.write(&Line::Run(Run { run, seed: arguments.seed, clients: arguments.clients, at_ms }))?;
     let progress = Progress::new()?;
     let mut proxy = None;
-    if arguments.throttled_seconds + arguments.gone_seconds > 0.0 {
-        let started = Proxy::start(free_port(run + 2)?, &arguments.dynamodb, arguments.seed).await?;
-        arguments.dynamodb = format!("http://{}", started.address);
+    if let Some(dynamodb) =
+        arguments.dynamodb.as_mut().filter(|_| arguments.throttled_seconds + arguments.gone_seconds > 0.0)
+    {
+        let started = Proxy::start(free_port(run + 2)?, dynamodb, arguments.seed).await?;
+        *dynamodb = format!("http://{}", started.address);
         proxy = Some(started);
     }
     let mut house = House::build(&arguments, folder, run)?;
@@ -198,7 +209,8 @@ async fn run_in(mut arguments: Arguments, folder: &Path) -> Result<Report> {
     let settled = settle(house.ingest_address(), &ledger, &progress, unsettled).await?;
     let after_settling = check(reads, key(), &ledger_path, Unanswered::Unknown, COUNTED_LIMIT).await?;
     house.stop()?;
-    Ok(Report { seed: arguments.seed, rounds, troubles, after_rounds, settled, after_settling, kept: None })
+    let store = if arguments.cassandra.is_some() { "cassandra" } else { "dynamodb" };
+    Ok(Report { store, seed: arguments.seed, rounds, troubles, after_rounds, settled, after_settling, kept: None })
 }
 
 fn print(report: &Report) {
@@ -224,5 +236,5 @@ fn print(report: &Report) {
         println!("configuration, ledger and what the processes said are kept in {}", kept.display());
     }
     let verdict = if report.holds() { "holds" } else { "DOES NOT HOLD" };
-    println!("\n{verdict}: {} rounds, seed {}", report.rounds.len(), report.seed);
+    println!("\n{verdict}: kafka and {}, {} rounds, seed {}", report.store, report.rounds.len(), report.seed);
 }

@@ -15,8 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use trial::Trial;
 
-/// What the suites and the services need.
-const SERVERS: &[&str] = &["kafka", "dynamodb"];
+/// What the suites need.
+const SERVERS: &[&str] = &["kafka", "dynamodb", "cassandra"];
+
+/// What services apart keep their counts in: the server, the option of `loadtest apart` for it, and the variable that
+/// names it.
+const STORES: [(&str, &str, &str); 2] =
+    [("dynamodb", "--dynamodb", "FLAGSTREAM_TEST_DYNAMODB"), ("cassandra", "--cassandra", "FLAGSTREAM_TEST_CASSANDRA")];
 
 /// How services of their own are tried.
 #[derive(clap::Args)]
@@ -48,9 +53,9 @@ const BUILT: &[&str] =
 
 /// Parts of the names of the tests that need real servers, and of those that exist only in such a build. Each must be
 /// found.
-const TESTS: &[&str] = &["kafka", "dynamodb", "config::kept", "apart::"];
+const TESTS: &[&str] = &["kafka", "dynamodb", "cassandra", "config::kept", "apart::"];
 
-/// Runs the log's suite on Kafka, the store's on DynamoDB Local, and what the services say there; true when all passed.
+/// Runs the log's suite on Kafka, the store's on DynamoDB Local and Cassandra, and what the services say there; true when all passed.
 pub(crate) fn suites() -> Result<bool> {
     on(SERVERS, |addresses| {
         let mut command = workspace::cargo();
@@ -84,8 +89,9 @@ pub(crate) fn apart(arguments: &Apart) -> Result<bool> {
     succeed(workspace::cargo().args(["build", "--quiet", "--package", "loadtest"]))?;
     let mut holds = true;
     if arguments.kills + arguments.broker_kills > 0 {
-        holds &=
-            on(SERVERS, |addresses| kills(arguments, addresses, &command, "--dynamodb", "FLAGSTREAM_TEST_DYNAMODB"))?;
+        for (server, option, variable) in STORES {
+            holds &= on(&["kafka", server], |addresses| kills(arguments, addresses, &command, option, variable))?;
+        }
     }
     if arguments.throttled_seconds + arguments.gone_seconds > 0 {
         holds &= store::in_trouble(arguments, &command)?;
@@ -174,8 +180,8 @@ mod tests {
 
     #[test]
     fn a_name_that_finds_no_test_is_a_failure() {
-        let all =
-            "test tests::kafka::a ... ok\ntest dynamodb::b ... ok\ntest config::kept::c ... ok\ntest apart::d ... ok\n";
+        let all = "test tests::kafka::a ... ok\ntest dynamodb::b ... ok\ntest cassandra::b ... ok\ntest config::kept::c ... ok\n\
+             test apart::d ... ok\n";
         all_were_found(all).unwrap();
         let error = all_were_found(&all.replace("apart::d ... ok", "apart::d ... FAILED")).unwrap_err().to_string();
         assert_eq!(error, "no test has `apart::` in its name: nothing was tried");

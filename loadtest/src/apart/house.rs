@@ -170,8 +170,16 @@ fn configuration(arguments: &Arguments, folder: &Path, run: u64) -> Result<Strin
          replication = {replication}\n[snapshots]\nurl = \"file://{}\"\n[store]\nflush_seconds = 1\n",
         folder.join("snapshots").display()
     );
-    let endpoint = &arguments.dynamodb;
-    writeln!(text, "kind = \"dynamodb\"\nendpoint = \"{endpoint}\"\nprefix = \"apart_{run}_\"")?;
+    match (&arguments.dynamodb, &arguments.cassandra) {
+        (Some(endpoint), _) => {
+            writeln!(text, "kind = \"dynamodb\"\nendpoint = \"{endpoint}\"\nprefix = \"apart_{run}_\"")?;
+        }
+        (None, Some(contact)) => writeln!(
+            text,
+            "kind = \"cassandra\"\ncontact_points = [\"{contact}\"]\nkeyspace = \"apart_{run}\"\nreplication = 1"
+        )?,
+        (None, None) => bail!("name a store: --dynamodb or --cassandra"),
+    }
     writeln!(text, "[[environment]]\nproject = \"default\"\nkey = \"development\"\nserver_keys = [\"{SDK_KEY}\"]")?;
     Ok(text)
 }
