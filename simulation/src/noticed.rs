@@ -57,6 +57,8 @@ noticed! {
     Judged, "judged", ["is judged", "judgements"];
     /// What a client sent is not what was counted, or not once.
     Audit, "audit", ["payload audit/", "of the audit", "the audited environment"];
+    /// What is left on a disk is not the state of the records before it.
+    State, "state", ["the saved state ends"];
     /// A cell says another number than the oracle, or is missing.
     Number, "number", ["CellKey {"];
     /// None of these: a complaint without words of its own.
@@ -97,6 +99,7 @@ mod tests {
             ("payload audit/4, event 0 (x): 0 times in usage, where it must be", Noticed::Audit),
             ("the books of the audit have 1 elements late", Noticed::Audit),
             ("CellKey { x } is missing under checkpoint 3", Noticed::Number),
+            ("the saved state ends at None, not at Some(3); it has [] and lacks []", Noticed::State),
             ("something else", Noticed::Unknown),
         ] {
             assert_eq!(Noticed::by(what), noticed, "{what}");

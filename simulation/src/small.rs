@@ -5,8 +5,9 @@
 //!
 //! Always true here: nothing is thrown; the workers take turns by a fixed script, so a crash is told by its number
 //! (which action, how far it got, what became of the disk). Every stored pair is held against the oracle after every
-//! step.
+//! step, and at the end all that is there, byte by byte, against an undisturbed fold.
 
+mod content;
 mod scripts;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use crate::process::{Death, NotBegun, Post, Seat, Site};
 use crate::run::remember_where_it_panics;
 use crate::stores::{Model, News, Stores};
 use crate::trace::Trace;
+use content::Content;
 pub use scripts::Plot;
 
 const START_MS: i64 = 19_000 * 86_400_000;
@@ -64,8 +66,13 @@ pub fn run_all(pairs: bool) -> Small {
     let kinds =
         [(Model::Conditional, Mode::Apart), (Model::LastWriteWins, Mode::Apart), (Model::Conditional, Mode::Together)];
     for plot in Plot::ALL {
-        for (model, mode) in kinds {
-            small.walk(Kind { model, mode, plot: *plot }, pairs);
+        match Content::undisturbed(*plot) {
+            Ok(right) => {
+                kinds.iter().for_each(|(model, mode)| {
+                    small.walk(Kind { model: *model, mode: *mode, plot: *plot }, pairs, &right)
+                });
+            }
+            Err(what) => small.wrong.push(format!("{plot:?}, undisturbed: {what}")),
         }
     }
     small
@@ -78,16 +85,16 @@ pub fn run_all(pairs: bool) -> Small {
 pub fn run_one(plot: Plot, mutant: Option<&'static Mutant>) -> Result<(), String> {
     remember_where_it_panics();
     let kind = Kind { model: Model::Conditional, mode: Mode::Apart, plot };
-    Script::new(kind, mutant).run(&[]).map(|_| ())
+    Script::new(kind, mutant).run(&[], &Content::undisturbed(plot)?).map(|_| ())
 }
 
 impl Small {
-    fn walk(&mut self, kind: Kind, pairs: bool) {
-        let points = self.run(kind, &[]);
+    fn walk(&mut self, kind: Kind, pairs: bool, right: &Content) {
+        let points = self.run(kind, &[], right);
         self.points += points.len();
         for first in (0..points.len()).flat_map(|at| kind.crashes(at, points[at])) {
             // After a crash there is more to do, so the second may come later than any action before.
-            let after = self.run(kind, &[first]);
+            let after = self.run(kind, &[first], right);
             self.singles += 1;
             if !pairs {
                 continue;
@@ -96,7 +103,7 @@ impl Small {
                 // What is torn twice is torn over cells both times, and over replicas the first time alone.
                 let over_replicas = matches!(second.1, Death::Partly { servers, .. } if servers != kind.servers()[0]);
                 if !over_replicas && !second.2 {
-                    self.run(kind, &[first, second]);
+                    self.run(kind, &[first, second], right);
                     self.pairs += 1;
                 }
             }
@@ -104,8 +111,8 @@ impl Small {
     }
 
     /// Runs one; answers how many cells each of its actions writes.
-    fn run(&mut self, kind: Kind, crashes: &[Crash]) -> Vec<u32> {
-        Script::new(kind, None).run(crashes).unwrap_or_else(|what| {
+    fn run(&mut self, kind: Kind, crashes: &[Crash], right: &Content) -> Vec<u32> {
+        Script::new(kind, None).run(crashes, right).unwrap_or_else(|what| {
             self.wrong.push(format!("{kind:?}, crashes {crashes:?}: {what}"));
             Vec::new()
         })
@@ -184,14 +191,14 @@ impl Script {
         Self { site, generation, kind, mutant, seats, oracle, chance, actions: Vec::new(), letters: BTreeSet::new() }
     }
 
-    /// Runs to the end; answers how many cells each action was to write.
-    fn run(mut self, crashes: &[Crash]) -> Result<Vec<u32>, String> {
+    /// Runs to the end, where all that is left must be this; answers how many cells each action was to write.
+    fn run(mut self, crashes: &[Crash], right: &Content) -> Result<Vec<u32>, String> {
         for turn in 0..TURNS_MAX {
             let node = turn % self.seats.len();
             self.turn(node, crashes)?;
             self.look()?;
             if self.seats.iter().all(|seat| seat.as_ref().is_some_and(|seat| self.is_done(seat))) {
-                return self.at_the_end().map(|()| self.actions);
+                return self.at_the_end(right).map(|()| self.actions);
             }
         }
         Err("the workers never come to rest".to_owned())
@@ -276,15 +283,18 @@ impl Script {
         found
     }
 
-    fn at_the_end(&mut self) -> Result<(), String> {
-        let (end, mut positions) = (self.oracle.position(), BTreeSet::new());
-        self.site.stores.every_view(|view| {
-            positions.extend(view.checkpoint(1, 0).map(|checkpoint| checkpoint.position));
-        });
+    fn at_the_end(&self, right: &Content) -> Result<(), String> {
         if self.letters != *self.oracle.poisoned() {
             return Err(format!("dead letters of {:?}, poison at {:?}", self.letters, self.oracle.poisoned()));
         }
-        if positions == BTreeSet::from([end]) { Ok(()) } else { Err(format!("checkpoints end at {positions:?}")) }
+        let mut differs = None;
+        self.site.stores.every_view(|view| {
+            for node in 0..self.seats.len() {
+                let left = Content::left(&self.site, view, Post { node, partition: 0 });
+                differs = differs.take().or_else(|| left.differs(right));
+            }
+        });
+        differs.map_or(Ok(()), Err)
     }
 }
 
@@ -311,7 +321,8 @@ mod tests {
         ] {
             let (kind, mutant) = (Kind { plot, ..USAGE }, Mutant::named(name));
             assert!(mutant.is_some(), "no mutant {name:?}");
-            let run = |crashes: &[Crash]| Script::new(kind, mutant).run(crashes);
+            let right = Content::undisturbed(plot).unwrap();
+            let run = |crashes: &[Crash]| Script::new(kind, mutant).run(crashes, &right);
             let points = run(&[]).unwrap_or_else(|_| vec![3; 40]);
             let noticed = run(&[]).is_err()
                 || (0..points.len()).flat_map(|at| kind.crashes(at, points[at])).any(|crash| run(&[crash]).is_err());
