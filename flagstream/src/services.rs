@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::admission::Keys;
-use self::backend::{Backend, now_ms};
+use self::backend::{Backend, now_ms, store::Store};
 use crate::cli::Service;
 use crate::config::{Settings, variables};
 use crate::output::{about_data, aside};
@@ -212,7 +212,11 @@ fn routes(
     address: SocketAddr,
 ) -> anyhow::Result<(Router, Option<JoinHandle<()>>)> {
     let Running { ingest, processor, keys } = running;
-    let metrics = Arc::new(metrics::registry(ingest.as_ref(), processor.as_deref(), backend.log()));
+    let mut metrics = metrics::registry(ingest.as_ref(), processor.as_deref(), backend.log());
+    if let Some(units) = backend.store.as_ref().and_then(Store::write_units) {
+        metrics.tell_write_units(units);
+    }
+    let metrics = Arc::new(metrics);
     let (mut router, mut looking) = (Router::new(), None);
     match (keys, &backend.store) {
         (Some(keys), Some(store)) if role.reads() => {

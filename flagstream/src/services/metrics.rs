@@ -44,6 +44,12 @@ pub fn registry(ingest: Option<&Ingest>, processor: Option<&Processor>, log: Arc
 }
 
 impl Metrics {
+    /// Tells of the store's write units too.
+    pub fn tell_write_units(&mut self, units: impl Fn() -> u64 + Send + Sync + 'static) {
+        let units = Box::new(WriteUnits(Box::new(units)));
+        self.registry.sub_registry_with_prefix("store").register_collector(units);
+    }
+
     /// The text of `/metrics`.
     pub async fn text(&self) -> String {
         let held = self.log.held().await.unwrap_or_else(|error| {
@@ -65,6 +71,23 @@ fn text(registry: &Registry) -> String {
         tracing::warn!(%error, "cannot write the metrics");
     }
     text
+}
+
+/// Tells of write units, asked when someone looks.
+struct WriteUnits(Box<dyn Fn() -> u64 + Send + Sync>);
+
+impl fmt::Debug for WriteUnits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WriteUnits").finish_non_exhaustive()
+    }
+}
+
+impl Collector for WriteUnits {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Write units that DynamoDB says it took from this process.";
+        let family = encoder.encode_descriptor("write_units", help, None, MetricType::Counter)?;
+        ConstCounter::new((self.0)()).encode(family)
+    }
 }
 
 /// A partition as someone finds it.
@@ -233,6 +256,14 @@ mod tests {
             assert!(text.contains(&line), "no {line:?} in:\n{text}");
         }
         assert!(!text.contains("lag_records{partition=\"1\"}"), "a lag that nobody knows:\n{text}");
+    }
+
+    #[test]
+    fn write_units_are_told_where_a_store_counts_them() {
+        let mut metrics = registry(None, None, Arc::new(eventlog::memory::MemoryLog::new(1)));
+        assert!(!text(&metrics.registry).contains("write_units"));
+        metrics.tell_write_units(|| 7);
+        assert!(text(&metrics.registry).contains("\nflagstream_store_write_units_total 7\n"));
     }
 
     #[test]

@@ -52,6 +52,20 @@ impl Store {
         }
     }
 
+    /// Asks for the write units that this process has taken, where the store sells them.
+    pub fn write_units(&self) -> Option<Box<dyn Fn() -> u64 + Send + Sync>> {
+        match self {
+            Self::Embedded(_) => None,
+            #[cfg(feature = "dynamodb")]
+            Self::DynamoDb(store) => {
+                let store = Arc::clone(store);
+                Some(Box::new(move || store.write_units()))
+            }
+            #[cfg(feature = "cassandra")]
+            Self::Cassandra(_) => None,
+        }
+    }
+
     /// Why it can promise nothing any more, once that is so.
     pub fn poisoned(&self) -> Option<watch::Receiver<Option<String>>> {
         match self {
