@@ -1,4 +1,4 @@
-//! Real Kafka, DynamoDB Local, Cassandra and an SQS server for tests: found or started, asked whether they are ready,
+//! Real Kafka, DynamoDB Local, Cassandra, and servers of S3 and SQS for tests: found or started, asked whether they are ready,
 //! stopped. `services/servers.rs` has the row of each; `services/up.rs` the order in which they are looked for.
 //!
 //! Always true here: addresses go to standard output and everything else to standard error, so that a shell can take
@@ -20,6 +20,7 @@ mod kafka;
 mod launch;
 mod ports;
 mod process;
+mod s3;
 mod servers;
 mod show;
 mod sqs;
@@ -33,8 +34,8 @@ const HELP: &str = "\
 Each service is taken from the first of these that there is:
   1. its variable, if set, with one address or several. Never started or stopped here.
   2. Docker Compose with the repository's docker-compose.yml, if an engine answers.
-  3. the published jars, fetched once by Maven (some 200 MB for all) and run by Java 17 or newer,
-     on 127.0.0.1. The four that `up` starts take about 1.1 GiB of memory.
+  3. the published jars, fetched once by Maven (some 260 MB for all) and run by Java 17 or newer,
+     on 127.0.0.1. The five that `up` starts take about 1.3 GiB of memory.
 Data, logs and the record (services.json) lie in the target folder, apart for each clone, and stay
 over `down` unless --wipe is given. Only processes that were started here are ever stopped.
 
@@ -120,7 +121,7 @@ enum Subcommand {
 
 #[derive(clap::Args)]
 struct Up {
-    /// Which (default: kafka, dynamodb, cassandra, sqs)
+    /// Which (default: kafka, dynamodb, cassandra, s3, sqs)
     services: Vec<String>,
     /// Kafka with one broker or three
     #[arg(long, value_name = "N", default_value = "1", value_parser = ["1", "3"])]

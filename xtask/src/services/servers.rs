@@ -124,11 +124,12 @@ impl Service {
 }
 
 /// All of them.
-pub(crate) static SERVICES: [&Service; 5] = [
+pub(crate) static SERVICES: [&Service; 6] = [
     &super::kafka::ONE,
     &super::kafka::THREE,
     &super::dynamodb::DYNAMODB,
     &super::cassandra::CASSANDRA,
+    &super::s3::S3,
     &super::sqs::SQS,
 ];
 
@@ -178,6 +179,6 @@ mod tests {
             assert!(read("kafka", value).is_err(), "{value}");
         }
         let unknown = named("kafak").err().unwrap().to_string();
-        assert_eq!(unknown, "no service `kafak`; there are: kafka, kafka-cluster, dynamodb, cassandra, sqs");
+        assert_eq!(unknown, "no service `kafak`; there are: kafka, kafka-cluster, dynamodb, cassandra, s3, sqs");
     }
 }
