@@ -7,7 +7,7 @@
 //! Where to go next: [`Store`] is what the back ends share and `conformance` (feature `testing`) what each must pass;
 //! [`memory`] is the one for tests, [`embedded`] the one for a single process, which alone takes cells, checkpoint and
 //! state in one transaction; [`state`] keeps partition state beside a worker whose store is elsewhere; [`snapshots`]
-//! copies it to where another machine finds it.
+//! copies it to where another machine finds it; [`trouble`] troubles a store, for the demo and for tests.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -29,6 +29,7 @@ pub mod snapshots;
 pub mod state;
 #[cfg(any(feature = "cassandra", feature = "dynamodb"))]
 mod table;
+pub mod trouble;
 
 #[cfg(feature = "testing")]
 pub use breakage::Break;

@@ -15,4 +15,5 @@ mod local_state;
 mod memory;
 mod power_cut;
 mod snapshots;
+mod trouble;
 mod world;
