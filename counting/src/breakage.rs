@@ -55,6 +55,18 @@ switches! {
     BulkKnownOffByOne,
     /// A sight is a counter like any other.
     SightAsCount,
+    /// What the new path alone counted is told as written by both.
+    NewOnlyAsBoth,
+    /// What the old path writes again with a dropped copy is not numbered.
+    DuplicateOfOldPathLeftOut,
+    /// What comes too late for the new path alone is not numbered.
+    LateOfOldPathLeftOut,
+    /// A record of outcomes that comes again is added again.
+    OutcomesTwice,
+    /// What was counted while a gate chose the path is told as what was counted without.
+    GatedNotTold,
+    /// A sampled operation of a migration counts as one.
+    OperationsUnsampled,
     /// The running log time is not saved.
     LogTimeNotInState,
     /// The checkpoint is written first, then the cells.
@@ -154,6 +166,8 @@ pub enum PanicIn {
     Rows,
     /// Where its rows are walked to ask for cells, and not again.
     Needs,
+    /// Where its rows are walked as those of a duplicate.
+    Duplicate,
 }
 
 /// Which rules are broken, if any, and on which records the fold panics.

@@ -15,7 +15,10 @@ mod days;
 mod definition;
 mod events;
 mod last_seen;
+mod migration;
+mod old_path;
 mod sdks;
+mod sketch;
 #[cfg(any(test, feature = "testing"))]
 mod stand_in;
 mod texts;
@@ -29,11 +32,14 @@ pub use days::DAYS_MAX;
 pub use definition::{BODY_BYTES_MAX, Definition, DefinitionChange};
 pub use events::{EventChange, Events};
 pub use last_seen::{LastSeen, LastSeenChange, LastSeenRow, LastSeenValue, VALUES_MAX, VERSIONS_MAX};
+pub use migration::{Migration, MigrationChange, MigrationSide, operation_name, operation_of};
+pub use old_path::{OldPath, OldPathChange, OldPathFact, OldPathRow};
 pub(crate) use sdks::INSTANCE_BITS;
 pub use sdks::{SdkChange, SdkRow, Sdks};
+pub use sketch::LatencySketch;
 #[cfg(any(test, feature = "testing"))]
 pub use stand_in::{StandIn, StandInChange, StandInNumbers};
-pub use usage::{Usage, UsageChange, UsageCount, UsageRow};
+pub use usage::{Usage, UsageChange, UsageCount, UsagePair, UsageRow};
 
 use schemas::cell::{CELL_BYTES_MAX, CellKind};
 use schemas::generation::FoldLimits;
@@ -92,6 +98,12 @@ pub enum Cell {
     Sdks(Sdks),
     /// Newest version of a definition.
     Definition(Definition),
+    /// What is told of the old path about a flag in an hour.
+    OldPath(OldPath),
+    /// The same of a custom event.
+    OldPathEvents(OldPath),
+    /// Operations of a customer's migration in an hour.
+    Migration(Migration),
     /// A stand-in experiment on a day.
     #[cfg(any(test, feature = "testing"))]
     StandIn(StandIn),
@@ -114,6 +126,10 @@ pub enum Change<'a> {
     Sdk(SdkChange<'a>),
     /// A version of a definition.
     Definition(DefinitionChange<'a>),
+    /// A number about the old path, of a flag or of a custom event.
+    OldPath(OldPathChange<'a>),
+    /// An operation of a customer's migration.
+    Migration(MigrationChange),
     /// Differences of a stand-in experiment's day.
     #[cfg(any(test, feature = "testing"))]
     StandIn(StandInChange),
@@ -130,6 +146,9 @@ impl Cell {
             CellKind::Books => Self::Books(Books::default()),
             CellKind::Sdks => Self::Sdks(Sdks::default()),
             CellKind::Definition => Self::Definition(Definition::default()),
+            CellKind::OldPath => Self::OldPath(OldPath::default()),
+            CellKind::OldPathEvents => Self::OldPathEvents(OldPath::default()),
+            CellKind::Migration => Self::Migration(Migration::default()),
             #[cfg(any(test, feature = "testing"))]
             CellKind::StandIn => Self::StandIn(StandIn::default()),
         }
@@ -147,6 +166,9 @@ impl Cell {
             CellKind::Books => Self::Books(Books::decode(bytes)?),
             CellKind::Sdks => Self::Sdks(Sdks::decode(bytes)?),
             CellKind::Definition => Self::Definition(Definition::decode(bytes)?),
+            CellKind::OldPath => Self::OldPath(OldPath::decode(bytes)?),
+            CellKind::OldPathEvents => Self::OldPathEvents(OldPath::decode(bytes)?),
+            CellKind::Migration => Self::Migration(Migration::decode(bytes)?),
             #[cfg(any(test, feature = "testing"))]
             CellKind::StandIn => Self::StandIn(StandIn::decode(bytes)?),
         })
@@ -162,6 +184,8 @@ impl Cell {
             Self::Books(cell) => cell.encode(),
             Self::Sdks(cell) => cell.encode(),
             Self::Definition(cell) => cell.encode(),
+            Self::OldPath(cell) | Self::OldPathEvents(cell) => cell.encode(),
+            Self::Migration(cell) => cell.encode(),
             #[cfg(any(test, feature = "testing"))]
             Self::StandIn(cell) => cell.encode(),
         }
@@ -176,6 +200,10 @@ impl Cell {
             (Self::Books(cell), Self::Books(other)) => cell.merge(other),
             (Self::Sdks(cell), Self::Sdks(other)) => cell.merge(other),
             (Self::Definition(cell), Self::Definition(other)) => cell.merge(other),
+            (Self::OldPath(cell), Self::OldPath(other)) | (Self::OldPathEvents(cell), Self::OldPathEvents(other)) => {
+                cell.merge(other);
+            }
+            (Self::Migration(cell), Self::Migration(other)) => cell.merge(other),
             #[cfg(any(test, feature = "testing"))]
             (Self::StandIn(cell), Self::StandIn(other)) => cell.merge(other),
             _ => {}
@@ -192,6 +220,8 @@ impl Cell {
             (Self::Books(cell), Change::Books(change)) => cell.apply(change),
             (Self::Sdks(cell), Change::Sdk(change)) => cell.apply(change, limits),
             (Self::Definition(cell), Change::Definition(change)) => cell.apply(change),
+            (Self::OldPath(cell) | Self::OldPathEvents(cell), Change::OldPath(change)) => cell.apply(change, limits),
+            (Self::Migration(cell), Change::Migration(change)) => cell.apply(change),
             #[cfg(any(test, feature = "testing"))]
             (Self::StandIn(cell), Change::StandIn(change)) => cell.apply(change),
             _ => false,
@@ -223,6 +253,8 @@ pub fn bytes_max(kind: CellKind, limits: &FoldLimits) -> usize {
         CellKind::Books => books::BYTES_MAX,
         CellKind::Sdks => sdks::bytes_max(limits),
         CellKind::Definition => CELL_BYTES_MAX,
+        CellKind::OldPath | CellKind::OldPathEvents => old_path::bytes_max(limits),
+        CellKind::Migration => migration::BYTES_MAX,
         #[cfg(any(test, feature = "testing"))]
         CellKind::StandIn => stand_in::BYTES_MAX,
     }

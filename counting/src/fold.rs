@@ -7,11 +7,14 @@
 //! [`FOLD_VERSION`](crate::FOLD_VERSION).
 //!
 //! Where to go next: [`prepare`] reads records once, [`needs`] says which cells they ask for, [`step`] decides,
-//! [`payload`] turns a payload into changes of cells, [`bulk`] tells bulk reads, [`commit`] applies them.
+//! [`payload`] turns a payload into changes of cells ([`bulk`] tells bulk reads, [`migration`] has customers'
+//! migrations, [`old_path`] what the gate and the old path did), [`commit`] applies them.
 
 mod bulk;
 mod commit;
+mod migration;
 mod needs;
+mod old_path;
 mod payload;
 mod prepare;
 #[cfg(any(test, feature = "testing"))]

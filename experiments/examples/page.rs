@@ -114,6 +114,7 @@ fn traffic(cells: &mut Cells, environment: &Environment, now_ms: i64) {
                     minute: u32::try_from(at_ms % HOUR_MS / MINUTE_MS).unwrap_or(0),
                     count,
                     estimated: false,
+                    gated: false,
                     application,
                     sdk,
                     sdk_version,
@@ -154,7 +155,7 @@ fn traffic(cells: &mut Cells, environment: &Environment, now_ms: i64) {
         }
     }
     for number in 0..40 {
-        let event = EventChange { sampling: 1, value: Some(number * 1_990_000) };
+        let event = EventChange { sampling: 1, value: Some(number * 1_990_000), gated: false };
         let name = CellName::Key(Bytes::from_static(b"purchase"));
         apply(cells, environment, (CellKind::Events, name, now_ms / HOUR_MS), &Change::Event(event));
     }

@@ -28,6 +28,12 @@ pub enum CellKind {
     Sdks = 5,
     /// Newest version of a definition; in partition 0 only, no window.
     Definition = 6,
+    /// What the log tells of the old path about a flag in a UTC hour ([`crate::old_path`]).
+    OldPath = 7,
+    /// The same of a custom event's key.
+    OldPathEvents = 8,
+    /// A customer's migration: operations of a kind (a migration flag's reads, or its writes) in a UTC hour.
+    Migration = 9,
     /// A stand-in experiment's UTC day, where folds are proved before real experiments are.
     #[cfg(feature = "testing")]
     StandIn = 200,
@@ -40,17 +46,37 @@ pub const STAND_IN: u32 = CellKind::StandIn as u32;
 impl CellKind {
     /// Every kind there is.
     #[cfg(not(feature = "testing"))]
-    pub const ALL: [Self; 6] = [Self::Usage, Self::LastSeen, Self::Events, Self::Books, Self::Sdks, Self::Definition];
+    pub const ALL: [Self; 9] = Self::REAL;
 
     /// Every kind there is, the stand-in's too.
     #[cfg(feature = "testing")]
-    pub const ALL: [Self; 7] =
-        [Self::Usage, Self::LastSeen, Self::Events, Self::Books, Self::Sdks, Self::Definition, Self::StandIn];
+    pub const ALL: [Self; 10] = {
+        let [a, b, c, d, e, f, g, h, i] = Self::REAL;
+        [a, b, c, d, e, f, g, h, i, Self::StandIn]
+    };
+
+    const REAL: [Self; 9] = [
+        Self::Usage,
+        Self::LastSeen,
+        Self::Events,
+        Self::Books,
+        Self::Sdks,
+        Self::Definition,
+        Self::OldPath,
+        Self::OldPathEvents,
+        Self::Migration,
+    ];
 
     /// The kind with this number.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+
+    /// Whether its window is an hour: such cells expire in the store, some time after their window's end.
+    #[must_use]
+    pub fn is_of_an_hour(self) -> bool {
+        matches!(self, Self::Usage | Self::Events | Self::OldPath | Self::OldPathEvents | Self::Migration)
     }
 
     /// Whether the name sorts (many names are read in one range) or the window does (many windows of one name are).
@@ -62,7 +88,7 @@ impl CellKind {
     /// Whether the name sorts first and the window within it: nothing else lists these names, so the row must.
     #[must_use]
     pub fn sorts_by_both(self) -> bool {
-        matches!(self, Self::Events)
+        matches!(self, Self::Events | Self::OldPath | Self::OldPathEvents | Self::Migration)
     }
 }
 
@@ -73,7 +99,7 @@ pub enum CellName {
     None,
     /// Everything beyond a limit, marked outside the key so that no customer's name can collide with it.
     Other,
-    /// A flag, a custom event, a definition.
+    /// A flag, a custom event, a definition, a migration's kind of operation.
     Key(Bytes),
 }
 

@@ -17,7 +17,7 @@ pub const SPLIT_RULE: u32 = 1;
 pub struct FoldLimits {
     /// Flags of an environment (and, apart from them, custom event keys): 10,000.
     pub flags_max: u32,
-    /// (variation, version) pairs of a usage cell: 100.
+    /// (variation, version) pairs of a usage cell, and variations of a cell of the old path: 100.
     pub usage_pairs_max: u32,
     /// (variation, application, SDK) rows of a usage cell: 200.
     pub usage_rows_max: u32,

@@ -6,7 +6,10 @@
 //! under an id that makes it once only. A row says how many evaluations or events met which fate; nothing but sums is
 //! ever drawn from it. Numbers of [`Gated`] and [`Fate`] never change their meaning.
 //!
-//! To remove the old path is to delete this file and what names it; the field and kind numbers stay taken.
+//! What follows from the sums is in [`Numbers`]. To remove the old path is to delete this file and what names it; the
+//! field and kind numbers stay taken.
+
+mod numbers;
 
 use bytes::Bytes;
 use prost::Message;
@@ -17,6 +20,7 @@ use crate::log::Append;
 use crate::partition;
 use crate::record::{RecordError, RecordKind, StoredVariation, Texts, plain_header};
 use crate::wire::record as wire;
+pub use numbers::{Causes, Expected, Numbers, Range, Way, unexplained};
 
 /// What the gate did with one copy of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -7,14 +7,15 @@
 //! offset 0 on and without gaps, each record once, as the log has it; no batch, no flush, no state that is saved, no
 //! cell that is loaded.
 //!
-//! Where to go next: `payload` has usage, last seen, events and SDKs, `bulk` what is a bulk read, `stand_in` the
-//! experiments, `cell` the limits; `told` reads stored cells; `definitions` says what a partition has of partition 0's.
+//! Where to go next: `payload` has usage, last seen, events and SDKs, `bulk` what is a bulk read, `old_path` the gate,
+//! the old path and migrations, `stand_in` the experiments, `cell` the limits; `told` reads stored cells; `definitions` says what a partition has of partition 0's.
 
 mod bulk;
 mod cell;
 mod compare;
 mod definitions;
 mod facts;
+mod old_path;
 mod payload;
 mod stand_in;
 mod told;
@@ -30,6 +31,7 @@ use schemas::event::PayloadId;
 use schemas::generation::Generation;
 use schemas::id::Environment;
 use schemas::log::Logged;
+use schemas::old_path::decode_outcomes;
 use schemas::record::{self, Header, PayloadView, RecordKind};
 use schemas::rejection::Rejections;
 use schemas::stored::StoredCell;
@@ -187,6 +189,12 @@ impl Oracle {
         if duplicate {
             // What the payload itself was refused for was told by its first copy.
             self.books(header, "duplicate", header.accepted, &[header.carried]);
+            if understood
+                && header.kind == RecordKind::Payload
+                && let Ok(view) = record::decode_payload(logged, header.received_ms)
+            {
+                self.gated_again(header, &view);
+            }
             return;
         }
         let rejected = [header.rejected, header.carried];
@@ -209,7 +217,10 @@ impl Oracle {
             }
             RecordKind::Definition => self.definition(logged, header),
             RecordKind::Generation => true,
-            RecordKind::Outcome => false,
+            RecordKind::Outcome => match decode_outcomes(&logged.body, header.received_ms) {
+                Ok(view) => self.outcomes(header, &view),
+                Err(_) => false,
+            },
         }
     }
 

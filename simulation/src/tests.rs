@@ -148,6 +148,30 @@ fn a_bulk_read_that_is_taken_for_use_is_noticed() {
     }
 }
 
+/// Each of the rules about the gate, the old path and migrations.
+#[test]
+fn what_the_gate_and_the_old_path_did_is_told_right_or_noticed() {
+    for name in [
+        "new alone told as both",
+        "old path's duplicates left out",
+        "old path's late rows left out",
+        "outcomes added twice",
+        "gated told as not gated",
+        "operations of migrations unsampled",
+    ] {
+        let mutant = crate::mutants::Mutant::named(name);
+        assert!(mutant.is_some(), "{name}");
+        let run = |seed| Run { seed, model: Model::Conditional, mutant };
+        let failed = (0..200).map(run).find_map(|run| {
+            let what = run.run(Trace::default()).result.err()?;
+            Some(Failure { run, what })
+        });
+        let failure = failed.unwrap_or_else(|| panic!("{name}: 200 seeds do not notice it"));
+        println!("{name}: {}", failure.run.command());
+        assert_eq!(failure.noticed(), Noticed::Number, "{name}: {}", failure.what);
+    }
+}
+
 /// A store that adds counts what is written twice twice: the number is too high, not merely another.
 #[test]
 fn adding_at_the_store_counts_too_much() {

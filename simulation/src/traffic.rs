@@ -6,6 +6,7 @@
 mod broken;
 mod client;
 mod node;
+pub(crate) mod old_path;
 pub(crate) mod payloads;
 mod publisher;
 
@@ -14,8 +15,9 @@ use prost::Message;
 use schemas::generation::Generation;
 use schemas::id::Environment;
 use schemas::log::Append;
+use schemas::old_path::Gated;
 use schemas::partition;
-use schemas::record::numbers_record;
+use schemas::record::{Header, RecordKind, numbers_record};
 use schemas::rejection::{Rejection, Rejections};
 use schemas::wire::record as wire;
 
@@ -35,6 +37,8 @@ use publisher::Publishers;
 const SKEW_MS: i64 = 3 * 60_000;
 /// Payloads that are on their way at once, at most.
 const REQUESTS_MAX: usize = 4;
+/// One world in so many has a gate.
+const GATED_WORLDS: i64 = 4;
 /// Index of the environment that is audited.
 const AUDIT: usize = 2;
 
@@ -82,6 +86,8 @@ pub struct Traffic {
     audited: bool,
     /// Some SDKs hand out all flags at once.
     all_flags: bool,
+    /// A gate chooses the path of some payloads, an old path tells its outcomes, and customers migrate.
+    has_gate: bool,
 }
 
 impl Traffic {
@@ -98,16 +104,20 @@ impl Traffic {
         if audited {
             publishers.begin(Audit::definition());
         }
+        let node = Node::new(generation, broken, chance);
+        let skews_ms = [(); NODES].map(|()| {
+            let skew_ms = payloads::below_i64(chance, 2 * SKEW_MS) - SKEW_MS;
+            // Clocks that are wrong by less than the grain are right.
+            if chance.grain_ms() > SKEW_MS { 0 } else { chance.coarse(skew_ms) }
+        });
+        // No throw of the dice: a world without a gate is the run that it always was.
+        let has_gate = skews_ms[0].rem_euclid(GATED_WORLDS) == 1;
         Self {
             environments: KEYS.map(environment),
             partitions: generation.partitions,
             lateness_ms,
-            node: Node::new(generation, broken, chance),
-            skews_ms: [(); NODES].map(|()| {
-                let skew_ms = payloads::below_i64(chance, 2 * SKEW_MS) - SKEW_MS;
-                // Clocks that are wrong by less than the grain are right.
-                if chance.grain_ms() > SKEW_MS { 0 } else { chance.coarse(skew_ms) }
-            }),
+            node,
+            skews_ms,
             clients: Clients::default(),
             numbers: <[Numbers; AUDIT]>::default(),
             publishers,
@@ -115,6 +125,7 @@ impl Traffic {
             audit,
             audited,
             all_flags: false,
+            has_gate,
         }
     }
 
@@ -145,7 +156,7 @@ impl Traffic {
         if busy >= REQUESTS_MAX {
             return;
         }
-        if chance.percent(8) {
+        if chance.percent(if self.has_gate { 25 } else { 8 }) {
             self.stray(log, now_ms, chance, trace);
         } else {
             self.send(now_ms, chance, trace);
@@ -210,10 +221,14 @@ impl Traffic {
             let environment = chance.pick(&[0, 0, 1]);
             let numbers = &mut self.numbers[environment];
             let all_flags = self.all_flags && chance.percent(70);
-            let payload = match all_flags {
+            let mut payload = match all_flags {
                 true => payloads::all_flags(chance, numbers, now_ms, self.lateness_ms),
                 false => payloads::payload(chance, numbers, now_ms, self.lateness_ms),
             };
+            if self.has_gate && chance.percent(20) {
+                let time_ms = payloads::time(chance, now_ms, self.lateness_ms);
+                old_path::operation(chance, &mut payload, time_ms);
+            }
             Sent::new(environment, payload, None)
         });
         self.clients.send(sent, now_ms, chance, trace);
@@ -237,7 +252,9 @@ impl Traffic {
             let known = &self.clients.sent[sent];
             let Sent { environment, payload, audit, .. } = known;
             let received_ms = now_ms + self.skews_ms[node];
-            let handling = self.node.receive(&self.environments[*environment], payload, received_ms, again, chance);
+            let gated = if self.has_gate { old_path::gated(chance) } else { Gated::No };
+            let environment = &self.environments[*environment];
+            let handling = self.node.receive(environment, payload, (received_ms, gated), again, chance);
             self.audit.judged(payload, received_ms, &handling.judged, || known.name());
             if let Some(number) = audit {
                 self.audit.received(*number, received_ms);
@@ -302,7 +319,9 @@ impl Traffic {
     /// Numbers alone, or a record that nobody can read.
     fn stray(&mut self, log: &mut Log, now_ms: i64, chance: &mut Chance, trace: &mut Trace) {
         let environment = &self.environments[chance.below(2)];
-        let record = if chance.percent(50) {
+        let record = if self.has_gate && chance.percent(70) {
+            old_path::outcomes(environment, self.partitions, now_ms, chance)
+        } else if chance.percent(50) {
             let mut carried = Rejections::default();
             carried
                 .add(chance.pick(&[Rejection::MalformedPayload, Rejection::UnknownPath]), 1 + chance.below(3) as u64);
@@ -311,7 +330,11 @@ impl Traffic {
             unreadable(environment, self.partitions, now_ms, chance)
         };
         let offset = log.append(&record, now_ms, chance);
-        let what = if record.body.is_empty() { "numbers alone" } else { "what nobody can read" };
+        let what = match Header::decode(&record.header) {
+            Ok(header) if header.kind == RecordKind::Outcome => "outcomes",
+            _ if record.body.is_empty() => "numbers alone",
+            _ => "what nobody can read",
+        };
         note!(trace, "node", "appends {what} to partition {} at {offset}", record.partition);
     }
 }

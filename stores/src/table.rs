@@ -1,6 +1,6 @@
 //! Which table a thing lies in, for stores that keep it in tables of a database.
 //!
-//! Always true here: usage and events of an hour are together, apart from all else, for they alone expire.
+//! Always true here: cells of hours are together, apart from all else, for they alone expire.
 
 use schemas::cell::CellKind;
 
@@ -28,7 +28,7 @@ impl Table {
 
     pub(crate) fn of(kind: CellKind) -> Self {
         match kind {
-            CellKind::Usage | CellKind::Events => Self::Hours,
+            kind if kind.is_of_an_hour() => Self::Hours,
             _ => Self::Cells,
         }
     }

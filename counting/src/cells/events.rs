@@ -12,7 +12,7 @@ use super::{COUNTER_MAX, CellError, add};
 
 const KIND: &str = "events";
 /// The largest encoding, in bytes.
-pub(super) const BYTES_MAX: usize = 2 * (1 + 7) + (2 + 16);
+pub(super) const BYTES_MAX: usize = 3 * (1 + 7) + (2 + 16);
 
 /// A custom event's numbers in an hour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub struct Events {
     count: u64,
     metric_count: u64,
     metric_sum: i128,
+    gated: u64,
 }
 
 /// One custom event of a record.
@@ -29,6 +30,8 @@ pub struct EventChange {
     pub sampling: u64,
     /// Its value in millionths, at most 10¹⁸ either way.
     pub value: Option<i64>,
+    /// It came while a gate chose the path.
+    pub gated: bool,
 }
 
 impl Events {
@@ -46,15 +49,15 @@ impl Events {
                 return Err(CellError::Value { kind: KIND, field: "metric_sum's length", value });
             }
         };
-        Ok(Self { count: cell.count, metric_count: cell.metric_count, metric_sum })
+        Ok(Self { count: cell.count, metric_count: cell.metric_count, metric_sum, gated: cell.gated })
     }
 
     /// Writes the cell.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let metric_sum = if self.metric_sum == 0 { Vec::new() } else { self.metric_sum.to_be_bytes().to_vec() };
-        wire::Events { count: self.count, metric_count: self.metric_count, metric_sum: metric_sum.into() }
-            .encode_to_vec()
+        let Self { count, metric_count, gated, .. } = *self;
+        wire::Events { count, metric_count, metric_sum: metric_sum.into(), gated }.encode_to_vec()
     }
 
     /// How many events.
@@ -75,16 +78,23 @@ impl Events {
         self.metric_sum
     }
 
+    /// How many of them came while a gate chose the path; the old path tells of these alone.
+    #[must_use]
+    pub fn gated(&self) -> u64 {
+        self.gated
+    }
+
     /// Whether a counter has stopped at [`COUNTER_MAX`].
     #[must_use]
     pub fn saturated(&self) -> bool {
-        self.count == COUNTER_MAX || self.metric_count == COUNTER_MAX
+        [self.count, self.metric_count, self.gated].contains(&COUNTER_MAX)
     }
 
     /// Adds another cell to this one.
     pub fn merge(&mut self, other: &Self) {
         add(&mut self.count, other.count);
         add(&mut self.metric_count, other.metric_count);
+        add(&mut self.gated, other.gated);
         self.metric_sum = self.metric_sum.wrapping_add(other.metric_sum);
     }
 
@@ -92,6 +102,9 @@ impl Events {
         let before = *self;
         let sampling = change.sampling.min(COUNT_MAX);
         add(&mut self.count, sampling);
+        if change.gated {
+            add(&mut self.gated, sampling);
+        }
         if let Some(value) = change.value {
             add(&mut self.metric_count, sampling);
             let value = i128::from(value.clamp(-MICROS_MAX, MICROS_MAX));

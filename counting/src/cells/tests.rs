@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use proptest::prelude::*;
 use schemas::cell::{CELL_BYTES_MAX, CellKind};
-use schemas::event::{Reason, VALUE_BYTES_MAX};
+use schemas::event::{OldNew, Reason, VALUE_BYTES_MAX};
 use schemas::generation::FoldLimits;
+use schemas::old_path::Fate;
 use schemas::record::StoredVariation;
 use schemas::rejection::{Rejection, Rejections};
 
@@ -52,13 +53,14 @@ impl Held {
             CellKind::Usage if dice.percent(20) => Change::Reason(dice.below(20) as u32, dice.below(5) as u64 + 1),
             CellKind::Usage => {
                 let (minute, count) = (dice.below(60) as u32, dice.pick(&[1, 2, 500, u64::MAX]));
-                let estimated = dice.percent(10);
+                let (estimated, gated) = (dice.percent(10), dice.percent(30));
                 Change::Usage(UsageChange {
                     variation,
                     version,
                     minute,
                     count,
                     estimated,
+                    gated,
                     application,
                     sdk,
                     sdk_version,
@@ -80,6 +82,7 @@ impl Held {
             CellKind::Events => Change::Event(EventChange {
                 sampling: dice.pick(&[1, 2, u64::MAX]),
                 value: dice.pick(&[None, Some(5), Some(-7), Some(i64::MAX), Some(i64::MIN)]),
+                gated: dice.percent(30),
             }),
             CellKind::Books => {
                 let mut rejected = Rejections::default();
@@ -108,6 +111,24 @@ impl Held {
             CellKind::Definition => {
                 let version = dice.below(50) as u64;
                 Change::Definition(DefinitionChange { version, body: &self.values[version as usize % 3] })
+            }
+            CellKind::OldPath | CellKind::OldPathEvents => {
+                let facts = [OldPathFact::Counted, OldPathFact::NewOnly, OldPathFact::Duplicate, OldPathFact::Late];
+                let fact = if dice.percent(50) { dice.pick(&facts) } else { OldPathFact::Met(dice.pick(&Fate::ALL)) };
+                let variation = if kind == CellKind::OldPath { variation } else { StoredVariation::Default };
+                Change::OldPath(OldPathChange { variation, fact, number: dice.pick(&[0, 1, 700, u64::MAX]) })
+            }
+            CellKind::Migration => {
+                let mut both = || OldNew { old: dice.percent(50), new: dice.percent(50) };
+                let (invoked, failed) = (both(), both());
+                let mut latency = || dice.percent(70).then(|| (dice.below(100) as u64) << dice.below(40));
+                Change::Migration(MigrationChange {
+                    invoked,
+                    failed,
+                    latency_us: OldNew { old: latency(), new: latency() },
+                    consistent: dice.pick(&[None, Some(false), Some(true)]),
+                    sampling: dice.pick(&[0, 1, 1, 3, u64::MAX]),
+                })
             }
             CellKind::StandIn => {
                 let mut number = || dice.pick(&[0, 1, -1, 1 << 100, i128::MIN]);
@@ -203,6 +224,8 @@ fn largest_of(kind: CellKind, limits: &FoldLimits) -> Cell {
     let mut cell = Cell::empty(kind);
     let names: Vec<String> = (0..600).map(|n| format!("{n:064}")).collect();
     let name = |n: u32| names[n as usize % 180].as_bytes();
+    // A hundred of these fill the budget.
+    let long_names: Vec<String> = (0..600).map(|n| format!("{n:0118}")).collect();
     let value = Bytes::from(vec![b'7'; VALUE_BYTES_MAX]);
     let body = Bytes::from(vec![b'7'; BODY_BYTES_MAX]);
     for n in 0..limits.sdk_rows_max + 2 {
@@ -219,6 +242,7 @@ fn largest_of(kind: CellKind, limits: &FoldLimits) -> Cell {
                         minute: turn,
                         count,
                         estimated: true,
+                        gated: true,
                         application,
                         sdk,
                         sdk_version,
@@ -239,7 +263,9 @@ fn largest_of(kind: CellKind, limits: &FoldLimits) -> Cell {
                     sdk: name(n + 2),
                     sdk_version: name(n + 3),
                 }),
-                CellKind::Events => Change::Event(EventChange { sampling: u64::MAX, value: Some(i64::MIN) }),
+                CellKind::Events => {
+                    Change::Event(EventChange { sampling: u64::MAX, value: Some(i64::MIN), gated: true })
+                }
                 CellKind::Books => {
                     let mut rejected = Rejections::default();
                     Rejection::ALL.into_iter().for_each(|reason| rejected.add(reason, u64::MAX));
@@ -257,6 +283,30 @@ fn largest_of(kind: CellKind, limits: &FoldLimits) -> Cell {
                     dropped_events: u64::MAX,
                 }),
                 CellKind::Definition => Change::Definition(DefinitionChange { version: u64::MAX, body: &body }),
+                // Each variation with every counter at its end.
+                CellKind::OldPath | CellKind::OldPathEvents => {
+                    let facts = [OldPathFact::Counted, OldPathFact::NewOnly, OldPathFact::Duplicate, OldPathFact::Late];
+                    let facts = facts.into_iter().chain(Fate::ALL.map(OldPathFact::Met)).collect::<Vec<_>>();
+                    let variation = StoredVariation::Name(long_names[n as usize].as_bytes());
+                    Change::OldPath(OldPathChange {
+                        variation,
+                        fact: facts[turn as usize % facts.len()],
+                        number: u64::MAX,
+                    })
+                }
+                // Every bucket of both sides, each as full as a thousand operations of the largest sampling make it.
+                CellKind::Migration => {
+                    let bucket = u64::from((n % 4) * 256 + turn);
+                    let latency = if bucket < 64 { bucket } else { (32 + bucket % 32) << (bucket / 32 - 1) };
+                    let both = OldNew { old: true, new: true };
+                    Change::Migration(MigrationChange {
+                        invoked: both,
+                        failed: both,
+                        latency_us: OldNew { old: Some(latency), new: Some(latency) },
+                        consistent: Some(true),
+                        sampling: u64::MAX,
+                    })
+                }
                 CellKind::StandIn => {
                     let row = StandInNumbers { n: 1, sum: 1, square: 1 };
                     Change::StandIn(StandInChange { late: 1, multiple: 1, rows: [(n * 256 + turn, row)].into() })
@@ -305,6 +355,7 @@ fn what_is_beyond_a_limit_counts_in_a_row_that_no_name_can_be() {
             minute: 5,
             count: 1,
             estimated: false,
+            gated: false,
             application,
             sdk: b"other",
             sdk_version: b"",
@@ -333,7 +384,8 @@ fn parts_of_a_name_are_never_joined() {
         seen.apply(&sight, &limits);
         let LastSeenChange { variation, version, application, .. } = sight;
         let (minute, count, estimated) = (0, 1, false);
-        let change = UsageChange { variation, version, minute, count, estimated, application, sdk, sdk_version };
+        let change =
+            UsageChange { variation, version, minute, count, estimated, gated: false, application, sdk, sdk_version };
         usage.apply(&change, &limits);
     }
     let usage = Usage::decode(&usage.encode()).unwrap();
@@ -465,13 +517,13 @@ fn instances_are_estimated_within_their_error() {
 fn sums_are_exact_and_counters_stop_where_they_say() {
     let mut events = Events::default();
     for _ in 0..3 {
-        events.apply(&EventChange { sampling: 1_000_000_000, value: Some(1_000_000_000_000_000_000) });
-        events.apply(&EventChange { sampling: 3, value: Some(-1) });
+        events.apply(&EventChange { sampling: 1_000_000_000, value: Some(1_000_000_000_000_000_000), gated: false });
+        events.apply(&EventChange { sampling: 3, value: Some(-1), gated: false });
     }
     assert_eq!(events.metric_sum(), 3_000_000_000_000_000_000_000_000_000 - 9);
     assert!(!events.saturated());
     for _ in 0..300_000 {
-        events.apply(&EventChange { sampling: u64::MAX, value: None });
+        events.apply(&EventChange { sampling: u64::MAX, value: None, gated: false });
     }
     assert!(events.saturated() && events.count() == COUNTER_MAX);
 }

@@ -1,7 +1,7 @@
 //! A flag in a UTC hour: counts per minute by (variation, version), for the hour by (variation, application, SDK and
 //! its version), and full evaluations by reason.
 //!
-//! Always true here: at most one pair and one row are marked `other`; a pair has as many counts as its bitmap of
+//! Always true here: a pair tells of its counts how many came while a gate chose the path; at most one pair and one row are marked `other`; a pair has as many counts as its bitmap of
 //! minutes has bits; reasons stand in order of number.
 
 use prost::Message;
@@ -38,6 +38,8 @@ pub struct UsageChange<'a> {
     pub count: u64,
     /// The SDK sampled.
     pub estimated: bool,
+    /// They came while a gate chose the path.
+    pub gated: bool,
     /// Application id; empty = not told.
     pub application: &'a [u8],
     /// Name of the SDK; empty = not told.
@@ -61,6 +63,21 @@ pub struct UsageCount<'a> {
     pub count: u64,
     /// Some of the pair's counts were sampled by the SDK.
     pub estimated: bool,
+}
+
+/// Evaluations of a pair in the hour, as readers see them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UsagePair<'a> {
+    /// It is the row of everything beyond the limit; variation and version mean nothing then.
+    pub other: bool,
+    /// What was served.
+    pub variation: StoredVariation<'a>,
+    /// The flag's version, when told.
+    pub version: Option<u64>,
+    /// How often.
+    pub count: u64,
+    /// How many of them came while a gate chose the path; the old path tells of these alone.
+    pub gated: u64,
 }
 
 /// Evaluations of an hour by who asked, as readers see them.
@@ -135,6 +152,17 @@ impl Usage {
         })
     }
 
+    /// Counts of the hour by variation and version.
+    pub fn pairs(&self) -> impl Iterator<Item = UsagePair<'_>> {
+        self.pairs.iter().map(|pair| UsagePair {
+            other: pair.other,
+            variation: self.texts.variation(pair.variation),
+            version: pair.version.checked_sub(1),
+            count: pair.count.iter().fold(0, |sum: u64, count| sum.saturating_add(*count)),
+            gated: pair.gated,
+        })
+    }
+
     /// Counts of the hour by variation, application, SDK and its version.
     pub fn rows(&self) -> impl Iterator<Item = UsageRow<'_>> {
         self.rows.iter().map(|row| UsageRow {
@@ -155,7 +183,8 @@ impl Usage {
     /// Whether a counter has stopped at [`COUNTER_MAX`]: its number is then a lower bound.
     #[must_use]
     pub fn saturated(&self) -> bool {
-        let counts = self.pairs.iter().flat_map(|pair| &pair.count).chain(self.rows.iter().map(|row| &row.count));
+        let of_pairs = self.pairs.iter().flat_map(|pair| pair.count.iter().chain([&pair.gated]));
+        let counts = of_pairs.chain(self.rows.iter().map(|row| &row.count));
         counts.chain(self.reasons.iter().map(|(_, number)| number)).any(|count| *count == COUNTER_MAX)
     }
 
@@ -167,6 +196,7 @@ impl Usage {
                 if pair.other { self.other_pair() } else { self.pair(&variation, pair.version, UNBOUNDED, UNBOUNDED) };
             if let Some(mine) = self.pairs.get_mut(place) {
                 mine.estimated |= pair.estimated;
+                add(&mut mine.gated, pair.gated);
                 for (minute, count) in minutes(pair.minutes).zip(&pair.count) {
                     add_minute(mine, minute, *count);
                 }
@@ -198,6 +228,7 @@ impl Usage {
             changed |= change.estimated && !pair.estimated;
             pair.estimated |= change.estimated;
             changed |= add_minute(pair, change.minute, change.count);
+            changed |= change.gated && add(&mut pair.gated, change.count);
         }
         let rows_max = limits.usage_rows_max as usize;
         let texts = [change.application, change.sdk, change.sdk_version];
@@ -308,7 +339,7 @@ fn add_minute(pair: &mut wire::UsagePair, minute: u32, count: u64) -> bool {
 pub(super) fn bytes_max(limits: &FoldLimits) -> usize {
     use largest::{COUNTER, ROW, TEXT, U64, VARIATION};
     let counts = 3 + MINUTES as usize * COUNTER;
-    let pair = ROW + (1 + VARIATION) + (1 + U64) + 2 + (1 + 9) + counts;
+    let pair = ROW + (1 + VARIATION) + (1 + U64) + 2 + (1 + 9) + (1 + COUNTER) + counts;
     let row = ROW - 2 + (1 + VARIATION) + 3 * (1 + TEXT) + (1 + COUNTER);
     let reasons = Reason::ALL.len() * (1 + COUNTER) + 6;
     (limits.usage_pairs_max as usize + 1) * pair

@@ -7,17 +7,19 @@
 use bytes::Bytes;
 use hashbrown::HashSet;
 use schemas::cell::{CellKey, CellKind};
-use schemas::event::{ConversionKind, Credential};
+use schemas::event::{COUNT_MAX, ConversionKind, Credential};
 use schemas::fixed::MICROS_MAX;
 use schemas::id::Environment;
-use schemas::record::{ConversionRow, CountRow, Header, PayloadView};
+use schemas::old_path::Gated;
+use schemas::record::{ConversionRow, CountRow, Header, PayloadView, StoredVariation};
 use schemas::wire::record as wire;
 
 use super::bulk::Asked;
 use super::{HOUR_MS, MINUTES_AN_HOUR, Rules, day_cell, hour_of};
 use crate::breakage::Break;
 use crate::cells::{
-    BODY_BYTES_MAX, BooksChange, Change, DefinitionChange, EventChange, LastSeenChange, SdkChange, UsageChange,
+    BODY_BYTES_MAX, BooksChange, Change, DefinitionChange, EventChange, LastSeenChange, OldPathChange, SdkChange,
+    UsageChange,
 };
 use crate::held::{CellRef, Cells, NameRef};
 use crate::state::{DefinitionKey, NameKind, NameSeen, Seen, State, copy_environment};
@@ -61,6 +63,8 @@ struct Spot {
     hour: u32,
     usage: u32,
     last_seen: u32,
+    /// `None` = no gate chose a path.
+    old_path: Option<u32>,
 }
 
 /// Whether a conversion counts among custom events.
@@ -125,13 +129,17 @@ impl<'r, 's> Gatherer<'r, 's> {
             without_id: u64::from(header.id.is_none()),
             ..BooksChange::default()
         };
-        self.counts(view)?;
+        self.counts(header, view)?;
         self.reasons(view)?;
-        self.events(view)?;
+        self.events(header, view)?;
+        self.migrations(view)?;
+        self.late_rows(header, view)?;
         self.sdks(header, view)
     }
 
-    fn counts(&mut self, view: &'r PayloadView) -> Result<(), Refusal> {
+    fn counts(&mut self, header: &Header, view: &'r PayloadView) -> Result<(), Refusal> {
+        let counted_as = self.rules.counted_as(header.gated);
+        let told_as_gated = self.tells_gated(header);
         let (application, application_version) = (view.application(), view.application_version());
         let (sdk, sdk_version) = (view.sdk(), view.sdk_version());
         let client_side = view.credential() != Credential::Server;
@@ -141,14 +149,28 @@ impl<'r, 's> Gatherer<'r, 's> {
         }
         let mut spot: Option<Spot> = None;
         for row in view.counts() {
-            let here = self.spot(spot, &row)?;
+            let here = self.spot(spot, &row, counted_as.is_some())?;
             spot = Some(here);
             let CountRow { variation, version, count, estimated, value, error, .. } = row;
             let sight = count == 0;
             if !sight || self.rules.breakage.is(Break::SightAsCount) {
                 let minute = u32::try_from(row.minute.rem_euclid(MINUTES_AN_HOUR)).unwrap_or(0);
-                let usage = UsageChange { variation, version, minute, count, estimated, application, sdk, sdk_version };
+                let usage = UsageChange {
+                    variation,
+                    version,
+                    minute,
+                    count,
+                    estimated,
+                    gated: told_as_gated,
+                    application,
+                    sdk,
+                    sdk_version,
+                };
                 self.draft.changes.push((here.usage, Change::Usage(usage)));
+                if let (Some(slot), Some(fact)) = (here.old_path, counted_as) {
+                    let change = OldPathChange { variation, fact, number: count };
+                    self.draft.changes.push((slot, Change::OldPath(change)));
+                }
             }
             let seen = LastSeenChange {
                 variation,
@@ -193,7 +215,12 @@ impl<'r, 's> Gatherer<'r, 's> {
         asked.bulk(held.saturating_add(self.draft.names.len()), &self.rules.breakage)
     }
 
-    fn spot(&mut self, last: Option<Spot>, row: &CountRow<'r>) -> Result<Spot, Refusal> {
+    /// Whether what is counted is told as counted while a gate chose the path.
+    fn tells_gated(&self, header: &Header) -> bool {
+        header.gated != Gated::No && !self.rules.breakage.is(Break::GatedNotTold)
+    }
+
+    fn spot(&mut self, last: Option<Spot>, row: &CountRow<'r>, gated: bool) -> Result<Spot, Refusal> {
         let hour = hour_of(row.minute).ok_or_else(|| no_hour("a count", row.minute))?;
         let same_flag = last.filter(|last| std::ptr::eq(last.flag, row.flag));
         if let Some(last) = same_flag.filter(|last| last.hour == hour) {
@@ -206,7 +233,9 @@ impl<'r, 's> Gatherer<'r, 's> {
             Some(last) => last.last_seen,
             None => self.slot(CellRef { kind: CellKind::LastSeen, environment, name, window: 0 }),
         };
-        Ok(Spot { flag: row.flag, hour, usage, last_seen })
+        let old_path = CellRef { kind: CellKind::OldPath, environment, name, window: hour };
+        let old_path = gated.then(|| self.slot(old_path));
+        Ok(Spot { flag: row.flag, hour, usage, last_seen, old_path })
     }
 
     /// Reasons of full events, which stand in the usage cell of their flag; when it was seen its counters and sights
@@ -221,7 +250,8 @@ impl<'r, 's> Gatherer<'r, 's> {
         Ok(())
     }
 
-    fn events(&mut self, view: &'r PayloadView) -> Result<(), Refusal> {
+    fn events(&mut self, header: &Header, view: &'r PayloadView) -> Result<(), Refusal> {
+        let counted_as = self.rules.counted_as(header.gated);
         for row in view.conversions().filter(is_custom) {
             let hour = u32::try_from(row.time_ms.div_euclid(HOUR_MS));
             let hour = hour.map_err(|_| no_hour("an event", row.time_ms / 60_000))?;
@@ -230,7 +260,13 @@ impl<'r, 's> Gatherer<'r, 's> {
             }
             let name = self.name(NameKind::Event, row.key);
             let cell = CellRef { kind: CellKind::Events, environment: self.environment, name, window: hour };
-            self.push(cell, Change::Event(EventChange { sampling: row.sampling, value: row.value }));
+            let gated = self.tells_gated(header);
+            self.push(cell, Change::Event(EventChange { sampling: row.sampling, value: row.value, gated }));
+            if let Some(fact) = counted_as {
+                let (variation, number) = (StoredVariation::Default, row.sampling.min(COUNT_MAX));
+                let cell = CellRef { kind: CellKind::OldPathEvents, ..cell };
+                self.push(cell, Change::OldPath(OldPathChange { variation, fact, number }));
+            }
         }
         Ok(())
     }
@@ -303,7 +339,7 @@ impl<'r, 's> Gatherer<'r, 's> {
     }
 
     /// The cell name under which a flag or event counts: its own for the first of the generation, else the shared one.
-    fn name(&mut self, kind: NameKind, name: &'r Bytes) -> NameRef<'r> {
+    pub(super) fn name(&mut self, kind: NameKind, name: &'r [u8]) -> NameRef<'r> {
         let seen = self.state.seen(self.environment).map(|seen| seen.of(kind));
         if seen.is_some_and(|seen| seen.contains(name)) {
             return NameRef::Key(name);
@@ -312,7 +348,7 @@ impl<'r, 's> Gatherer<'r, 's> {
             NameKind::Flag => &mut self.new_flags,
             NameKind::Event => &mut self.new_events,
         };
-        if new.contains(name.as_ref()) {
+        if new.contains(name) {
             return NameRef::Key(name);
         }
         if seen.map_or(0, HashSet::len) + new.len() >= self.rules.generation.fold.flags_max as usize {
@@ -323,7 +359,7 @@ impl<'r, 's> Gatherer<'r, 's> {
         NameRef::Key(name)
     }
 
-    fn push(&mut self, cell: CellRef<'r>, change: Change<'r>) {
+    pub(super) fn push(&mut self, cell: CellRef<'r>, change: Change<'r>) {
         let slot = self.slot(cell);
         self.draft.changes.push((slot, change));
     }
@@ -340,7 +376,7 @@ impl<'r, 's> Gatherer<'r, 's> {
     }
 }
 
-fn no_hour(what: &str, minute: i64) -> Refusal {
+pub(super) fn no_hour(what: &str, minute: i64) -> Refusal {
     Refusal::Poison(format!("{what} lies at minute {minute} since 1970, in no hour"))
 }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use schemas::event::PayloadId;
 use schemas::id::Environment;
 use schemas::log::Logged;
+use schemas::old_path::{OutcomeView, decode_outcomes};
 use schemas::record::{self, Header, PayloadView, RecordId, RecordKind};
 use schemas::wire::record as wire;
 
@@ -39,6 +40,7 @@ pub(crate) enum Content {
     Definition(wire::Definition),
     Generation,
     Numbers,
+    Outcomes(Box<OutcomeView>),
     Unreadable(String),
 }
 
@@ -113,7 +115,9 @@ fn read(logged: &Logged) -> (Option<Header>, Content) {
         RecordKind::Definition => record::decode_definition(&logged.body).map(Content::Definition),
         RecordKind::Generation => Ok(Content::Generation),
         RecordKind::Numbers => Ok(Content::Numbers),
-        RecordKind::Outcome => Err(record::RecordError::Value { field: "kind", value: RecordKind::Outcome as u64 }),
+        RecordKind::Outcome => {
+            decode_outcomes(&logged.body, header.received_ms).map(|view| Content::Outcomes(Box::new(view)))
+        }
     };
     (Some(header), content.unwrap_or_else(|error| Content::Unreadable(error.to_string())))
 }

@@ -67,7 +67,8 @@ impl Rules {
         let Some(header) = &record.header else {
             return Stepped::Commit(unreadable(record));
         };
-        let duplicate = record.id.is_some_and(|id| state.knows(&id, offset));
+        let again = matches!(record.content, Content::Outcomes(_)) && self.breakage.is(Break::OutcomesTwice);
+        let duplicate = !again && record.id.is_some_and(|id| state.knows(&id, offset));
         let folded = guarded(|| self.fold(state, cells, record, header, duplicate));
         let refusal = match folded {
             Ok(Ok(draft)) => {
@@ -93,7 +94,18 @@ impl Rules {
     ) -> Result<Draft<'r>, Refusal> {
         let mut gatherer = Gatherer::new(self, state, cells, &header.environment);
         if duplicate {
-            gatherer.books(BooksChange { duplicate: header.accepted, ..arrived(header, header.carried) });
+            let books = BooksChange { duplicate: header.accepted, ..arrived(header, header.carried) };
+            if let Content::Payload(view) = &record.content {
+                let told = guarded(|| {
+                    self.breakage.panic_in(PanicIn::Duplicate, &record.logged);
+                    gatherer.duplicate(header, view);
+                });
+                if told.is_err() {
+                    // What its first copy may be poison for must not make poison of this one.
+                    gatherer = Gatherer::new(self, state, cells, &header.environment);
+                }
+            }
+            gatherer.books(books);
             return gatherer.finish(header);
         }
         self.breakage.panic_in(PanicIn::Rows, &record.logged);
@@ -106,6 +118,10 @@ impl Rules {
             Content::Definition(definition) => gatherer.definition(record.logged.offset, definition)?,
             Content::Numbers => {
                 gatherer.books(BooksChange { counted: header.accepted, ..arrived(header, all_rejected(header)) });
+            }
+            Content::Outcomes(view) => {
+                gatherer.books(BooksChange { counted: header.accepted, ..arrived(header, all_rejected(header)) });
+                gatherer.outcomes(header, view)?;
             }
             Content::Generation => {}
             Content::Unreadable(reason) => return Err(Refusal::Poison(reason.clone())),

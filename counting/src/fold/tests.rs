@@ -1,13 +1,14 @@
 //! One record at a time: the generation, the duplicate check, poison, the books, `needs`.
 
 mod bulk;
+mod old_path;
 
 use bytes::Bytes;
 use prost::Message;
 use schemas::cell::CellKind;
 use schemas::event::Credential;
 use schemas::fixed::MICROS_MAX;
-use schemas::generation::Disagreement;
+use schemas::generation::{Disagreement, Generation};
 use schemas::id::Environment;
 use schemas::log::Logged;
 use schemas::record;

@@ -21,7 +21,7 @@ pub enum NameKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NameSeen<'a> {
     pub(crate) kind: NameKind,
-    pub(crate) name: &'a Bytes,
+    pub(crate) name: &'a [u8],
     /// It is a flag, and a mobile or client-side SDK asked for it.
     pub(crate) client_side: bool,
 }

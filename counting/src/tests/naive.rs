@@ -3,6 +3,7 @@
 //! A cell is a list of facts (a text and a number), and beside it the names that have a place in its budget of texts.
 //! It shares no code with the fold but the reading of records.
 
+mod old_path;
 mod stand_in;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use schemas::event::Credential;
 use schemas::generation::Generation;
 use schemas::id::Environment;
 use schemas::log::Logged;
+use schemas::old_path::{Gated, decode_outcomes};
 use schemas::record::{self, Header, PayloadView, RecordId, RecordKind, StoredVariation};
 use schemas::rejection::Rejections;
 
@@ -86,14 +88,17 @@ impl Naive {
         let near = |(at, known): &(u64, RecordId)| Some(*known) == id && offset - at <= self.generation.dedupe_records;
         let duplicate = self.ids.iter().any(near);
         self.ids.extend(id.map(|id| (offset, id)));
+        let known = Header::decode(&logged.header).map(|header| header.kind);
+        let payload = record::decode_payload(logged, header.received_ms);
         if duplicate {
             self.books(&header, "duplicate", header.accepted, &header.carried);
+            if let (Ok(RecordKind::Payload), Ok(view)) = (&known, &payload) {
+                self.gated_again(&header, view);
+            }
             return;
         }
         let mut rejected = header.rejected;
         rejected.merge(&header.carried);
-        let known = Header::decode(&logged.header).map(|header| header.kind);
-        let payload = record::decode_payload(logged, header.received_ms);
         match (known, payload) {
             _ if self.panics_at.contains(&offset) => self.poison(offset, &header, &rejected),
             (Ok(RecordKind::Payload), Ok(view)) => {
@@ -101,6 +106,10 @@ impl Naive {
                 self.payload(&header, &view);
                 self.stand_ins(&header, &view);
             }
+            (Ok(RecordKind::Outcome), _) => match decode_outcomes(&logged.body, header.received_ms) {
+                Ok(view) => self.outcomes(&header, &view),
+                Err(_) => self.poison(offset, &header, &rejected),
+            },
             (Ok(RecordKind::Numbers), _) => self.books(&header, "counted", header.accepted, &rejected),
             (Ok(RecordKind::Definition), _) => self.definition(logged, &header),
             (Ok(RecordKind::Generation), _) => {}
@@ -173,6 +182,9 @@ impl Naive {
                     usage.insert(format!("{pair} estimated"), 1);
                 }
                 add(usage, asked, row.count);
+                if header.gated != Gated::No {
+                    add(usage, format!("{pair} gated"), row.count);
+                }
             }
             let hour = i128::from(row.minute.div_euclid(60));
             let mut seen = self.table(CellKind::LastSeen, environment, name, 0);
@@ -207,11 +219,16 @@ impl Naive {
             let name = self.name(environment, false, row.key);
             let events = self.facts(CellKind::Events, environment, name, row.time_ms.div_euclid(3_600_000));
             add(events, "count".into(), row.sampling);
+            if header.gated != Gated::No {
+                add(events, "gated".into(), row.sampling);
+            }
             if let Some(value) = row.value {
                 add(events, "with a value".into(), row.sampling);
                 *events.entry("sum".into()).or_default() += i128::from(value) * i128::from(row.sampling);
             }
         }
+        self.migrations(header, view);
+        self.gated(header, view);
         let hour = header.received_ms.div_euclid(3_600_000).rem_euclid(24);
         let mut reports = Vec::new();
         if !(application.is_empty() && view.sdk().is_empty()) {
@@ -363,6 +380,7 @@ pub(crate) fn told(cell: &Cell) -> Facts {
         Cell::Events(events) => {
             add(&mut facts, "count".into(), events.count());
             add(&mut facts, "with a value".into(), events.metric_count());
+            add(&mut facts, "gated".into(), events.gated());
             if events.metric_count() > 0 {
                 facts.insert("sum".into(), events.metric_sum());
             }
@@ -393,6 +411,8 @@ pub(crate) fn told(cell: &Cell) -> Facts {
                 add(&mut facts, format!("{label} dropped"), row.dropped_events);
             }
         }
+        Cell::OldPath(cell) | Cell::OldPathEvents(cell) => old_path::tell_old_path(&mut facts, cell),
+        Cell::Migration(cell) => old_path::tell_migration(&mut facts, cell),
         Cell::Definition(definition) => {
             facts.insert(text(definition.body()), i128::from(definition.version()));
         }
@@ -421,6 +441,10 @@ fn tell_usage(facts: &mut Facts, usage: &crate::cells::Usage) {
         if count.estimated {
             facts.insert(format!("{label} estimated"), 1);
         }
+    }
+    for pair in usage.pairs() {
+        let label = named(facts, "pair", format!("{:?} v{:?}", pair.variation, pair.version), pair.other);
+        add(facts, format!("{label} gated"), pair.gated);
     }
     for row in usage.rows() {
         let sdk = (text(row.sdk), text(row.sdk_version));

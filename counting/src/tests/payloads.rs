@@ -6,15 +6,15 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use prost::Message;
 use schemas::event::{
-    ContextKey, Conversion, ConversionKind, Count, Credential, Diagnostic, Element, ElementKind, Evaluation, Origin,
-    Payload, PayloadId, Reason, Variation,
+    ContextKey, Conversion, ConversionKind, Count, Credential, Diagnostic, Element, ElementKind, Evaluation,
+    MigrationOp, OldNew, Origin, Payload, PayloadId, Reason, Variation,
 };
 use schemas::fixed::Micros;
 use schemas::generation::Generation;
 use schemas::id::Environment;
 use schemas::log::{Append, Logged};
-use schemas::old_path::Gated;
-use schemas::record::{self, Judged, Stamp};
+use schemas::old_path::{Counted, Fate, Gated, OutcomeRow, outcome_record};
+use schemas::record::{self, Judged, Stamp, StoredVariation};
 use schemas::rejection::{Rejection, Rejections};
 use schemas::split::{Part, Split};
 use schemas::wire::record as wire;
@@ -22,9 +22,9 @@ use schemas::wire::record as wire;
 use super::dice::Dice;
 
 const DAY: i64 = 86_400_000;
-const KINDS: [ElementKind; 6] = {
-    use ElementKind::{Custom, Feature, Identify, Summary};
-    [Summary, Feature, Feature, Custom, Custom, Identify]
+const KINDS: [ElementKind; 7] = {
+    use ElementKind::{Custom, Feature, Identify, MigrationOp, Summary};
+    [Summary, Feature, Feature, Custom, Custom, Identify, MigrationOp]
 };
 /// Near midnight, so that records fall on two days and several hours.
 pub(crate) const START: i64 = 19_000 * DAY - 2 * 3_600_000;
@@ -54,14 +54,15 @@ pub(crate) struct Made {
 pub(crate) fn make_log(dice: &mut Dice, generation: &Generation, records: usize) -> Made {
     let mut appends: Vec<Append> = vec![record::generation_record(generation, 0, START)];
     let mut sent: Vec<(Environment, Payload<'static>, Split)> = Vec::new();
-    let (mut panics_at, mut experiments) = (Vec::new(), Vec::new());
+    let (mut panics_at, mut experiments, mut told) = (Vec::new(), Vec::new(), Vec::new());
     while appends.len() < records {
         let now = START + dice.below(4 * 3_600_000) as i64;
-        match dice.below(23) {
+        match dice.below(26) {
             _ if (3..6).contains(&appends.len()) && dice.percent(70) => {
                 appends.push(stand_in(dice, &mut experiments, START));
             }
             20..=22 => appends.push(stand_in(dice, &mut experiments, now)),
+            23..=25 => appends.push(outcomes(dice, &mut told, now)),
             0 => appends.push(numbers(dice, now)),
             1 => appends.push(definition(dice, now)),
             2 => appends.push(unreadable(dice, now)),
@@ -109,7 +110,8 @@ fn push_some(
     let judged: Vec<Judged> = payload.elements.iter().map(judge).collect();
     let mut carried = Rejections::default();
     carried.add(Rejection::TooDeep, dice.below(2) as u64);
-    let stamp = Stamp { environment, received_ms: now, carried: &carried, gated: Gated::No };
+    let gated = dice.pick(&[Gated::No, Gated::Both, Gated::Both, Gated::NewOnly]);
+    let stamp = Stamp { environment, received_ms: now, carried: &carried, gated };
     let mut records = record::encode(payload, split, &judged, &stamp);
     if dice.percent(20) {
         records.reverse();
@@ -139,13 +141,15 @@ fn cut(dice: &mut Dice, payload: &Payload<'_>) -> Split {
             counts,
             evaluations: (0..).zip(&payload.evaluations).filter(|(_, row)| of(row.element)).map(|(n, _)| n).collect(),
             conversions: (0..).zip(&payload.conversions).filter(|(_, row)| of(row.element)).map(|(n, _)| n).collect(),
-            migrations: 0..0,
+            migrations: payload.migrations.partition_point(|row| row.element < from) as u32
+                ..payload.migrations.partition_point(|row| row.element < to) as u32,
         });
     }
     // Whatever was not cut goes into the last part.
     if let Some(last) = parts.last_mut() {
         last.elements.end = elements;
         last.counts.end = payload.counts.len() as u32;
+        last.migrations.end = payload.migrations.len() as u32;
         let from = last.elements.start;
         last.evaluations = (0..).zip(&payload.evaluations).filter(|(_, r)| r.element >= from).map(|(n, _)| n).collect();
         last.conversions = (0..).zip(&payload.conversions).filter(|(_, r)| r.element >= from).map(|(n, _)| n).collect();
@@ -178,6 +182,7 @@ fn payload(dice: &mut Dice, number: usize) -> Payload<'static> {
                 count(dice, &mut payload, element);
                 (0..1 + dice.below(3)).for_each(|_| evaluation(dice, &mut payload, element));
             }
+            ElementKind::MigrationOp => operation(dice, &mut payload, element),
             ElementKind::Custom => (0..1 + dice.below(2)).for_each(|_| conversion(dice, &mut payload, element)),
             _ => {}
         }
@@ -271,6 +276,46 @@ fn conversion(dice: &mut Dice, payload: &mut Payload<'static>, element: u32) {
         sampling: 1 + dice.below(2) as u64,
         contexts: contexts(dice),
     });
+}
+
+fn operation(dice: &mut Dice, payload: &mut Payload<'static>, element: u32) {
+    let mut both = || OldNew { old: dice.percent(60), new: dice.percent(60) };
+    let (invoked, error) = (both(), both());
+    let mut latency = || dice.percent(70).then(|| dice.pick(&[3, 64, 70_000, 70_900, 80_000]));
+    payload.migrations.push(MigrationOp {
+        element,
+        invoked,
+        error,
+        latency_us: OldNew { old: latency(), new: latency() },
+        flag: flag(dice),
+        variation: variation(dice),
+        write: dice.percent(30),
+        consistent: dice.pick(&[None, Some(false), Some(true), Some(true)]),
+        sampling: dice.pick(&[1, 1, 1, 10]),
+    });
+}
+
+/// What became of some writes of the old path; now and then a record that was appended before.
+fn outcomes(dice: &mut Dice, told: &mut Vec<Append>, now: i64) -> Append {
+    if dice.percent(35) && !told.is_empty() {
+        return dice.pick(told);
+    }
+    let variations = [StoredVariation::Default, StoredVariation::Name(b"blue"), StoredVariation::Index(1)];
+    let rows: Vec<OutcomeRow<'_>> = (0..1 + dice.below(5))
+        .map(|_| {
+            let key = dice.pick(&["a", "a", "b", "buy", "sell", "gone"]).as_bytes();
+            let counted = match dice.percent(70) {
+                true => Counted::Flag { key, variation: dice.pick(&variations) },
+                false => Counted::Event { key },
+            };
+            let time_ms = START + dice.below(6 * 3_600_000) as i64;
+            OutcomeRow { counted, time_ms, fate: dice.pick(&Fate::ALL), number: dice.below(4) as u64 }
+        })
+        .collect();
+    let environment = Environment::new("p", dice.pick(&["dev", "dev", "prod"])).unwrap();
+    let id = [told.len() as u8; 16];
+    told.push(outcome_record(&environment, 1, id, now, &rows));
+    told[told.len() - 1].clone()
 }
 
 /// Alice, Bob, the organisation, two of them, or nobody.

@@ -189,7 +189,7 @@ fn together_a_refused_flush_is_written_without_what_the_store_has() {
 fn what_waits_and_what_is_dirty_is_bounded() {
     let log = made().log;
     let mut small = settings(Mode::Apart);
-    (small.waiting_records_max, small.dirty_cells_max, small.cells_max) = (5, 4, 3);
+    (small.waiting_records_max, small.dirty_cells_max, small.cells_max) = (5, 2, 3);
     let mut worker = Worker::new(small).unwrap();
     begin(&mut worker, assigned(None, None, 0, 0));
     let Action::Load(_) = only(worker.handle(Input::Batch(log[..10].to_vec()))) else { panic!("a load") };

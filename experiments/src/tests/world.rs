@@ -169,6 +169,7 @@ impl World {
             minute: u32::try_from(sight.at_ms % HOUR / MINUTE).unwrap(),
             count: sight.count,
             estimated: sight.estimated,
+            gated: false,
             application: sight.application.as_bytes(),
             sdk: sight.sdk.0.as_bytes(),
             sdk_version: sight.sdk.1.as_bytes(),
@@ -204,7 +205,7 @@ impl World {
     }
 
     pub(super) fn event(&self, environment: &Environment, name: CellName, at_ms: i64, value: Option<i64>) {
-        let change = Change::Event(EventChange { sampling: 1, value });
+        let change = Change::Event(EventChange { sampling: 1, value, gated: false });
         self.change(environment, CellKind::Events, name, u32::try_from(at_ms / HOUR).unwrap(), &change);
     }
 

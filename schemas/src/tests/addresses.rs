@@ -61,7 +61,7 @@ proptest! {
 
     #[test]
     fn windows_of_a_name_are_one_range_in_order(
-        kind in prop::sample::select(vec![CellKind::Usage, CellKind::Events]),
+        kind in prop::sample::select(vec![CellKind::Usage, CellKind::Events, CellKind::OldPath, CellKind::Migration]),
         cell in cells(), from: u32, to: u32, other in cells(),
     ) {
         let cell = CellKey { kind, ..cell };
@@ -76,9 +76,12 @@ proptest! {
 
     /// A walk over the names of events: all lie in one row, and seeking a name's last window passes its windows alone.
     #[test]
-    fn names_of_events_can_be_walked(cell in cells(), other in cells(), window in 0..u32::MAX) {
-        let cell = CellKey { kind: CellKind::Events, window, ..cell };
-        let other = CellKey { kind: CellKind::Events, environment: cell.environment.clone(), ..other };
+    fn names_of_events_can_be_walked(
+        kind in prop::sample::select(CellKind::ALL.into_iter().filter(|kind| kind.sorts_by_both()).collect::<Vec<_>>()),
+        cell in cells(), other in cells(), window in 0..u32::MAX,
+    ) {
+        let cell = CellKey { kind, window, ..cell };
+        let other = CellKey { kind, environment: cell.environment.clone(), ..other };
         let other = CellKey { generation: cell.generation, partition: cell.partition, ..other };
         let all = CellRange::names(cell.generation, cell.partition, cell.kind, &cell.environment);
         prop_assert!(within(&all, &cell.address()) && within(&all, &other.address()));

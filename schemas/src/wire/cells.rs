@@ -33,6 +33,9 @@ pub struct UsagePair {
     /// one for each bit set, in order of minute
     #[prost(uint64, repeated, tag = "6")]
     pub count: ::prost::alloc::vec::Vec<u64>,
+    /// of all of them, those that came while a gate chose the path
+    #[prost(uint64, tag = "7")]
+    pub gated: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UsageRow {
@@ -127,6 +130,9 @@ pub struct Events {
     /// millionths, two's complement, 16 bytes big-endian; empty = 0
     #[prost(bytes = "bytes", tag = "3")]
     pub metric_sum: ::prost::bytes::Bytes,
+    /// of count, those that came while a gate chose the path
+    #[prost(uint64, tag = "4")]
+    pub gated: u64,
 }
 /// The books of a UTC day of receipt. accepted = counted + duplicate + late + poison, exactly.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -190,4 +196,70 @@ pub struct Definition {
     pub version: u64,
     #[prost(bytes = "bytes", tag = "2")]
     pub body: ::prost::bytes::Bytes,
+}
+/// What the log tells of the old path about a flag, or a custom event, in a UTC hour. Only where a gate runs.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OldPath {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub texts: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    #[prost(message, repeated, tag = "2")]
+    pub rows: ::prost::alloc::vec::Vec<OldPathRow>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OldPathRow {
+    /// 0 of custom events
+    #[prost(uint64, tag = "1")]
+    pub variation: u64,
+    #[prost(bool, tag = "2")]
+    pub other: bool,
+    /// counted by the new path, written by the old one too
+    #[prost(uint64, tag = "3")]
+    pub counted: u64,
+    /// counted by the new path alone, by the gate's choice
+    #[prost(uint64, tag = "4")]
+    pub new_only: u64,
+    /// written by the old path again with a copy that the new path drops
+    #[prost(uint64, tag = "5")]
+    pub duplicate: u64,
+    /// written by the old path, left out by the new one
+    #[prost(uint64, tag = "6")]
+    pub late: u64,
+    /// of writes of the old path, rising: the fate (as in record.proto) …
+    #[prost(uint32, repeated, tag = "7")]
+    pub fate: ::prost::alloc::vec::Vec<u32>,
+    /// … and how many evaluations or events met it
+    #[prost(uint64, repeated, tag = "8")]
+    pub number: ::prost::alloc::vec::Vec<u64>,
+}
+/// Operations of a customer's migration (a migration flag's reads, or its writes) in a UTC hour.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Migration {
+    #[prost(uint64, tag = "1")]
+    pub operations: u64,
+    /// some of it was sampled by the SDK
+    #[prost(bool, tag = "2")]
+    pub estimated: bool,
+    /// both sides' results were compared …
+    #[prost(uint64, tag = "3")]
+    pub checked: u64,
+    /// … and agreed
+    #[prost(uint64, tag = "4")]
+    pub consistent: u64,
+    #[prost(message, optional, tag = "5")]
+    pub old: ::core::option::Option<MigrationSide>,
+    #[prost(message, optional, tag = "6")]
+    pub new: ::core::option::Option<MigrationSide>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MigrationSide {
+    #[prost(uint64, tag = "1")]
+    pub invoked: u64,
+    #[prost(uint64, tag = "2")]
+    pub failed: u64,
+    /// log-linear buckets of microseconds, rising: the first one's number, then each one's less the one before …
+    #[prost(uint32, repeated, tag = "3")]
+    pub latency_gap: ::prost::alloc::vec::Vec<u32>,
+    /// … and how many operations took so long
+    #[prost(uint64, repeated, tag = "4")]
+    pub latency_number: ::prost::alloc::vec::Vec<u64>,
 }

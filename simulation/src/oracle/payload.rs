@@ -1,6 +1,6 @@
 //! The home part of a payload: usage, last seen, custom events, SDKs.
 //!
-//! Always true here: counts come before reasons, these before events and SDKs; rows are taken in the order in which
+//! Always true here: counts come before reasons, these before events, then what [`super::old_path`] has, and SDKs; rows are taken in the order in which
 //! they lie in the record. Nothing is taken from the product but the reading of records; what chooses an instance's bit
 //! is said again.
 
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use schemas::cell::{CellKind, CellName};
 use schemas::event::Credential;
 use schemas::id::Environment;
+use schemas::old_path::Gated;
 use schemas::record::{CountRow, Header, PayloadView, StoredVariation};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -17,8 +18,8 @@ use super::cell::Cell;
 use super::facts::{Fact, OTHER, OTHER_BULK, label, marks};
 use super::{DAY_MS, HOUR_MS, Oracle};
 
-const CUSTOM: u32 = 1;
-const COUNT_MAX: u64 = 1_000_000_000;
+pub(super) const CUSTOM: u32 = 1;
+pub(super) const COUNT_MAX: u64 = 1_000_000_000;
 const MICROS_MAX: u64 = 1_000_000_000_000_000_000;
 const VALUE_BYTES_MAX: usize = 256;
 const VALUES_MAX: usize = 100;
@@ -36,6 +37,10 @@ pub(super) fn is_sound(header: &Header, view: &PayloadView) -> bool {
             .conversions()
             .filter(|row| row.kind == CUSTOM)
             .all(|row| is_hour(row.time_ms.div_euclid(HOUR_MS)) && in_range(row.value))
+        && view.migrations().all(|row| is_hour(row.time_ms.div_euclid(HOUR_MS)))
+        && (header.gated != Gated::Both
+            || view.late_counts().all(|row| is_hour(row.minute.div_euclid(60)))
+                && view.late_events().all(|row| is_hour(row.time_ms.div_euclid(HOUR_MS))))
 }
 
 impl Oracle {
@@ -54,11 +59,16 @@ impl Oracle {
             let events = self.cell(CellKind::Events, header, name, row.time_ms.div_euclid(HOUR_MS));
             let number = row.sampling.min(COUNT_MAX);
             events.add_some(Fact::of("count"), number);
+            if header.gated != Gated::No {
+                events.add_some(Fact::of("gated"), number);
+            }
             if let Some(value) = row.value.filter(|_| number > 0) {
                 events.add_some(Fact::of("with a value"), number);
                 events.add(Fact::of("sum"), i128::from(value) * i128::from(number));
             }
         }
+        self.migrations(header, view);
+        self.gated(header, view);
         self.sdks(header, view);
     }
 
@@ -78,6 +88,9 @@ impl Oracle {
             let pair = label(variation, row.version, &[]);
             let pair = usage.row("pair", &pair, &[named], limits.usage_pairs_max, budget);
             usage.add(Fact::row_at("minute", &pair, minute), row.count.into());
+            if header.gated != Gated::No {
+                usage.add(Fact::row("gated", &pair), row.count.into());
+            }
             if row.estimated {
                 usage.put(Fact::row("estimated", &pair), 1);
             }
@@ -148,7 +161,7 @@ fn instance_bit(environment: &Environment, id: &str) -> u64 {
     xxh3_64(&bytes) % 256
 }
 
-fn name_of(variation: StoredVariation<'_>) -> &[u8] {
+pub(super) fn name_of(variation: StoredVariation<'_>) -> &[u8] {
     match variation {
         StoredVariation::Name(name) => name,
         _ => b"",

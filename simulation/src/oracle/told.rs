@@ -34,6 +34,8 @@ pub(crate) fn tell(kind: CellKind, bytes: &Bytes, hear: &mut dyn FnMut(Piece<'_>
             telling.say_of("body", &String::from_utf8_lossy(&definition.body), 1_u64);
             Ok(())
         }
+        CellKind::OldPath | CellKind::OldPathEvents => telling.old_path(&read(bytes)?),
+        CellKind::Migration => telling.migration(&read(bytes)?),
         CellKind::StandIn => telling.stand_in(bytes),
     }
 }
@@ -105,6 +107,9 @@ impl Telling<'_> {
             for (minute, count) in minutes.into_iter().zip(&pair.count) {
                 self.say_of_at("minute", &row, minute, *count);
             }
+            if pair.gated > 0 {
+                self.say_of("gated", &row, pair.gated);
+            }
             if pair.estimated {
                 self.say_of("estimated", &row, 1_u64);
             }
@@ -173,11 +178,64 @@ impl Telling<'_> {
             Err(_) => return Err(format!("a sum of {} bytes", cell.metric_sum.len())),
         };
         self.say_some("count", cell.count);
+        self.say_some("gated", cell.gated);
         self.say_some("with a value", cell.metric_count);
         match cell.metric_count {
             0 if sum == 0 => {}
             0 => return Err(format!("a sum of {sum} without a value")),
             _ => self.say("sum", sum),
+        }
+        Ok(())
+    }
+
+    fn old_path(&mut self, cell: &wire::OldPath) -> Result<(), String> {
+        self.texts(&cell.texts);
+        for (place, row) in cell.rows.iter().enumerate() {
+            Self::nameless(row.other, &[row.variation], row)?;
+            let named = label(Some(variation(&cell.texts, row.variation)?), None, &[]);
+            let at = self.row("row", place, row.other, named);
+            for (what, number) in [
+                ("counted by both", row.counted),
+                ("new only", row.new_only),
+                ("written again", row.duplicate),
+                ("too late", row.late),
+            ] {
+                if number > 0 {
+                    self.say_of(what, &at, number);
+                }
+            }
+            if row.fate.len() != row.number.len() || row.number.contains(&0) {
+                return Err(format!("fates and numbers do not fit: {row:?}"));
+            }
+            for (fate, number) in row.fate.iter().zip(&row.number) {
+                self.say_of_at("met", &at, (*fate).into(), *number);
+            }
+        }
+        Ok(())
+    }
+
+    fn migration(&mut self, cell: &wire::Migration) -> Result<(), String> {
+        self.say_some("operations", cell.operations);
+        self.say_some("checked", cell.checked);
+        self.say_some("consistent", cell.consistent);
+        if cell.estimated {
+            self.say("estimated", 1_u64);
+        }
+        for (number, name, side) in [(0, "old", &cell.old), (1, "new", &cell.new)] {
+            let Some(side) = side else { continue };
+            for (what, number_of) in [("invoked", side.invoked), ("failed", side.failed)] {
+                if number_of > 0 {
+                    self.say_at(what, number, number_of);
+                }
+            }
+            if side.latency_gap.len() != side.latency_number.len() {
+                return Err(format!("latencies and numbers do not fit: {side:?}"));
+            }
+            let mut bucket = 0;
+            for (gap, number_of) in side.latency_gap.iter().zip(&side.latency_number) {
+                bucket += u64::from(*gap);
+                self.say_of_at("took", name, bucket, *number_of);
+            }
         }
         Ok(())
     }

@@ -268,7 +268,7 @@ fn a_checkpoint_without_a_condition_falls() {
 #[test]
 fn adding_counts_twice_what_is_written_twice() {
     let mut events = Cell::empty(CellKind::Events);
-    let change = Change::Event(EventChange { sampling: 1, value: None });
+    let change = Change::Event(EventChange { sampling: 1, value: None, gated: false });
     events.apply(&change, &FoldLimits::default());
     let mut twice = events.clone();
     twice.merge(&events);

@@ -45,12 +45,12 @@ impl Node {
         Self { generation: generation.clone(), part_bytes_max, broken }
     }
 
-    /// The payload is there whole, at `received_ms` by the node's clock; `again` = it is the client's second attempt.
+    /// The payload is there whole, at `received_ms` by the node's clock, and the gate did this with it; `again` = it is the client's second attempt.
     pub(super) fn receive(
         &self,
         environment: &Environment,
         payload: &Payload<'static>,
-        received_ms: i64,
+        (received_ms, gated): (i64, Gated),
         again: bool,
         chance: &mut Chance,
     ) -> Handling {
@@ -60,7 +60,7 @@ impl Node {
         if chance.percent(5) {
             carried.add(Rejection::TooDeep, 1);
         }
-        let stamp = Stamp { environment, received_ms, carried: &carried, gated: Gated::No };
+        let stamp = Stamp { environment, received_ms, carried: &carried, gated };
         let partitions = self.generation.partitions;
         let left = match self.broken {
             None => encode(payload, &self.split(environment, payload), &judged, &stamp),

@@ -172,6 +172,10 @@ fn in_a_calm_world_every_payload_is_in_the_log_once() {
             // What nobody can read is no payload that was sent.
             for logged in log.all(partition).iter().filter(|logged| logged.body != b"\xff\xff\xff".as_slice()) {
                 let header = Header::decode(&logged.header).unwrap();
+                if header.kind == RecordKind::Outcome {
+                    // Those come again under the id that they had, in a calm world too.
+                    continue;
+                }
                 assert!(header.record_id().is_none_or(|id| ids.insert(id)), "seed {seed}: {header:?}");
                 accepted += header.accepted;
             }

@@ -19,12 +19,21 @@ fn the_bound_of_each_kind_is_the_same_in_every_build() {
         sdk_rows_max: 50,
         texts_bytes_max: 1_000,
     };
-    for (limits, usage, last_seen, sdks) in
-        [(FoldLimits::default(), 64_090, 49_703, 48_861), (small, 7_002, 31_375, 4_723)]
+    for (limits, usage, last_seen, sdks, old_path) in
+        [(FoldLimits::default(), 64_898, 49_703, 48_861, 27_842), (small, 7_090, 31_375, 4_723, 2_694)]
     {
-        use CellKind::{Books, Definition, Events, LastSeen, Sdks, Usage};
-        let bounds =
-            [(Usage, usage), (LastSeen, last_seen), (Sdks, sdks), (Events, 34), (Books, 166), (Definition, 65_536)];
+        use CellKind::{Books, Definition, Events, LastSeen, Migration, OldPath, OldPathEvents, Sdks, Usage};
+        let bounds = [
+            (Usage, usage),
+            (LastSeen, last_seen),
+            (Sdks, sdks),
+            (Events, 42),
+            (Books, 166),
+            (Definition, 65_536),
+            (OldPath, old_path),
+            (OldPathEvents, old_path),
+            (Migration, 16_482),
+        ];
         assert_eq!(bounds.map(|(kind, _)| (kind, bytes_max(kind, &limits))), bounds);
     }
 }
@@ -40,16 +49,29 @@ fn assert_each_saturates<const N: usize>(saturated: impl Fn([u64; N]) -> bool) {
 
 #[test]
 fn a_cell_is_saturated_when_any_of_its_counters_has_stopped() {
-    assert_each_saturates(|[first, second, row, reason]| {
-        let pair = wire::UsagePair { minutes: 0b11, count: vec![first, second], ..Default::default() };
+    assert_each_saturates(|[first, second, gated, row, reason]| {
+        let pair = wire::UsagePair { minutes: 0b11, count: vec![first, second], gated, ..Default::default() };
         let row = wire::UsageRow { count: row, ..Default::default() };
         let (reason, reason_number) = (vec![1], vec![reason]);
         let cell = wire::Usage { pairs: vec![pair], rows: vec![row], reason, reason_number, ..Default::default() };
         Usage::decode(&cell.encode_to_vec()).unwrap().saturated()
     });
-    assert_each_saturates(|[count, metric_count]| {
-        let cell = wire::Events { count, metric_count, ..Default::default() };
+    assert_each_saturates(|[count, metric_count, gated]| {
+        let cell = wire::Events { count, metric_count, gated, ..Default::default() };
         Events::decode(&cell.encode_to_vec()).unwrap().saturated()
+    });
+    assert_each_saturates(|[counted, new_only, duplicate, late, applied, lost]| {
+        let row = wire::OldPathRow { fate: vec![1, 13], number: vec![applied, lost], ..Default::default() };
+        let row = wire::OldPathRow { counted, new_only, duplicate, late, ..row };
+        let cell = wire::OldPath { rows: vec![wire::OldPathRow::default(), row], ..Default::default() };
+        OldPath::decode(&cell.encode_to_vec()).unwrap().saturated()
+    });
+    assert_each_saturates(|[operations, checked, consistent, invoked, failed, first, second, other_side]| {
+        let (latency_gap, latency_number) = (vec![0, 1_023], vec![first, second]);
+        let old = Some(wire::MigrationSide { invoked, failed, latency_gap, latency_number });
+        let new = Some(wire::MigrationSide { invoked: other_side, ..Default::default() });
+        let cell = wire::Migration { operations, checked, consistent, old, new, ..Default::default() };
+        Migration::decode(&cell.encode_to_vec()).unwrap().saturated()
     });
     assert_each_saturates(|[diagnostics, dropped_events]| {
         let row = wire::SdkRow { diagnostics, dropped_events, ..Default::default() };
@@ -252,13 +274,14 @@ fn sdks_beyond_the_limit_are_one_row_and_an_instance_in_two_cells_is_one() {
 fn events_are_counted_with_their_sampling_with_a_value_and_without() {
     let mut cell = Events::default();
     for (sampling, value) in [(3, Some(7)), (2, None), (1, Some(-1)), (1, Some(0))] {
-        assert!(cell.apply(&EventChange { sampling, value }));
+        assert!(cell.apply(&EventChange { sampling, value, gated: value.is_none() }));
     }
-    assert!(!cell.apply(&EventChange { sampling: 0, value: Some(5) }));
+    assert!(!cell.apply(&EventChange { sampling: 0, value: Some(5), gated: false }));
     assert_eq!((cell.count(), cell.metric_count(), cell.metric_sum()), (7, 5, 20));
     let mut twice = Events::decode(&cell.encode()).unwrap();
     twice.merge(&cell);
     assert_eq!((twice.count(), twice.metric_count(), twice.metric_sum()), (14, 10, 40));
+    assert_eq!((cell.gated(), twice.gated()), (2, 4));
 }
 
 /// A text costs its bytes and four more; one that is there already, or is told twice at once, costs nothing.
@@ -283,6 +306,7 @@ fn minutes_stand_in_their_order_and_the_last_takes_what_lies_beyond() {
             minute,
             count,
             estimated: minute == 30,
+            gated: minute == 31,
             application: b"",
             sdk: b"",
             sdk_version: b"",
@@ -292,6 +316,7 @@ fn minutes_stand_in_their_order_and_the_last_takes_what_lies_beyond() {
     let counts: Vec<_> = cell.counts().map(|count| (count.minute, count.count)).collect();
     assert_eq!(counts, [(0, 18), (30, 4), (31, 8), (58, 128), (59, 97)]);
     assert_eq!(cell.rows().map(|row| row.count).collect::<Vec<_>>(), [255]);
+    assert_eq!(cell.pairs().map(|pair| (pair.count, pair.gated)).collect::<Vec<_>>(), [(255, 8)]);
     assert!(cell.counts().all(|count| count.version == Some(4) && count.estimated), "one of them was estimated");
 }
 
@@ -315,7 +340,8 @@ fn a_usage_cell_whose_counters_have_stopped_still_says_when_something_else_chang
     let mut apply = |estimated| {
         let (variation, version, minute, count) = (StoredVariation::Default, None, 0, u64::MAX);
         let (application, sdk, sdk_version) = (&b""[..], &b""[..], &b""[..]);
-        let change = UsageChange { variation, version, minute, count, estimated, application, sdk, sdk_version };
+        let change =
+            UsageChange { variation, version, minute, count, estimated, gated: false, application, sdk, sdk_version };
         cell.apply(&change, &FoldLimits::default())
     };
     assert_eq!([apply(false), apply(false), apply(true), apply(true)], [true, false, true, false]);

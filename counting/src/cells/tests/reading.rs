@@ -99,11 +99,37 @@ fn books_sdks_and_events_that_the_fold_never_writes_are_refused() {
     assert_eq!(sdks(|cell| cell.rows[0].sdk = 3), Some(("sdk", 3)));
     assert_eq!(sdks(|cell| cell.rows[0].sdk_version = 3), Some(("sdk_version", 3)));
 
-    let good = wire::Events { count: 2, metric_count: 1, metric_sum: Bytes::from(vec![7; 16]) };
+    let good = wire::Events { count: 2, metric_count: 1, metric_sum: Bytes::from(vec![7; 16]), gated: 1 };
     let events = |change: fn(&mut wire::Events)| refused(CellKind::Events, &good, change);
     assert_eq!(events(|_| {}), None);
     assert_eq!(events(|cell| cell.metric_sum.clear()), None);
     assert_eq!(events(|cell| cell.metric_sum.truncate(15)), Some(("metric_sum's length", 15)));
+}
+
+#[test]
+fn old_path_and_migration_cells_that_the_fold_never_writes_are_refused() {
+    let row = wire::OldPathRow { variation: 4, fate: vec![1, 13], number: vec![5, 6], ..Default::default() };
+    let good = wire::OldPath { texts: texts(), rows: vec![row] };
+    for kind in [CellKind::OldPath, CellKind::OldPathEvents] {
+        let old_path = |change: fn(&mut wire::OldPath)| refused(kind, &good, change);
+        assert_eq!(old_path(|_| {}), None);
+        assert_eq!(old_path(|cell| cell.rows[0].variation = 6), Some(("variation", 3)));
+        assert_eq!(old_path(|cell| cell.rows[0].number.truncate(1)), Some(("number's length", 1)));
+        assert_eq!(old_path(|cell| cell.rows[0].fate[0] = 0), Some(("fate", 0)));
+        assert_eq!(old_path(|cell| cell.rows[0].fate[1] = 14), Some(("fate", 14)));
+        assert_eq!(old_path(|cell| cell.rows[0].fate[1] = 1), Some(("fate", 1)));
+    }
+    let side = wire::MigrationSide { latency_gap: vec![0, 1_023], latency_number: vec![1, 2], ..Default::default() };
+    let good = wire::Migration { operations: 3, old: Some(side), ..Default::default() };
+    let migration = |change: fn(&mut wire::MigrationSide)| {
+        refused(CellKind::Migration, &good, |cell: &mut wire::Migration| change(cell.old.as_mut().unwrap()))
+    };
+    assert_eq!(migration(|_| {}), None);
+    assert_eq!(migration(|side| side.latency_number.truncate(1)), Some(("latency_number's length", 1)));
+    assert_eq!(migration(|side| side.latency_gap[1] = 1_024), Some(("latency_gap", 1_024)));
+    assert_eq!(migration(|side| side.latency_gap[1] = u32::MAX), Some(("latency_gap", u64::from(u32::MAX))));
+    assert_eq!(migration(|side| side.latency_gap[1] = 0), Some(("latency_gap", 0)));
+    assert_eq!(migration(|side| side.latency_number[1] = 0), Some(("latency_number", 0)));
 }
 
 #[test]

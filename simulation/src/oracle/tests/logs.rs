@@ -45,6 +45,8 @@ pub(super) fn environment(key: &str) -> Environment {
 pub(super) struct Logs {
     pub(super) generation: Generation,
     pub(super) partitions: Vec<Vec<Logged>>,
+    /// What the gate does with the next payloads.
+    pub(super) gated: Gated,
 }
 
 impl Logs {
@@ -52,6 +54,7 @@ impl Logs {
         let mut logs = Self {
             partitions: (0..generation.partitions).map(|_| Vec::new()).collect(),
             generation: generation.clone(),
+            gated: Gated::No,
         };
         for partition in 0..generation.partitions {
             logs.append(record::generation_record(&generation, partition, START), START);
@@ -94,7 +97,7 @@ impl Logs {
             payload,
             &split,
             &judged,
-            &Stamp { environment, received_ms: now, carried: &carried(now), gated: Gated::No },
+            &Stamp { environment, received_ms: now, carried: &carried(now), gated: self.gated },
         )
     }
 
@@ -189,7 +192,13 @@ pub(super) fn random(chance: &mut Chance, generation: &Generation, turns: usize)
         let append_ms = START + turn as i64 * 2_000_000 - chance.below(1_800_000) as i64;
         let partition = chance.below(generation.partitions as usize) as u32;
         let mut appends = Vec::new();
-        match chance.below(20) {
+        match chance.below(24) {
+            20..=23 => appends.push(crate::traffic::old_path::outcomes(
+                &environment(chance.pick(&["dev", "dev", "prod"])),
+                generation.partitions,
+                now,
+                chance,
+            )),
             0 => {
                 let mut numbers = Rejections::default();
                 numbers.add(Rejection::MalformedPayload, 1 + chance.below(3) as u64);
@@ -213,6 +222,7 @@ pub(super) fn random(chance: &mut Chance, generation: &Generation, turns: usize)
                 };
                 let late_before = now - 3 * HOUR + chance.below(3_600_000) as i64;
                 let late = |element: &Element| element.time_ms.unwrap_or(now) < late_before;
+                logs.gated = chance.pick(&[Gated::No, Gated::Both, Gated::Both, Gated::NewOnly]);
                 appends = logs.records(&environment, &payload, now, late, bytes);
                 appends.retain(|_| chance.percent(90));
                 if chance.percent(20) {
@@ -279,6 +289,10 @@ fn payload(chance: &mut Chance, number: usize, generation_has_room: bool) -> Pay
                 time_ms,
             );
         }
+    }
+    if chance.percent(30) {
+        let time_ms = START + chance.below(30 * 3_600_000) as i64;
+        crate::traffic::old_path::operation(chance, &mut payload, Some(time_ms));
     }
     if chance.percent(20) {
         payload.rejections.add(chance.pick(&Rejection::ALL), 1 + chance.below(3) as u64);
