@@ -30,15 +30,20 @@ pub fn lift(control: &Arm, treatment: &Arm, alpha: Alpha) -> Result<Lift, NoNumb
     from_standard_error(estimate, se, degrees_of_freedom(control, treatment), alpha)
 }
 
-/// Lift and its standard error, > 0.
-pub(crate) fn estimate(control: &Arm, treatment: &Arm) -> Result<(f64, f64), NoNumber> {
-    let base = control.value().abs();
-    if base == 0.0 {
+/// The lift alone, which is there also where nothing varies; `ZeroDenominator` for a control of 0.
+pub fn relative_difference(control: &Arm, treatment: &Arm) -> Result<f64, NoNumber> {
+    if control.value() == 0.0 {
         return Err(NoNumber::ZeroDenominator);
     }
+    finite(treatment.less(control) / control.value().abs())
+}
+
+/// Lift and its standard error, > 0.
+pub(crate) fn estimate(control: &Arm, treatment: &Arm) -> Result<(f64, f64), NoNumber> {
+    let estimate = relative_difference(control, treatment)?;
+    let base = control.value().abs();
     let ratio = treatment.value() / base;
     let se = (treatment.variance().sqrt() / base).hypot(control.variance().sqrt() / base * ratio);
-    let estimate = finite((treatment.less(control)) / base)?;
     if finite(se)? > 0.0 { Ok((estimate, se)) } else { Err(NoNumber::ZeroVariance) }
 }
 

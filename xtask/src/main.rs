@@ -9,6 +9,7 @@ mod crates;
 mod dockerfile;
 mod full;
 mod load;
+mod peeking;
 mod real;
 mod sdks;
 mod services;
@@ -49,6 +50,8 @@ enum Command {
     /// Runs the simulation: seeds, one seed as a trace, the mutants, the small worlds, the fleet of the stale report
     #[command(disable_help_flag = true)]
     Sim(sim::Arguments),
+    /// Shows what peeking does to each rule of stopping an experiment; fails when a number is not as expected
+    Peeking(peeking::Arguments),
     /// Checks that the tools that the other commands need are installed
     Tools,
     /// Lints the Dockerfile with a pinned hadolint, and holds the Compose file against its published schema
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
             Ok(code) => return code,
             Err(error) => Err(error),
         },
+        Command::Peeking(arguments) => peeking::run(&arguments),
         Command::Tools => tools::run(),
         Command::Dockerfile => dockerfile::run(),
         Command::Crates => crates::run(),

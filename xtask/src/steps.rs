@@ -151,6 +151,13 @@ pub(crate) const VERIFY: &[Step] = &[
         ..STEP
     },
     Step {
+        name: "peeking",
+        what: "5,000 experiments without effect, looked at 20 times: each rule of stopping is wrong as often as it should be",
+        program: Program::Xtask,
+        arguments: &["peeking"],
+        ..STEP
+    },
+    Step {
         name: "clippy-full",
         what: "clippy has nothing to say of what is left out by default",
         arguments: &[
@@ -250,6 +257,13 @@ pub(crate) const LONG: &[Step] = &[
         program: Program::Xtask,
         arguments: &["sim", "--from", "1000000", "--seeds", "500000"],
         minutes_max: 60,
+        ..STEP
+    },
+    Step {
+        name: "peeking-long",
+        what: "the same with 40,000 and another seed",
+        program: Program::Xtask,
+        arguments: &["peeking", "--experiments", "40000", "--seed", "2"],
         ..STEP
     },
     Step {

@@ -2,7 +2,7 @@
 
 use super::input::{Fields, Input, numbers};
 use crate::fieller::{Fieller, fieller};
-use crate::lift::{Lift, lift};
+use crate::lift::{Lift, lift, relative_difference};
 use crate::quantile::{Quantile, clustered_quantile, events_min, quantile};
 use crate::welch::{Welch, standard_error, welch};
 use crate::{Alpha, Arm, Moments, NoNumber, cap, cuped, status};
@@ -24,9 +24,10 @@ fn compared(fields: &mut Fields, arms: &Result<(Arm, Arm), NoNumber>, alpha: Alp
     outcome
 }
 
-fn lifted(fields: &mut Fields, names: [&str; 4], outcome: Result<Lift, NoNumber>) {
+fn lifted(fields: &mut Fields, names: [&str; 4], arms: &Result<(Arm, Arm), NoNumber>, outcome: Result<Lift, NoNumber>) {
     let [estimate, se, low, high] = names;
-    fields.set(estimate, outcome.ok().map(|lift| lift.lift.estimate));
+    let alone = arms.and_then(|(control, treatment)| relative_difference(&control, &treatment));
+    fields.set(estimate, outcome.map(|lift| lift.lift.estimate).or(alone).ok());
     fields.set(se, outcome.ok().map(|lift| lift.se));
     fields.ends(low, high, outcome.ok().map(|lift| lift.lift));
 }
@@ -65,7 +66,7 @@ pub(super) fn relative_lift_ci(input: &Input<'_>) -> Result<Fields, String> {
     let mut fields = Fields::default();
     let absolute = compared(&mut fields, &arms, alpha);
     fields.set("status", status(&outcome));
-    lifted(&mut fields, ["lift", "se_delta", "delta_low", "delta_high"], outcome);
+    lifted(&mut fields, ["lift", "se_delta", "delta_low", "delta_high"], &arms, outcome);
     fields.p("p_delta_two_sided", outcome.ok().map(|lift| lift.p));
     fields.p("p_absolute_two_sided", absolute.ok().map(|test| test.p));
     fields.set("fieller_g", bounds.ok().map(|bounds| bounds.g()));
@@ -91,7 +92,7 @@ pub(super) fn ratio_delta(input: &Input<'_>) -> Result<Fields, String> {
         fields.set(&format!("{name}_unit_var"), arm.ok().map(|arm| arm.unit_variance()));
     }
     let outcome = arms.and_then(|(control, treatment)| lift(&control, &treatment, alpha));
-    lifted(&mut fields, ["lift", "lift_se", "lift_low", "lift_high"], outcome);
+    lifted(&mut fields, ["lift", "lift_se", "lift_low", "lift_high"], &arms, outcome);
     Ok(fields)
 }
 
@@ -110,7 +111,8 @@ pub(super) fn cuped(input: &Input<'_>) -> Result<Fields, String> {
     }
     let lift = both(adjusted.map(|_| ()), Ok(())).and(pairs);
     let lift = lift.and_then(|(control, treatment)| adjusted?.lift(&control, &treatment, alpha));
-    lifted(&mut fields, ["lift", "lift_se", "lift_low", "lift_high"], lift);
+    // No arm of its own: an adjusted mean over itself is no lift.
+    lifted(&mut fields, ["lift", "lift_se", "lift_low", "lift_high"], &Err(NoNumber::NoData), lift);
     Ok(fields)
 }
 

@@ -3,6 +3,7 @@
 use super::input::{Fields, Input};
 use crate::confidence_sequence::{self, TUNING_UNITS};
 use crate::group_sequential::{self, Spending};
+use crate::lift::relative_difference;
 use crate::msprt::msprt;
 use crate::p::running_minimum;
 use crate::{Alpha, Arm, status};
@@ -11,18 +12,23 @@ use serde_json::{Value, json};
 pub(super) fn asymptotic_confidence_sequence(input: &Input<'_>) -> Result<Fields, String> {
     let alpha = input.alpha()?;
     let tuning = if input.value("tuning_n").is_null() { TUNING_UNITS } else { input.count("tuning_n")? };
-    let at_look = match input.value("difference").as_str() {
-        None | Some("absolute") => confidence_sequence::absolute,
-        Some("relative") => confidence_sequence::relative,
+    let is_relative = match input.value("difference").as_str() {
+        None | Some("absolute") => false,
+        Some("relative") => true,
         Some(other) => return Err(format!("difference {other:?}")),
     };
     let arm = |name| Ok::<_, String>(input.moments(name)?.and_then(|moments| Arm::mean(&moments)));
     let (control, treatment) = (arm("control")?, arm("treatment")?);
+    let at_look = if is_relative { confidence_sequence::relative } else { confidence_sequence::absolute };
     let outcome = control.and_then(|control| at_look(&control, &treatment?, alpha, tuning));
+    // Where nothing varies there is no interval, and still an estimate.
+    let alone = control.and_then(|control| {
+        if is_relative { relative_difference(&control, &treatment?) } else { Ok(treatment?.less(&control)) }
+    });
     let look = outcome.ok();
     let mut fields = Fields::default();
     fields.set("status", status(&outcome));
-    fields.set("estimate", look.map(|look| look.difference.estimate));
+    fields.set("estimate", outcome.map(|look| look.difference.estimate).or(alone).ok());
     fields.set("se", look.map(|look| look.se));
     fields.set("rho", look.map(|look| look.rho));
     fields.set("halfwidth", look.map(|look| (look.difference.high - look.difference.low) / 2.0));
