@@ -133,7 +133,8 @@ impl Keeping {
                 }
                 let found = restore(state, snapshots, generation, partition, held.first).await?;
                 let restored = position(found.as_ref()).unwrap_or(0);
-                Ok((found, restored))
+                // Where there is neither, the worker stops: by its own state it tells how much is missing.
+                Ok((found.or(saved), restored))
             }
         }
     }

@@ -3,8 +3,13 @@
 //! They must run already: `cargo xtask services up kafka dynamodb cassandra` starts them and says what to put into the
 //! environment; `cargo xtask suites` does both.
 
+mod credentials;
+mod gone;
+mod kafka;
+
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use super::server::flagstream;
 
@@ -69,13 +74,18 @@ impl Apart {
         file
     }
 
-    fn run(&self, command: &str, file: &Path) -> Output {
-        let mut run = flagstream();
-        run.arg(command).arg("--config").arg(file).arg("--data").arg(self.folder.path().join("data"));
-        if command != "setup" {
-            run.args(["--listen", "127.0.0.1:0"]);
+    /// A command with this data directory.
+    fn command(&self, name: &str, file: &Path, data: &str) -> Command {
+        let mut command = flagstream();
+        command.arg(name).arg("--config").arg(file).arg("--data").arg(self.folder.path().join(data));
+        if name != "setup" {
+            command.args(["--listen", "127.0.0.1:0"]);
         }
-        run.output().expect("run it")
+        command
+    }
+
+    fn run(&self, command: &str, file: &Path) -> Output {
+        self.command(command, file, "data").output().expect("run it")
     }
 
     fn set_up(&self) -> String {
@@ -95,6 +105,22 @@ impl Apart {
             }
         }
     }
+}
+
+/// What a command says until it has said these words, which may be while it waits.
+fn said_until(mut command: Command, words: &str) -> String {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("start it");
+    let mut said = String::new();
+    for line in BufReader::new(child.stderr.take().expect("its words")).lines() {
+        said = format!("{said}{}\n", line.expect("a line"));
+        if said.contains(words) {
+            break;
+        }
+    }
+    child.kill().expect("kill");
+    child.wait().expect("wait");
+    assert!(said.contains(words), "it does not say {words:?}: {said}");
+    said
 }
 
 const ALL: [&str; 3] = ["ingest", "process", "serve"];

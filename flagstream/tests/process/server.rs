@@ -63,7 +63,7 @@ impl Server {
     }
 
     /// Its log goes to a file unless it goes to `errors`.
-    fn start_command(mut command: Command, errors: Option<Stdio>) -> Self {
+    pub(crate) fn start_command(mut command: Command, errors: Option<Stdio>) -> Self {
         let log = tempfile::NamedTempFile::new().expect("a file");
         let errors = errors.unwrap_or_else(|| log.reopen().expect("the file").into());
         let mut child = command.stdout(Stdio::piped()).stderr(errors).spawn().expect("start flagstream");

@@ -29,16 +29,33 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// not ready in time.
 pub async fn set_up(options: &Options) -> Result<Vec<String>, Error> {
     let client = connect(options).await;
+    make(&client, options).await.map_err(|error| with_what_to_look_at(error, options))
+}
+
+/// Where nobody answers at the start, an address or the credentials may be wrong.
+fn with_what_to_look_at(error: Error, options: &Options) -> Error {
+    let Error::Unavailable(why) = error else { return error };
+    let look_at = match (&options.endpoint, why.contains("credential")) {
+        (_, true) => {
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give this machine a role".into()
+        }
+        (Some(endpoint), false) => format!("is {endpoint}, `[store] endpoint`, right?"),
+        (None, false) => "is `[store] region` right?".into(),
+    };
+    Error::Unavailable(format!("{why}; {look_at}"))
+}
+
+async fn make(client: &Client, options: &Options) -> Result<Vec<String>, Error> {
     let mut made = Vec::new();
     for table in Table::ALL {
         let name = options.table(table);
-        if describe(&client, &name).await?.is_none() {
-            create(&client, &name).await?;
+        if describe(client, &name).await?.is_none() {
+            create(client, &name).await?;
             made.push(name.clone());
         }
-        ready(&client, &name).await?;
-        if table == Table::Hours && !expires(&client, &name).await? {
-            expire(&client, &name).await?;
+        ready(client, &name).await?;
+        if table == Table::Hours && !expires(client, &name).await? {
+            expire(client, &name).await?;
         }
     }
     Ok(made)
@@ -72,6 +89,10 @@ pub fn plan(options: &Options) -> Vec<String> {
 
 /// Fails with what does not fit.
 pub(super) async fn check(client: &Client, options: &Options) -> Result<(), Error> {
+    fits(client, options).await.map_err(|error| with_what_to_look_at(error, options))
+}
+
+async fn fits(client: &Client, options: &Options) -> Result<(), Error> {
     for table in Table::ALL {
         let name = options.table(table);
         let Some(found) = describe(client, &name).await? else { return Err(Error::Setting(missing(&name))) };
