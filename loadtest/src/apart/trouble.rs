@@ -14,12 +14,13 @@ use std::path::Path;
 
 /// Ingest's p99 may be so many times what it was before the store's trouble, …
 const P99_RATIO_MAX: f64 = 3.0;
-/// … and whatever it was, up to this: on two cores that others use, chance makes as much.
-const P99_FREE_MS: i64 = 100;
+/// … and whatever it was, up to this: on two cores that others use, chance makes as much; to wait for the store would be
+/// seconds.
+const P99_FREE_MS: i64 = 500;
 /// What waited for the store must be counted so many times as fast as it came, …
 const REAL_TIME_MIN: f64 = 3.0;
-/// … from here on after its trouble: the longest pause before the next attempt.
-const CATCHING_UP_FREE_SECONDS: f64 = 5.0;
+/// … from here on after its trouble: the longest pause before the next attempt is 5 s, and others use the cores.
+const CATCHING_UP_FREE_SECONDS: f64 = 10.0;
 
 /// What clients must meet while a trouble lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -221,13 +222,13 @@ mod tests {
 
     /// What is wrong with a store's trouble of 30 s that `change` makes different from a good one.
     fn wrong_of_store(is_gone: bool, change: impl FnOnce(&mut StoreTrouble, &mut Seen)) -> Vec<String> {
-        let caught_up = CaughtUp { waiting: 9, took: Duration::from_secs(15) };
+        let caught_up = CaughtUp { waiting: 9, took: Duration::from_secs(20) };
         let (refused, passed) = if is_gone { (0, 0) } else { (9, 1) };
         let mut store = StoreTrouble { calm: 0..0, is_gone, refused, passed, caught_up };
-        let mut during = Seen { attempts: 1, acknowledged: 1, acknowledged_within: 1, p99_ms: 300, ..Seen::default() };
+        let mut during = Seen { attempts: 1, acknowledged: 1, acknowledged_within: 1, p99_ms: 600, ..Seen::default() };
         change(&mut store, &mut during);
         let trouble = Trouble { what: "it", lasted: 0..30_000, clients: Clients::Unaware, store: Some(store) };
-        judge(&trouble, during, Seen { p99_ms: 100, ..Seen::default() }).wrong
+        judge(&trouble, during, Seen { p99_ms: 200, ..Seen::default() }).wrong
     }
 
     #[test]
@@ -241,9 +242,9 @@ mod tests {
         assert_eq!(well, ["no call of 10 was refused: it has shown nothing"]);
         let there = wrong_of_store(true, |store, _| store.passed = 3);
         assert_eq!(there, ["3 calls reached the store, which was to be gone: it has shown nothing"]);
-        let slow = wrong_of_store(false, |store, _| store.caught_up.took = Duration::from_secs(16));
-        assert_eq!(slow, ["what waited was counted 1.9 times as fast as it came, not 3"]);
-        let late = wrong_of_store(false, |_, during| during.p99_ms = 301);
-        assert_eq!(late, ["ingest's p99 was 301 ms, 3.0 times that of before"]);
+        let slow = wrong_of_store(false, |store, _| store.caught_up.took = Duration::from_secs(21));
+        assert_eq!(slow, ["what waited was counted 1.4 times as fast as it came, not 3"]);
+        let late = wrong_of_store(false, |_, during| during.p99_ms = 601);
+        assert_eq!(late, ["ingest's p99 was 601 ms, 3.0 times that of before"]);
     }
 }
