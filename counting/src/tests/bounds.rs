@@ -56,3 +56,31 @@ fn while_a_flush_is_under_way_folding_waits_where_too_many_cells_are_dirty() {
     assert!(progress.cells.1 >= DIRTY_MAX, "{progress:?}");
     assert!((progress.folded as usize) < RECORDS, "{progress:?}");
 }
+
+/// To the cell: a flush begins with the record that makes as many dirty as may be, and has nothing of the next one.
+#[test]
+fn the_last_cell_that_may_be_dirty_begins_a_flush() {
+    let flushed = |most: usize, records: usize| {
+        let (mut worker, log) = begun(|settings| settings.dirty_cells_max = most);
+        let mut actions = worker.handle(Input::Batch(log[..records].to_vec()));
+        let mut written = None;
+        while let Some(action) = actions.pop() {
+            match action {
+                Action::Load(keys) => actions.extend(worker.handle(Input::Loaded(vec![None; keys.len()]))),
+                Action::Write(cells) if written.is_none() => written = Some(cells.len()),
+                _ => {}
+            }
+        }
+        (written, worker.progress().cells.1)
+    };
+    let mut met = 0;
+    for records in 1..RECORDS {
+        let (_, dirty) = flushed(usize::MAX, records);
+        let (_, before) = flushed(usize::MAX, records - 1);
+        if dirty > before {
+            assert_eq!(flushed(dirty, RECORDS).0, Some(dirty), "after {records} records");
+            met += 1;
+        }
+    }
+    assert!(met > 3, "{met} records made more cells dirty");
+}
