@@ -60,8 +60,13 @@ fn a_denominator_of_0_is_told() {
     let (zero, one) = (Arm::new(9, 0.0, 1.0).unwrap(), Arm::new(9, 1.0, 1.0).unwrap());
     assert_eq!(lift::lift(&zero, &one, ALPHA).err(), Some(NoNumber::ZeroDenominator));
     assert_eq!(fieller(&zero, &one, ALPHA).err(), Some(NoNumber::ZeroDenominator));
-    let near_zero = Arm::new(9, 0.1, 1.0).unwrap();
-    assert!(matches!(fieller(&near_zero, &one, ALPHA), Ok(Fieller::Unbounded { g }) if g > 1.0));
+    // z²·(1/9)/control² is 1 at 0.653.
+    for (control, is_bounded) in
+        [(0.1, false), (0.6, false), (0.65, false), (0.66, true), (-0.65, false), (-0.66, true)]
+    {
+        let found = fieller(&Arm::new(9, control, 1.0).unwrap(), &one, ALPHA).unwrap();
+        assert_eq!(matches!(found, Fieller::Bounded { .. }), is_bounded, "{found:?}");
+    }
 }
 
 #[test]

@@ -155,8 +155,8 @@ fn t10_no_variance_and_no_weight() {
 /// A variance below 0 where the covariate tells all.
 #[test]
 fn t11_a_covariate_that_tells_all_leaves_no_variance() {
-    let pair = |start: i64, slope: i64| {
-        let units = (0..50).map(|i| (start + slope * (i * 37 % 50) * 333_333, (i * 37 % 50) * 333_333));
+    let pair = |times: i64, over: i64| {
+        let units = (0..50).map(|i| (1_000_000 + times * (i * 37 % 50) * 33_333, over * (i * 37 % 50) * 33_333));
         let mut sums = PairSums::default();
         for (y, x) in units {
             let (y_wide, x_wide) = (I256::from(y), I256::from(x));
@@ -167,9 +167,9 @@ fn t11_a_covariate_that_tells_all_leaves_no_variance() {
         }
         PairMoments::exact(&sums).unwrap()
     };
-    for slope in [1, 3, 7, 11] {
-        let adjusted = cuped::cuped(&pair(1_000_000, slope), &pair(1_000_000, slope)).unwrap();
-        near(adjusted.theta, slope as f64, 1e-12);
+    for (times, over) in (1..20).flat_map(|times| [(times, 3), (times, 7), (times, 11)]) {
+        let adjusted = cuped::cuped(&pair(times, over), &pair(times, over)).unwrap();
+        near(adjusted.theta, times as f64 / over as f64, 1e-12);
         assert!(adjusted.clamped, "{adjusted:?}");
         assert_eq!(adjusted.control.unit_variance(), 0.0);
         assert_eq!(adjusted.welch(ALPHA), Err(NoNumber::ZeroVariance));
