@@ -6,7 +6,6 @@
 //! done, and is tried again like any other, since a service cannot know; each row's fate is told to the log, but in stage
 //! `off`; "written" is said only when every row and job surely is.
 
-use std::iter::once;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -224,8 +223,8 @@ impl Shared {
 
     fn tell(&self, payload: &OldPayload, adds: &[Add], rows: &[Tried], jobs: &[Job], sent: &[Tried]) {
         let written = adds.iter().zip(rows).flat_map(|(add, tried)| outcomes(add, straight(*tried)));
-        let jobs = jobs.iter().filter_map(|job| job.add().ok());
-        let enqueued = jobs.zip(sent).flat_map(|(add, tried)| outcomes(&add, enqueuing(*tried)).collect::<Vec<_>>());
+        let enqueued = jobs.iter().zip(sent).filter_map(|(job, tried)| Some((job.add().ok()?, enqueuing(*tried))));
+        let enqueued = enqueued.flat_map(|(add, fates)| outcomes(&add, fates));
         let all: Vec<Outcome> = written.chain(enqueued).collect();
         for outcome in &all {
             self.fates.get_or_create(&ByFate { fate: name(outcome.fate) }).inc_by(outcome.number);
@@ -287,15 +286,14 @@ fn enqueuing(tried: Tried) -> [(Fate, u64); 2] {
     }
 }
 
-fn outcomes(add: &Add, fates: [(Fate, u64); 2]) -> impl Iterator<Item = Outcome> {
+fn outcomes(add: &Add, fates: [(Fate, u64); 2]) -> Vec<Outcome> {
     let outcome = |(fate, times): (Fate, u64)| Outcome {
         counter: add.counter.clone(),
         time_ms: add.time_ms,
         fate,
         number: add.number.saturating_mul(times),
     };
-    let [first, second] = fates;
-    once(outcome(first)).chain(once(outcome(second))).filter(|outcome| outcome.number > 0)
+    fates.into_iter().filter(|(_, times)| *times > 0).map(outcome).collect()
 }
 
 /// What a metric calls a fate.

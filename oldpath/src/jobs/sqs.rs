@@ -17,7 +17,7 @@ use aws_sdk_sqs::types::{
 };
 use futures_util::future::BoxFuture;
 
-pub use self::setup::{plan, set_up};
+pub use self::setup::{plan, policy, set_up};
 use super::{BATCH_MAX, Delivery, Held, Job, Jobs, Receipt, VISIBILITY};
 use crate::aws::{self, error, write_error};
 use crate::{Error, WriteError};

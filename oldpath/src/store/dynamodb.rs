@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::BoxFuture;
 use schemas::id::Environment;
 
-pub use self::setup::{plan, set_up};
+pub use self::setup::{plan, policy, set_up};
 use super::{HoursOf, OldStore, Page, Place};
 use crate::aws::{self, error, write_error};
 use crate::counter::{self, Add, Counted, Kind, Totals};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use oldpath::aws::Place;
 use oldpath::counter::{Add, Kind};
 use oldpath::store::OldStore;
-use oldpath::store::dynamodb::{DynamoStore, Options, plan, set_up};
+use oldpath::store::dynamodb::{DynamoStore, Options, plan, policy, set_up};
 use oldpath::{WriteError, conformance};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -67,6 +67,7 @@ async fn what_does_not_fit_is_told_with_what_to_do() {
     assert!(missing.contains("flagstream setup"), "{missing}");
     let told = plan(&options).join("\n");
     assert_eq!(told.matches("create-table").count(), 1, "{told}");
+    serde_json::from_str::<serde_json::Value>(&policy(&options)).unwrap();
 }
 
 /// A store that was opened while the server was there, and now finds another one.

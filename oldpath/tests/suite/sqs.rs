@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use oldpath::aws::Place;
 use oldpath::conformance::{self, Bench};
-use oldpath::jobs::sqs::{Options, SqsJobs, plan, set_up};
+use oldpath::jobs::sqs::{Options, SqsJobs, plan, policy, set_up};
 use oldpath::jobs::{Job, Jobs, What};
 use oldpath::{Error, WriteError};
 
@@ -65,6 +65,7 @@ async fn what_does_not_fit_is_told_with_what_to_do() {
     assert!(matches!(&error, Error::Setting(why) if why.contains("redrive policy")), "{error}");
     let told = plan(&options).join("\n");
     assert_eq!(told.matches("create-queue").count(), 2, "{told}");
+    serde_json::from_str::<serde_json::Value>(&policy(&options)).unwrap();
 }
 
 #[tokio::test]

@@ -58,6 +58,19 @@ pub fn plan(options: &Options) -> Vec<String> {
     ]
 }
 
+/// The policy that allows what writer and worker do, and nothing else.
+#[must_use]
+pub fn policy(options: &Options) -> String {
+    let region = options.place.region.as_deref().unwrap_or("*");
+    format!(
+        "{{\"Version\": \"2012-10-17\", \"Statement\": [{{\"Effect\": \"Allow\", \"Action\": [\"sqs:SendMessage\", \
+         \"sqs:ReceiveMessage\", \"sqs:DeleteMessage\", \"sqs:GetQueueUrl\", \"sqs:GetQueueAttributes\"], \
+         \"Resource\": [\"arn:aws:sqs:{region}:*:{}\", \"arn:aws:sqs:{region}:*:{}\"]}}]}}",
+        options.queue,
+        dead_name(options)
+    )
+}
+
 /// The addresses of the queue and of its dead letters, when they fit.
 pub(super) async fn check(client: &Client, options: &Options) -> Result<(String, String), Error> {
     let (name, dead_name) = (&options.queue, dead_name(options));

@@ -55,6 +55,17 @@ pub fn plan(options: &Options) -> Vec<String> {
     )]
 }
 
+/// The policy that allows what writer, worker and readers do, and nothing else.
+#[must_use]
+pub fn policy(options: &Options) -> String {
+    let region = options.place.region.as_deref().unwrap_or("*");
+    format!(
+        "{{\"Version\": \"2012-10-17\", \"Statement\": [{{\"Effect\": \"Allow\", \"Action\": [\"dynamodb:UpdateItem\", \
+         \"dynamodb:Query\", \"dynamodb:DescribeTable\"], \"Resource\": \"arn:aws:dynamodb:{region}:*:table/{}\"}}]}}",
+        options.table()
+    )
+}
+
 /// Fails with what does not fit.
 pub(super) async fn check(client: &Client, name: &str) -> Result<(), Error> {
     let Some(found) = describe(client, name).await? else {
