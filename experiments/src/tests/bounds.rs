@@ -86,7 +86,10 @@ async fn what_may_be_sampled_is_marked_in_every_grouping_that_can_tell() {
 /// An events cell whose counter has stopped.
 fn stopped() -> Events {
     let mut cell = Cell::empty(CellKind::Events);
-    cell.apply(&Change::Event(EventChange { sampling: 1_000_000_000, value: None, gated: false }), &World::empty().limits);
+    cell.apply(
+        &Change::Event(EventChange { sampling: 1_000_000_000, value: None, gated: false }),
+        &World::empty().limits,
+    );
     let mut events = Events::decode(&cell.encode()).unwrap();
     for _ in 0..20 {
         events.merge(&events.clone());
