@@ -16,7 +16,7 @@ use std::process::Command;
 use trial::Trial;
 
 /// What the suites need.
-const SERVERS: &[&str] = &["kafka", "dynamodb", "cassandra"];
+const SERVERS: &[&str] = &["kafka", "dynamodb", "cassandra", "sqs"];
 
 /// What services apart keep their counts in: the server, the option of `loadtest apart` for it, and the variable that
 /// names it.
@@ -48,14 +48,18 @@ pub(crate) struct Apart {
 
 /// What is built for these, always together: with another choice of packages the libraries would get other features and be
 /// built anew, which takes minutes.
-const BUILT: &[&str] =
-    &["--package", "eventlog", "--package", "stores", "--package", "flagstream", "--features", "flagstream/full"];
+#[rustfmt::skip]
+const BUILT: &[&str] = &[
+    "--package", "eventlog", "--package", "stores", "--package", "oldpath", "--package", "flagstream",
+    "--features", "flagstream/full,oldpath/dynamodb,oldpath/sqs",
+];
 
 /// Parts of the names of the tests that need real servers, and of those that exist only in such a build. Each must be
 /// found.
-const TESTS: &[&str] = &["kafka", "dynamodb", "cassandra", "config::kept", "apart::"];
+const TESTS: &[&str] = &["kafka", "dynamodb", "cassandra", "sqs::", "config::kept", "apart::"];
 
-/// Runs the log's suite on Kafka, the store's on DynamoDB Local and Cassandra, and what the services say there; true when all passed.
+/// Runs the log's suite on Kafka, the stores' on DynamoDB Local and Cassandra, the queue's on a server that speaks SQS, and
+/// what the services say there; true when all passed.
 pub(crate) fn suites() -> Result<bool> {
     on(SERVERS, |addresses| {
         let mut command = workspace::cargo();
@@ -180,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_name_that_finds_no_test_is_a_failure() {
-        let all = "test tests::kafka::a ... ok\ntest dynamodb::b ... ok\ntest cassandra::b ... ok\ntest config::kept::c ... ok\n\
+        let all = "test tests::kafka::a ... ok\ntest dynamodb::b ... ok\ntest cassandra::b ... ok\ntest sqs::b ... ok\ntest config::kept::c ... ok\n\
              test apart::d ... ok\n";
         all_were_found(all).unwrap();
         let error = all_were_found(&all.replace("apart::d ... ok", "apart::d ... FAILED")).unwrap_err().to_string();

@@ -168,9 +168,11 @@ pub(crate) const VERIFY: &[Step] = &[
             "eventlog",
             "--package",
             "stores",
+            "--package",
+            "oldpath",
             "--all-targets",
             "--features",
-            "flagstream/full",
+            "flagstream/full,oldpath/dynamodb,oldpath/sqs",
             "--",
             "--deny",
             "warnings",
@@ -179,7 +181,7 @@ pub(crate) const VERIFY: &[Step] = &[
     },
     Step {
         name: "suites",
-        what: "the log's suite passes on Kafka, the store's on DynamoDB Local",
+        what: "the log's suite passes on Kafka, the stores' on DynamoDB Local and Cassandra, the queue's on a server that speaks SQS",
         program: Program::Xtask,
         arguments: &["suites"],
         ..STEP
