@@ -10,7 +10,7 @@ use oldpath::counter::{Add, Kind};
 use oldpath::store::OldStore;
 use oldpath::store::dynamodb::{DynamoStore, Options, plan, policy, set_up};
 use oldpath::{WriteError, conformance};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::world::{NOW_MS, environment, evaluations, held};
@@ -92,20 +92,30 @@ async fn an_addition_that_was_found_wrong_is_refused() {
     assert!(matches!(&error, WriteError::Refused(why) if why.contains("ResourceNotFoundException")), "{error}");
 }
 
-/// A server that reads a request and then does as `end` says.
-async fn server(end: &'static str) -> String {
+/// A server that reads a request, says `end` and hangs up; and how many requests there were.
+async fn server(end: &'static str) -> (String, Arc<AtomicU32>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
+    let requests = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&requests);
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::SeqCst);
             let mut request = vec![0; 64 * 1024];
-            // The head and the body of an addition come in one or two packets; the connection is cut after the first.
             let _ = stream.read(&mut request).await;
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, end.as_bytes()).await;
+            let _ = stream.write_all(end.as_bytes()).await;
         }
     });
-    address
+    (address, requests)
+}
+
+/// What an addition is answered by such a server, which is asked once.
+async fn answered(end: &'static str) -> WriteError {
+    let (address, requests) = server(end).await;
+    let error = moved_to(&address).await.add(add()).await.unwrap_err();
+    assert_eq!(requests.load(Ordering::SeqCst), 1, "{end:?}: every attempt is the writer's");
+    error
 }
 
 #[tokio::test]
@@ -115,11 +125,17 @@ async fn of_an_addition_that_was_sent_and_has_no_answer_nobody_knows() {
         "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\n\r\n{}",
         "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{",
     ] {
-        let error = moved_to(&server(end).await).await.add(add()).await.unwrap_err();
+        let error = answered(end).await;
         assert!(matches!(&error, WriteError::Unknown(_)), "{end:?}: {error}");
     }
-    let throttled = "HTTP/1.1 400 Bad Request\r\ncontent-length: 82\r\n\r\n\
-                     {\"__type\":\"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException\"}";
-    let error = moved_to(&server(throttled).await).await.add(add()).await.unwrap_err();
-    assert!(matches!(&error, WriteError::Refused(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_addition_that_was_throttled_is_refused() {
+    let error = answered(
+        "HTTP/1.1 400 Bad Request\r\ncontent-length: 84\r\n\r\n\
+         {\"__type\":\"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException\"}",
+    );
+    let error = error.await;
+    assert!(matches!(&error, WriteError::Refused(why) if why.contains("ThroughputExceeded")), "{error}");
 }
