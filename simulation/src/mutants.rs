@@ -24,6 +24,10 @@ switches! {
         RetentionTrustsBegun,
         /// The generation's row in the store is not compared with the process's own.
         RowUnchecked,
+        /// A worker that begins reads the checkpoint before the state.
+        CheckpointFirst,
+        /// A worker that begins does not ask a second time what the log holds.
+        LogAskedOnce,
         /// A dead letter waits until nothing else is to be done.
         LettersLast,
     }
@@ -176,6 +180,8 @@ pub const ALL: &[Mutant] = &[
     mutant(Number, "poison forgotten", &[Worker(Break::PoisonForgotten)]),
     mutant(Number, "generation row in the store unchecked", &[Driver(DriverBreak::RowUnchecked)]),
     mutant(Guard, "generation record in the log unchecked", &[Worker(Break::LogRowUnchecked)]),
+    mutant(Guard, "checkpoint read before the state", &[Driver(DriverBreak::CheckpointFirst)]),
+    mutant(Guard, "log asked once at the beginning", &[Driver(DriverBreak::LogAskedOnce)]),
     mutant(Letter, "dead letter after the flush", &[Driver(DriverBreak::LettersLast)]),
 ];
 

@@ -5,14 +5,18 @@
 //!   them;
 //! - a dead letter is an action too, and so kept before the next write begins;
 //! - a process that dies leaves behind what its actions had done by then, and nothing else;
-//! - a paused one keeps everything in memory and goes on from there when it wakes.
+//! - a paused one keeps everything in memory and goes on from there when it wakes;
+//! - what is done at a store and the worker's hearing of it are two steps, and so is each thing that is read before a
+//!   worker begins: whatever others do may come between.
 //!
-//! Where to go next: [`Site::begin`] for what a worker begins with, [`Site::carry_out`] for what becomes of an action.
+//! Where to go next: [`beginning`] for what a worker begins with, [`Site::carry_out`] for what becomes of an action.
+
+mod beginning;
 
 use std::collections::{HashSet, VecDeque};
 
 use counting::fold::DeadLetter;
-use counting::worker::{Action, Assigned, Committed, Input, Settings, Source, Stop, Work, Worker, source};
+use counting::worker::{Action, Committed, Input, Mode, Settings, Stop, Work, Worker};
 use schemas::cell::CellKey;
 use schemas::generation::Generation;
 use schemas::stored::{Checkpoint, SavedState, StateChanges, WriteAnswer};
@@ -22,17 +26,22 @@ use crate::disks::{Disks, Objects};
 use crate::faults::Fault;
 use crate::log::Log;
 use crate::mutants::DriverBreak;
-use crate::note;
 use crate::stores::Stores;
 use crate::trace::Trace;
+use beginning::Beginning;
 
 /// A worker in its process, and what it has asked for.
 #[derive(Debug)]
 pub struct Seat {
     /// The worker.
     pub worker: Worker,
+    /// What was read so far, while it has not begun.
+    beginning: Option<Beginning>,
+    mode: Mode,
     /// Actions not begun.
-    pub pending: VecDeque<Action>,
+    pending: VecDeque<Action>,
+    /// Answers on their way: of a load, of a step of a flush.
+    unheard: Vec<Input>,
     /// The next offset to be read.
     pub next: u64,
     /// It does nothing until it wakes.
@@ -41,7 +50,7 @@ pub struct Seat {
     pub generation: u32,
     /// It was told other settings than the generation's.
     pub strange: bool,
-    /// The checkpoint that it found when it began.
+    /// The checkpoint that it began with.
     pub checkpoint: Option<Checkpoint>,
     /// Cells that it has loaded once.
     loaded: HashSet<CellKey>,
@@ -96,8 +105,6 @@ pub struct Post {
 /// Why a process has no worker now.
 #[derive(Debug)]
 pub enum NotBegun {
-    /// The store did not answer; it may be tried again.
-    Unanswered,
     /// The process disagrees with the generation.
     Refused(String),
     /// The worker stopped.
@@ -105,7 +112,31 @@ pub enum NotBegun {
 }
 
 impl Site {
-    /// Begins to fold a partition, as the processor does.
+    /// A process is given a partition; it begins by reading.
+    ///
+    /// # Errors
+    /// [`NotBegun::Refused`] when it disagrees with the generation.
+    pub fn sit(&mut self, settings: Settings) -> Result<Seat, NotBegun> {
+        self.agree(&settings.generation)?;
+        let (generation, mode) = (settings.generation.number, settings.mode);
+        let worker = Worker::new(settings).map_err(|error| NotBegun::Refused(error.to_string()))?;
+        Ok(Seat {
+            worker,
+            beginning: Some(Beginning::default()),
+            mode,
+            pending: VecDeque::new(),
+            unheard: Vec::new(),
+            next: 0,
+            paused: false,
+            generation,
+            strange: false,
+            checkpoint: None,
+            loaded: HashSet::new(),
+            letters_last: self.broken == Some(DriverBreak::LettersLast),
+        })
+    }
+
+    /// The same, to the end: nobody else does anything meanwhile.
     ///
     /// # Errors
     /// [`NotBegun`] when it cannot.
@@ -116,58 +147,9 @@ impl Site {
         chance: &mut Chance,
         trace: &mut Trace,
     ) -> Result<Seat, NotBegun> {
-        let Post { node, partition } = post;
-        let generation = settings.generation.clone();
-        self.agree(&generation)?;
-        let number = generation.number;
-        let checkpoint = self.stores.checkpoint(number, partition, chance).map_err(|_| NotBegun::Unanswered)?;
-        let saved = match settings.mode {
-            counting::worker::Mode::Together => self.disks.load(0, partition),
-            counting::worker::Mode::Apart => self.disks.load(node, partition),
-        };
-        let log = self.log.range(partition);
-        let snapshot = self.objects.newest(number, partition, log.from);
-        let state = match source(saved.as_ref().map(|s| s.position), snapshot.as_ref().map(|s| s.position), log.from) {
-            Source::Saved => saved,
-            Source::Snapshot => {
-                chance.tally.add(Fault::SnapshotUsed);
-                if let Some(snapshot) = &snapshot {
-                    self.disks.replace(node, partition, snapshot.clone());
-                }
-                snapshot
-            }
-            Source::Empty => None,
-        };
-        let before = checkpoint.and_then(|at| at.position.checked_sub(1));
-        let before_checkpoint = before.and_then(|offset| self.log.held(partition, offset).cloned());
-        note!(
-            trace,
-            "node {node}/{partition}",
-            "begins: checkpoint {:?}, state {:?}, log {}..{}",
-            checkpoint.map(|at| at.position),
-            state.as_ref().map(|state| state.position),
-            log.from,
-            log.to
-        );
-        let worker = Worker::new(settings).map_err(|e| NotBegun::Refused(e.to_string()))?;
-        let mut seat = Seat {
-            worker,
-            pending: VecDeque::new(),
-            next: 0,
-            paused: false,
-            generation: number,
-            strange: false,
-            checkpoint,
-            loaded: HashSet::new(),
-            letters_last: self.broken == Some(DriverBreak::LettersLast),
-        };
-        let assigned = Assigned { checkpoint, state, log, before_checkpoint };
-        for action in seat.worker.handle(Input::Assigned(Box::new(assigned))) {
-            match action {
-                Action::Begin { position } => seat.next = position,
-                Action::Stop(stop) => return Err(NotBegun::Stopped(stop)),
-                action => seat.pending.push_back(action),
-            }
+        let mut seat = self.sit(settings)?;
+        while seat.is_beginning() {
+            self.begin_on(post, &mut seat, chance, trace)?;
         }
         Ok(seat)
     }
@@ -181,20 +163,10 @@ impl Site {
         }
     }
 
-    /// Carries out one action; the answer is the worker's next input.
-    pub fn carry_out(
-        &mut self,
-        post: Post,
-        seat: &mut Seat,
-        action: Action,
-        chance: &mut Chance,
-        trace: &mut Trace,
-    ) -> Option<Input> {
+    /// Carries out one action; the worker has not heard the answer yet.
+    pub fn carry_out(&mut self, post: Post, seat: &mut Seat, action: Action, chance: &mut Chance) {
         let answer = self.answer(post, seat, action, chance);
-        if let Some(answer) = &answer {
-            note!(trace, "node {}/{}", post.node, post.partition; "is answered: {}", answered(answer));
-        }
-        answer
+        seat.unheard.extend(answer);
     }
 
     fn answer(&mut self, post: Post, seat: &mut Seat, action: Action, chance: &mut Chance) -> Option<Input> {
@@ -287,6 +259,44 @@ impl Site {
 }
 
 impl Seat {
+    /// Whether it still reads what its worker begins with.
+    #[must_use]
+    pub fn is_beginning(&self) -> bool {
+        self.beginning.is_some()
+    }
+
+    /// Whether it has something to do, or to hear.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.is_beginning() || self.has_unheard() || self.is_pending()
+    }
+
+    /// Whether an action waits for its turn.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Whether an answer is on its way.
+    #[must_use]
+    pub fn has_unheard(&self) -> bool {
+        !self.unheard.is_empty()
+    }
+
+    /// Whether all of a log that ends here is folded, and nothing is left to do.
+    #[must_use]
+    pub fn is_done(&self, end: u64) -> bool {
+        !self.is_busy() && self.next >= end && self.worker.is_at_rest()
+    }
+
+    /// An answer that has come, which it is on its way no longer: of a load or of a flush, in either order.
+    pub fn hear(&mut self, of_load_first: bool) -> Option<Input> {
+        let is_load = |input: &Input| matches!(input, Input::Loaded(_) | Input::Failed { work: Work::Load, .. });
+        let first = self.unheard.iter().position(|input| is_load(input) == of_load_first);
+        let any = (!self.unheard.is_empty()).then_some(0);
+        first.or(any).map(|place| self.unheard.remove(place))
+    }
+
     /// The next action: a load overtakes the others or is overtaken by them, for it is under way beside them.
     pub fn take(&mut self, load_first: bool) -> Option<Action> {
         let waits = |action: &Action| self.letters_last && matches!(action, Action::DeadLetter(_));
@@ -313,7 +323,8 @@ impl Seat {
 }
 
 /// An answer in a few words.
-fn answered(input: &Input) -> String {
+#[must_use]
+pub fn answered(input: &Input) -> String {
     match input {
         Input::Loaded(cells) => format!("{} of {} cells are there", cells.iter().flatten().count(), cells.len()),
         Input::Wrote(answers) => {

@@ -110,8 +110,8 @@ impl Small {
         }
     }
 
-    /// Runs one; answers how many cells each of its actions writes.
-    fn run(&mut self, kind: Kind, crashes: &[Crash], right: &Content) -> Vec<u32> {
+    /// Runs one; answers how many cells each of its actions writes, as [`Script::actions`] has it.
+    fn run(&mut self, kind: Kind, crashes: &[Crash], right: &Content) -> Vec<Option<u32>> {
         Script::new(kind, None).run(crashes, right).unwrap_or_else(|what| {
             self.wrong.push(format!("{kind:?}, crashes {crashes:?}: {what}"));
             Vec::new()
@@ -120,10 +120,11 @@ impl Small {
 }
 
 impl Kind {
-    /// The crashes at an action that writes so many cells.
-    fn crashes(self, at: usize, cells: u32) -> impl Iterator<Item = Crash> {
+    /// The crashes at an action that writes so many cells; at a read, which leaves nothing behind, one before it.
+    fn crashes(self, at: usize, cells: Option<u32>) -> impl Iterator<Item = Crash> {
         let loses = self.loses_disks();
-        let deaths = [Death::Before, Death::After].into_iter().chain(self.cut_off(cells));
+        let of_an_action = cells.map(|cells| [Death::After].into_iter().chain(self.cut_off(cells)));
+        let deaths = [Death::Before].into_iter().chain(of_an_action.into_iter().flatten());
         deaths.flat_map(move |death| [false, true].map(|lost| (at, death, lost))).filter(move |crash| loses || !crash.2)
     }
 
@@ -164,8 +165,8 @@ struct Script {
     seats: Vec<Option<Seat>>,
     oracle: Oracle,
     chance: Chance,
-    /// How many cells each action so far was to write.
-    actions: Vec<u32>,
+    /// How many cells each action so far was to write; `None` = it was a read of a worker that begins.
+    actions: Vec<Option<u32>>,
     letters: BTreeSet<u64>,
 }
 
@@ -191,38 +192,41 @@ impl Script {
         Self { site, generation, kind, mutant, seats, oracle, chance, actions: Vec::new(), letters: BTreeSet::new() }
     }
 
-    /// Runs to the end, where all that is left must be this; answers how many cells each action was to write.
-    fn run(mut self, crashes: &[Crash], right: &Content) -> Result<Vec<u32>, String> {
+    /// Runs to the end, where all that is left must be this; answers how many cells each action was to write, as in
+    /// [`Self::actions`].
+    fn run(mut self, crashes: &[Crash], right: &Content) -> Result<Vec<Option<u32>>, String> {
+        let end = self.site.log.range(0).to;
         for turn in 0..TURNS_MAX {
             let node = turn % self.seats.len();
             self.turn(node, crashes)?;
             self.look()?;
-            if self.seats.iter().all(|seat| seat.as_ref().is_some_and(|seat| self.is_done(seat))) {
+            if self.seats.iter().all(|seat| seat.as_ref().is_some_and(|seat| seat.is_done(end))) {
                 return self.at_the_end(right).map(|()| self.actions);
             }
         }
         Err("the workers never come to rest".to_owned())
     }
 
-    fn is_done(&self, seat: &Seat) -> bool {
-        seat.pending.is_empty() && seat.next == self.site.log.range(0).to && seat.worker.is_at_rest()
-    }
-
     fn turn(&mut self, node: usize, crashes: &[Crash]) -> Result<(), String> {
         let post = Post { node, partition: 0 };
-        let Some(mut seat) = self.seats[node].take() else { return self.begin(post) };
-        if let Some(action) = seat.take(true) {
-            let number = self.actions.len();
-            self.actions.push(if let Action::Write(cells) = &action { cells.len() as u32 } else { 0 });
-            if let Some((_, death, lost)) = crashes.iter().find(|(at, ..)| *at == number) {
-                self.site.die_at(post, &mut seat, action, *death, &mut self.chance);
-                if *lost {
-                    self.site.disks.lose(post.node, post.partition);
-                }
+        let Some(mut seat) = self.seats[node].take() else { return self.sit(post) };
+        if seat.is_beginning() {
+            if let Some((_, lost)) = self.crash(None, crashes) {
+                self.end(post, lost);
                 return Ok(());
             }
-            let answer = self.site.carry_out(post, &mut seat, action, &mut self.chance, &mut Trace::default());
-            answer.map_or(Ok(()), |input| give(&mut seat, input))?;
+            let begun = self.site.begin_on(post, &mut seat, &mut self.chance, &mut Trace::default());
+            begun.map_err(not_begun)?;
+        } else if let Some(answer) = seat.hear(true) {
+            give(&mut seat, answer)?;
+        } else if let Some(action) = seat.take(true) {
+            let cells = if let Action::Write(cells) = &action { cells.len() as u32 } else { 0 };
+            if let Some((death, lost)) = self.crash(Some(cells), crashes) {
+                self.site.die_at(post, &mut seat, action, death, &mut self.chance);
+                self.end(post, lost);
+                return Ok(());
+            }
+            self.site.carry_out(post, &mut seat, action, &mut self.chance);
         } else if seat.next < self.site.log.range(0).to && seat.worker.wants_batch() {
             let batch = self.site.log.read(0, seat.next, 2);
             seat.next = batch.last().map_or(seat.next, |last| last.offset + 1);
@@ -239,18 +243,27 @@ impl Script {
         Ok(())
     }
 
-    fn begin(&mut self, post: Post) -> Result<(), String> {
+    /// The next action, or read of a beginning, has its number now; the crash that is to be there.
+    fn crash(&mut self, cells: Option<u32>, crashes: &[Crash]) -> Option<(Death, bool)> {
+        let number = self.actions.len();
+        self.actions.push(cells);
+        crashes.iter().find(|(at, ..)| *at == number).map(|(_, death, lost)| (*death, *lost))
+    }
+
+    fn end(&mut self, post: Post, loses_disk: bool) {
+        if loses_disk {
+            self.site.disks.lose(post.node, post.partition);
+        }
+    }
+
+    fn sit(&mut self, post: Post) -> Result<(), String> {
         let mut settings = Settings::new(self.generation.clone(), 0, self.kind.mode).panicking_on(crate::panics);
         settings.last_write_wins = self.kind.model == Model::LastWriteWins;
         settings.wall_ms = Arc::default();
         if let Some(mutant) = self.mutant {
             settings = mutant.breaking(settings);
         }
-        match self.site.begin(post, settings, &mut self.chance, &mut Trace::default()) {
-            Ok(seat) => self.seats[post.node] = Some(seat),
-            Err(NotBegun::Stopped(stop)) => return Err(format!("the worker stopped: {stop}")),
-            Err(other) => return Err(format!("the worker did not begin: {other:?}")),
-        }
+        self.seats[post.node] = Some(self.site.sit(settings).map_err(not_begun)?);
         Ok(())
     }
 
@@ -298,6 +311,13 @@ impl Script {
     }
 }
 
+fn not_begun(why: NotBegun) -> String {
+    match why {
+        NotBegun::Stopped(stop) => format!("the worker stopped: {stop}"),
+        NotBegun::Refused(why) => format!("the worker did not begin: {why}"),
+    }
+}
+
 fn give(seat: &mut Seat, input: Input) -> Result<(), String> {
     seat.give(input).map_err(|stop| format!("the worker stopped: {stop}"))
 }
@@ -323,7 +343,7 @@ mod tests {
             assert!(mutant.is_some(), "no mutant {name:?}");
             let right = Content::undisturbed(plot).unwrap();
             let run = |crashes: &[Crash]| Script::new(kind, mutant).run(crashes, &right);
-            let points = run(&[]).unwrap_or_else(|_| vec![3; 40]);
+            let points = run(&[]).unwrap_or_else(|_| vec![Some(3); 40]);
             let noticed = run(&[]).is_err()
                 || (0..points.len()).flat_map(|at| kind.crashes(at, points[at])).any(|crash| run(&[crash]).is_err());
             assert!(noticed, "{name}");

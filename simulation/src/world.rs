@@ -28,7 +28,7 @@ use crate::faults::Fault;
 use crate::log::Log;
 use crate::mutants::Mutant;
 use crate::note;
-use crate::process::{Post, Seat, Site};
+use crate::process::{Post, Seat, Site, answered};
 use crate::stores::Stores;
 use crate::trace::Trace;
 use crate::traffic::Traffic;
@@ -120,7 +120,8 @@ impl World {
     fn turn(&mut self) -> Result<(), String> {
         self.pass_time();
         self.site.objects.something_arrives(&self.chance);
-        match self.chance.below(100) {
+        // Most turns are a process's: an action and the hearing of its answer are two.
+        match self.chance.below(140) {
             0..=23 => self.traffic.turn(&mut self.site.log, self.now_ms, &mut self.chance, &mut self.trace),
             24..=25 => self.retention(),
             26..=27 => self.move_partition()?,
@@ -174,16 +175,18 @@ impl World {
             }
             return Ok(());
         }
+        let begins = seat.is_beginning();
         match self.chance.below(100) {
-            0..=24 => self.deliver(post),
-            25..=36 => self.give(post, Input::Tick),
-            37..=38 => self.give(post, Input::SnapshotDue),
+            0..=24 if !begins => self.deliver(post),
+            25..=36 if !begins => self.give(post, Input::Tick),
+            37..=38 if !begins => self.give(post, Input::SnapshotDue),
             39..=40 => self.crash(post),
             41 if self.setup.mode == Mode::Apart => {
                 seat.paused = true;
                 note!(self.trace, "node {node}/{partition}", "is paused");
                 Ok(())
             }
+            _ if begins => self.begin_on(post),
             _ => self.carry_out(post),
         }
     }
@@ -217,14 +220,36 @@ impl World {
         self.give(post, Input::Batch(batch))
     }
 
+    /// An action is done at the store, or its answer heard.
     fn carry_out(&mut self, post: Post) -> Result<(), String> {
-        let load_first = self.chance.percent(50);
+        let (load_first, hears) = (self.chance.percent(50), self.chance.percent(50));
         let Some(seat) = &mut self.seats[post.node][post.partition as usize] else { return Ok(()) };
+        if (hears || !seat.is_pending())
+            && let Some(answer) = seat.hear(load_first)
+        {
+            note!(self.trace, "node {}/{}", post.node, post.partition; "hears: {}", answered(&answer));
+            return self.give(post, answer);
+        }
         let Some(action) = seat.take(load_first) else { return Ok(()) };
         note!(self.trace, "node {}/{}", post.node, post.partition; "{}", told(&action));
-        match self.site.carry_out(post, seat, action, &mut self.chance, &mut self.trace) {
-            Some(input) => self.give(post, input),
-            None => Ok(()),
+        let writes = matches!(action, Action::Write(_) | Action::WriteCheckpoint(_) | Action::Commit(_));
+        self.site.carry_out(post, seat, action, &mut self.chance);
+        if writes {
+            self.others_meet_a_write(post);
+        }
+        Ok(())
+    }
+
+    /// Counts who else is in the middle of something while this process writes.
+    fn others_meet_a_write(&mut self, post: Post) {
+        let others = (0..self.seats.len()).filter(|node| *node != post.node);
+        for seat in others.filter_map(|node| self.seats[node][post.partition as usize].as_ref()) {
+            if seat.is_beginning() {
+                self.chance.tally.add(Fault::WriteWhileBeginning);
+            }
+            if seat.has_unheard() {
+                self.chance.tally.add(Fault::WriteUnheard);
+            }
         }
     }
 }

@@ -3,16 +3,15 @@
 //! Always true here: it is a function of the log alone. Whoever folded it, how often it was written and who died on the
 //! way, byte by byte the same is there as after one worker that read all of it at once and wrote once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use counting::worker::{Input, Mode};
 use schemas::cell::CellKey;
 use schemas::stored::{Checkpoint, SavedState, StoredCell};
 
 use super::{Kind, Plot, Script, give};
-use crate::process::{Post, Site};
+use crate::process::{Post, Seat, Site};
 use crate::stores::{Model, View};
-use crate::trace::Trace;
 
 /// What is left of a world at its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,17 +28,20 @@ impl Content {
     pub(super) fn undisturbed(plot: Plot) -> Result<Self, String> {
         let kind = Kind { model: Model::Conditional, mode: Mode::Together, plot };
         let mut script = Script::new(kind, None);
-        script.turn(0, &[])?;
+        while script.seats[0].as_ref().is_none_or(Seat::is_beginning) {
+            script.turn(0, &[])?;
+        }
         let Script { mut site, mut seats, mut chance, .. } = script;
         let Some(mut seat) = seats.swap_remove(0) else { return Err("nobody folds".to_owned()) };
         let post = Post { node: 0, partition: 0 };
         let whole = site.log.read(0, seat.next, usize::MAX);
         for input in [Input::Batch(whole), Input::Tick] {
-            let mut inputs = VecDeque::from([input]);
-            while let Some(input) = inputs.pop_front() {
-                give(&mut seat, input)?;
-                while let Some(action) = seat.take(true) {
-                    inputs.extend(site.carry_out(post, &mut seat, action, &mut chance, &mut Trace::default()));
+            give(&mut seat, input)?;
+            while seat.is_busy() {
+                if let Some(answer) = seat.hear(true) {
+                    give(&mut seat, answer)?;
+                } else if let Some(action) = seat.take(true) {
+                    site.carry_out(post, &mut seat, action, &mut chance);
                 }
             }
         }

@@ -10,7 +10,7 @@ use counting::worker::{Mode, Settings, Stop};
 use super::{World, eras};
 use crate::faults::Fault;
 use crate::note;
-use crate::process::{NotBegun, Post, Seat};
+use crate::process::{NotBegun, Post};
 
 impl World {
     pub(super) fn settings(&self, post: Post) -> Settings {
@@ -34,30 +34,40 @@ impl World {
         if self.chance.permille(80) && self.site.disks.load(post.node, post.partition).is_some() {
             self.lose_disk(post);
         }
-        let settings = self.settings(post);
-        match self.site.begin(post, settings, &mut self.chance, &mut self.trace) {
-            // A record sent again, the bytes and all, took the very place in the new topic that it had in the old:
-            // nobody can tell the two apart by it.
-            Ok(seat) if self.cannot_tell(post, &seat) => {
-                self.chance.tally.add(Fault::TopicUntold);
-                note!(self.trace, "node {}/{}", post.node, post.partition; "cannot tell this topic from the one before");
-                self.next_generation()
-            }
-            Ok(_) if self.looker.lacks_records(post.partition) => Err(eras::began_in_a_gap(post)),
+        match self.site.sit(self.settings(post)) {
             Ok(seat) => {
                 self.seats[post.node][post.partition as usize] = Some(seat);
                 Ok(())
             }
-            Err(NotBegun::Unanswered) => Ok(()),
-            Err(NotBegun::Refused(why)) => Err(format!("node {} refused its own generation: {why}", post.node)),
-            Err(NotBegun::Stopped(stop)) => self.stopped(post, &stop),
+            Err(why) => self.not_begun(post, why),
         }
     }
 
-    /// Whether a worker that has begun could not know that its checkpoint is of another topic.
-    fn cannot_tell(&self, post: Post, seat: &Seat) -> bool {
-        let position = seat.checkpoint.map_or(0, |checkpoint| checkpoint.position);
-        self.looker.is_like_the_old(&self.site.log, post.partition, position)
+    /// The next thing is read with which a worker begins; after the last it has begun, or cannot.
+    pub(super) fn begin_on(&mut self, post: Post) -> Result<(), String> {
+        let Some(seat) = &mut self.seats[post.node][post.partition as usize] else { return Ok(()) };
+        if let Err(why) = self.site.begin_on(post, seat, &mut self.chance, &mut self.trace) {
+            return self.not_begun(post, why);
+        }
+        if seat.is_beginning() {
+            return Ok(());
+        }
+        let checkpoint = seat.checkpoint.map_or(0, |checkpoint| checkpoint.position);
+        if self.looker.is_like_the_old(&self.site.log, post.partition, checkpoint) {
+            // A record sent again, the bytes and all, took the very place in the new topic that it had in the old:
+            // nobody can tell the two apart by it.
+            self.chance.tally.add(Fault::TopicUntold);
+            note!(self.trace, "node {}/{}", post.node, post.partition; "cannot tell this topic from the one before");
+            return self.next_generation();
+        }
+        if self.looker.lacks_records(post.partition) { Err(eras::began_in_a_gap(post)) } else { Ok(()) }
+    }
+
+    fn not_begun(&mut self, post: Post, why: NotBegun) -> Result<(), String> {
+        match why {
+            NotBegun::Refused(why) => Err(format!("node {} refused its own generation: {why}", post.node)),
+            NotBegun::Stopped(stop) => self.stopped(post, &stop),
+        }
     }
 
     /// A worker that stops tells people; but for a topic made again, for records that are lost, and for a second

@@ -76,7 +76,14 @@ impl World {
 
     /// Somebody deletes the topic and makes it again under the same name and generation.
     pub(super) fn topic_again(&mut self) -> Result<(), String> {
-        if !self.is_counted() || self.looker.old.is_some() || !self.chance.fault(Fault::TopicAgain, 500) {
+        if self.looker.old.is_some() {
+            return Ok(());
+        }
+        if !self.is_counted() {
+            note!(self.trace, "topic", "is not made again: {}", self.why_not_counted());
+            return Ok(());
+        }
+        if !self.chance.fault(Fault::TopicAgain, 500) {
             return Ok(());
         }
         self.make_topic_again()?;
@@ -88,15 +95,32 @@ impl World {
 
     /// Whether everybody can tell the topic from one of which nothing was counted.
     pub(super) fn is_counted(&self) -> bool {
-        let generation = self.looker.generation;
         // Whoever begins is to find a checkpoint that says more than that the generation's own record was read: a topic
         // made again before that is a topic of which nothing was counted, for all that anybody can tell.
-        let mut counted = true;
+        self.counted_by_readers().0
+    }
+
+    /// Whether every reader finds such a checkpoint in every partition, and whether only some do in one.
+    pub(super) fn counted_by_readers(&self) -> (bool, bool) {
+        let generation = self.looker.generation;
+        let partitions = self.setup.generation.partitions as usize;
+        let (mut readers, mut counted) = (0, vec![0; partitions]);
         self.site.stores.every_view(|view| {
-            let position = |partition| view.checkpoint(generation, partition).map_or(0, |at| at.position);
-            counted &= (0..self.setup.generation.partitions).all(|partition| position(partition) >= 2);
+            readers += 1;
+            for (partition, counted) in (0..).zip(&mut counted) {
+                let position = view.checkpoint(generation, partition).map_or(0, |at| at.position);
+                *counted += usize::from(position >= 2);
+            }
         });
-        counted
+        (counted.iter().all(|by| *by == readers), counted.iter().any(|by| (1..readers).contains(by)))
+    }
+
+    fn why_not_counted(&self) -> &'static str {
+        if self.counted_by_readers().1 {
+            "a reader misses a checkpoint that another finds"
+        } else {
+            "it is not counted"
+        }
     }
 
     pub(super) fn make_topic_again(&mut self) -> Result<(), String> {

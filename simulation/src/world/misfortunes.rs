@@ -34,6 +34,15 @@ impl World {
             return Ok(());
         }
         let Some(mut seat) = self.seats[post.node][post.partition as usize].take() else { return Ok(()) };
+        if seat.is_beginning() {
+            self.chance.tally.add(Fault::CrashBeginning);
+            note!(self.trace, "node {}/{}", post.node, post.partition; "dies while it begins");
+            return Ok(());
+        }
+        if seat.has_unheard() {
+            self.chance.tally.add(Fault::CrashUnheard);
+            note!(self.trace, "node {}/{}", post.node, post.partition; "dies before it hears an answer");
+        }
         let load_first = self.chance.percent(50);
         if let Some(action) = seat.take(load_first) {
             self.chance.tally.add(Fault::Crash);
@@ -52,8 +61,9 @@ impl World {
             return Ok(());
         }
         self.owners[partition] = new;
-        if self.seats[old][partition].is_none() {
-            return Ok(());
+        let Some(seat) = &self.seats[old][partition] else { return Ok(()) };
+        if seat.is_beginning() {
+            self.chance.tally.add(Fault::MovedBeginning);
         }
         if self.chance.percent(40) {
             self.chance.tally.add(Fault::RebalanceClean);

@@ -59,14 +59,14 @@ impl World {
 
     fn is_done(&self, node: usize, partition: usize) -> bool {
         let end = self.site.log.range(u32::try_from(partition).unwrap_or(0)).to;
-        self.seats[node][partition]
-            .as_ref()
-            .is_some_and(|seat| seat.pending.is_empty() && seat.next >= end && seat.worker.is_at_rest())
+        self.seats[node][partition].as_ref().is_some_and(|seat| seat.is_done(end))
     }
 
     fn settle_step(&mut self, post: Post) -> Result<(), String> {
         let Some(seat) = &self.seats[post.node][post.partition as usize] else { return self.begin(post) };
-        if !seat.pending.is_empty() {
+        if seat.is_beginning() {
+            self.begin_on(post)
+        } else if seat.is_busy() {
             self.carry_out(post)
         } else if seat.next < self.site.log.range(post.partition).to && seat.worker.wants_batch() {
             self.deliver(post)

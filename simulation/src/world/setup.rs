@@ -81,7 +81,7 @@ impl Setup {
             topic_again,
             overrun,
             slow_snapshots,
-            turns: 150 + chance.below(400),
+            turns: (150 + chance.below(400)) * 7 / 5,
             start_ms: chance.coarse(19_000 * DAY - 2 * 3_600_000),
             cells_max: 1 + chance.below(12),
             clean_cells_bytes_max: 1_000 * chance.below(12),
