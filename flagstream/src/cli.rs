@@ -50,8 +50,8 @@ pub enum Command {
     /// Start a processor alone: log in, store out. Several share the partitions.
     #[command(after_help = "Examples:\n  \
         flagstream process --config flagstream.toml --data /var/lib/flagstream --listen 127.0.0.1:8081\n\n\
-        Each needs a data directory of its own, and all of them one folder for snapshots ([snapshots] url). Killed, paused or\n\
-        cut off, one does no harm: another takes its partitions over. --listen serves /livez, /readyz and /metrics.")]
+        Each needs a data directory of its own, and all of them one folder or bucket for snapshots ([snapshots] url). Killed,\n\
+        paused or cut off, one does no harm: another takes its partitions over. --listen serves /livez, /readyz and /metrics.")]
     Process(Service),
     /// Start API and page alone: store in, answers out.
     #[command(after_help = "Examples:\n  \

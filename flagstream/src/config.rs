@@ -33,8 +33,8 @@ pub struct Settings {
     pub log: kept::Log,
     /// Where cells and checkpoints are.
     pub store: kept::Store,
-    /// The folder that all processors reach; `None` = one in the data directory is enough.
-    pub snapshots: Option<PathBuf>,
+    /// Where copies of partitions' state are.
+    pub snapshots: kept::Snapshots,
     /// How often cells are made durable.
     pub flush: Duration,
     /// What is configured of the stale rule.

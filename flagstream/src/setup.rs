@@ -56,6 +56,11 @@ async fn set_up(settings: &Settings) -> anyhow::Result<()> {
             made => format!("made {}", made.join(", ")),
         })?;
     }
+    #[cfg(feature = "objects")]
+    if let kept::Snapshots::Bucket(options) = &settings.snapshots {
+        stores::snapshots::bucket::open(options).await?;
+        line(&format!("bucket {} can be listed", options.bucket))?;
+    }
     let (number, partitions) = (settings.generation.number, settings.generation.partitions);
     if matches!(settings.log, kept::Log::Embedded { .. }) {
         return line("`flagstream up` begins the embedded log.");
@@ -96,6 +101,15 @@ fn plan(settings: &Settings) -> anyhow::Result<()> {
         for grant in stores::cassandra::permissions(options) {
             line(&grant)?;
         }
+    }
+    #[cfg(feature = "objects")]
+    if let kept::Snapshots::Bucket(options) = &settings.snapshots {
+        line("# The bucket of snapshots, and a rule that lets go what an upload left that was cut short:")?;
+        for command in stores::snapshots::bucket::plan(options) {
+            line(&command)?;
+        }
+        line("# What the AWS role of processors must be allowed:")?;
+        line(&stores::snapshots::bucket::policy(options))?;
     }
     line("# Then, for the generation's row and first records (once, with those permissions):")?;
     line(&format!("flagstream setup   # generation {}", settings.generation.number))

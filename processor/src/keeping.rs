@@ -15,7 +15,7 @@ use schemas::cell::CellKey;
 use schemas::stored::{Checkpoint, SavedState};
 use stores::Store;
 use stores::embedded::{Ahead, Embedded, Flushed};
-use stores::snapshots::Folder;
+use stores::snapshots::Snapshots;
 use stores::state::LocalState;
 
 use crate::Error;
@@ -33,7 +33,7 @@ pub enum Keeping {
         /// Of this process.
         state: Arc<LocalState>,
         /// Of state.
-        snapshots: Arc<Folder>,
+        snapshots: Snapshots,
         /// How often state is copied.
         snapshot_every: SnapshotEvery,
     },
@@ -207,7 +207,7 @@ fn position(state: Option<&SavedState>) -> Option<u64> {
 /// Restores from the newest snapshot, where the log still holds its position.
 async fn restore(
     state: &LocalState,
-    snapshots: &Folder,
+    snapshots: &Snapshots,
     generation: u32,
     partition: u32,
     held_from: u64,

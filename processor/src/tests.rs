@@ -14,5 +14,6 @@ mod power;
 mod revoked;
 mod rules;
 mod seeds;
+mod snapshots;
 mod trouble;
 mod unacknowledged;

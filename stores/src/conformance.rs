@@ -16,6 +16,7 @@ use crate::{CellWrite, Checkpoint, Error, Store, StoredCell, WriteAnswer};
 
 mod keeping;
 mod reading;
+pub mod snapshots;
 mod writing;
 
 /// A case by its name.

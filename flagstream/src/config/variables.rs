@@ -75,7 +75,7 @@ fn nearest(name: &str) -> Option<(String, usize)> {
     let whole = Written {
         log: LogSection::with_all(),
         store: StoreSection::with_all(),
-        snapshots: SnapshotsSection { url: Some(String::new()) },
+        snapshots: SnapshotsSection::with_all(),
         ..Written::default()
     };
     let ours = toml::Table::try_from(whole).unwrap_or_default();

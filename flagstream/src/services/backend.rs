@@ -20,7 +20,7 @@ use anyhow::{Context, ensure};
 use eventlog::EventLog;
 use eventlog::files::create_private_durably;
 use processor::{DeadLetters, Keeping, SnapshotEvery};
-use stores::snapshots::Folder;
+use stores::snapshots::Snapshots;
 use stores::state::LocalState;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -132,27 +132,38 @@ async fn keeping(
     let opened = tokio::task::spawn_blocking(move || LocalState::open(&file, &stores::embedded::Options::default()));
     let state = opened.await.context("opening the partitions' state was interrupted")??;
     poisoned.push(("file of the partitions' state", state.poisoned()));
-    let folder = settings.snapshots.clone().unwrap_or_else(|| settings.data.join("snapshots"));
-    if settings.snapshots.is_none() {
-        tracing::warn!(
-            folder = %folder.display(),
-            "snapshots are kept in this process's data directory; another process that takes a partition over cannot \
-             begin from them: set [snapshots] url to a folder that all processors reach"
-        );
-    }
+    let snapshots = patiently("the snapshots", || snapshots(settings)).await?;
     Ok(Keeping::Apart {
         store: store.shared(),
         state: Arc::new(state),
-        snapshots: Arc::new(Folder::open(&folder)?),
+        snapshots,
         snapshot_every: SnapshotEvery::default(),
     })
 }
 
-/// They lie beside the snapshots, where every process finds them, or with the one process that folds.
+/// Opens the place of the snapshots.
+async fn snapshots(settings: &Settings) -> anyhow::Result<Snapshots> {
+    match &settings.snapshots {
+        kept::Snapshots::Beside => {
+            let folder = settings.data.join("snapshots");
+            tracing::warn!(
+                folder = %folder.display(),
+                "snapshots are kept in this process's data directory; another process that takes a partition over cannot \
+                 begin from them: set [snapshots] url to a folder that all processors reach, or to a bucket"
+            );
+            Ok(Snapshots::in_folder(&folder)?)
+        }
+        kept::Snapshots::Folder(folder) => Ok(Snapshots::in_folder(folder)?),
+        #[cfg(feature = "objects")]
+        kept::Snapshots::Bucket(options) => Ok(stores::snapshots::bucket::open(options).await?),
+    }
+}
+
+/// They lie in the folder of the snapshots, where every process finds them, or with the process that folds.
 fn dead_letters(settings: &Settings, role: Role) -> Option<PathBuf> {
     match &settings.snapshots {
-        Some(folder) => Some(folder.join("dead-letters")),
-        None => role.folds().then(|| settings.data.join("dead-letters")),
+        kept::Snapshots::Folder(folder) => Some(folder.join("dead-letters")),
+        _ => role.folds().then(|| settings.data.join("dead-letters")),
     }
 }
 

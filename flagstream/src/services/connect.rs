@@ -107,7 +107,10 @@ async fn dead_letters(
     behind: Option<Place>,
 ) -> Result<(Vec<experiments::DeadLetter>, usize), String> {
     let Some(letters) = letters else {
-        return Err("they lie with the processors: set [snapshots] url to a folder that all processes reach".to_owned());
+        return Err(
+            "they lie with the processors: where [snapshots] url is a folder that all processes reach they lie there"
+                .to_owned(),
+        );
     };
     let read = tokio::task::spawn_blocking(move || letters.newest_before(behind, limit)).await;
     let (letters, total) = read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;

@@ -40,7 +40,7 @@ impl World {
         let keeping = Keeping::Apart {
             store: self.shared.store.clone(),
             state: Arc::new(LocalState::open(&path, &Options::default()).map_err(|error| error.to_string())?),
-            snapshots: Arc::new(self.shared.snapshots()),
+            snapshots: self.shared.snapshots(),
             snapshot_every: SnapshotEvery { time: Duration::MAX, records: u64::MAX },
         };
         let log = Arc::new(self.shared.log.clone());

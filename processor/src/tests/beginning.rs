@@ -12,7 +12,7 @@ use schemas::log::Append;
 use schemas::stored::{CellWrite, Checkpoint, SavedState, StoredCell, WriteAnswer};
 use stores::embedded::Options;
 use stores::memory::MemoryStore;
-use stores::snapshots::Folder;
+use stores::snapshots::Snapshots;
 use stores::state::LocalState;
 use stores::{Page, Store};
 
@@ -54,7 +54,7 @@ impl EventLog for Told {
 #[derive(Debug)]
 struct Busy {
     store: MemoryStore,
-    snapshots: Folder,
+    snapshots: Snapshots,
     log: Told,
     flushes: Mutex<Vec<u64>>,
     cuts: bool,
@@ -118,7 +118,7 @@ impl Store for Busy {
 /// own finds them; the other one had flushed to 10 before.
 async fn found(flushes: &[u64], cuts: bool) -> (u64, u64, u64, u64) {
     let folder = tempfile::tempdir().unwrap();
-    let snapshots = Folder::open(&folder.path().join("snapshots")).unwrap();
+    let snapshots = Snapshots::in_folder(&folder.path().join("snapshots")).unwrap();
     let log = Told(Arc::new(Mutex::new(Held { first: 0, end: 30 })));
     let flushes = Mutex::new(flushes.iter().rev().copied().collect());
     let store = Busy { store: MemoryStore::new(), snapshots: snapshots.clone(), log: log.clone(), flushes, cuts };
@@ -126,7 +126,7 @@ async fn found(flushes: &[u64], cuts: bool) -> (u64, u64, u64, u64) {
     let keeping = Keeping::Apart {
         store: Arc::new(store),
         state: Arc::new(LocalState::open(&folder.path().join("state"), &Options::default()).unwrap()),
-        snapshots: Arc::new(snapshots),
+        snapshots,
         snapshot_every: SnapshotEvery::default(),
     };
     let found = keeping.find(1, 0, Arc::new(log)).await.unwrap();

@@ -13,7 +13,7 @@ use schemas::log::{Append, Logged};
 use stores::Store;
 use stores::embedded::Options;
 use stores::memory::MemoryStore;
-use stores::snapshots::Folder;
+use stores::snapshots::Snapshots;
 use stores::state::LocalState;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) folder: TempDir,
     pub(crate) snapshot_every: SnapshotEvery,
+    /// Where snapshots are; `None` = in the folder.
+    pub(crate) elsewhere: Option<Snapshots>,
     /// What was appended, by partition.
     pub(crate) written: Vec<Vec<Logged>>,
     /// Readers so far.
@@ -81,6 +83,7 @@ impl Shared {
             store: Arc::new(MemoryStore::new()),
             folder: tempfile::tempdir().unwrap(),
             snapshot_every: SnapshotEvery { time: Duration::from_secs(3_600), records: 1_000_000 },
+            elsewhere: None,
             written: vec![Vec::new(); generation.partitions as usize],
             subscribed: 0,
             generation,
@@ -91,8 +94,11 @@ impl Shared {
         self.folder.path().join(name)
     }
 
-    pub(crate) fn snapshots(&self) -> Folder {
-        Folder::open(&self.path("snapshots")).unwrap()
+    pub(crate) fn snapshots(&self) -> Snapshots {
+        match &self.elsewhere {
+            Some(snapshots) => snapshots.clone(),
+            None => Snapshots::in_folder(&self.path("snapshots")).unwrap(),
+        }
     }
 
     pub(crate) async fn append(&mut self, records: Vec<Append>) {
@@ -111,7 +117,7 @@ impl Shared {
         let keeping = Keeping::Apart {
             store: self.store.clone(),
             state: Arc::new(LocalState::open(&self.path(name).join("state"), &Options::default()).unwrap()),
-            snapshots: Arc::new(self.snapshots()),
+            snapshots: self.snapshots(),
             snapshot_every: self.snapshot_every,
         };
         let first_reader = self.subscribed;

@@ -111,35 +111,3 @@ async fn a_partition_that_comes_back_has_a_worker_again() {
     shared.compare(&[]).await.unwrap();
     stop(node).await.unwrap();
 }
-
-#[tokio::test]
-async fn another_machine_begins_from_the_snapshot_when_the_log_is_cut_and_not_without_one() {
-    let mut shared = Shared::new(generation(1, DEDUPE_RECORDS));
-    shared.snapshot_every = SnapshotEvery { time: Duration::from_secs(3_600), records: 10 };
-    shared.append(beginnings(&shared.generation)).await;
-    let (mut dice, mut sent) = (Dice::new(2), Vec::new());
-    let node = shared.start("a");
-    for _ in 0..20 {
-        let records = traffic(&mut dice, 1, &mut sent);
-        shared.append(records).await;
-        settled(&node.processor, &shared.log).await.unwrap();
-    }
-    let log = shared.log.clone();
-    until("a snapshot lets the log go", || log.released(0) >= 10).await;
-    stop(node).await.unwrap();
-    assert!(shared.log.released(0) <= shared.snapshots().newest(1, 0).await.unwrap().state.unwrap().position);
-    shared.log.drop_released(0);
-    let other = shared.start("b");
-    shared.give_all(&other);
-    let records = traffic(&mut dice, 1, &mut sent);
-    shared.append(records).await;
-    settled(&other.processor, &shared.log).await.unwrap();
-    shared.compare(&[]).await.unwrap();
-    stop(other).await.unwrap();
-
-    std::fs::remove_dir_all(shared.path("snapshots")).unwrap();
-    let third = shared.start("c");
-    shared.give_all(&third);
-    let why = third.processor.failed().await;
-    assert!(why.contains("records are lost to the counts"), "{why}");
-}

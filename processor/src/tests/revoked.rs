@@ -71,7 +71,7 @@ fn hourly(shared: &Shared) -> (Processor, Arc<AtomicU64>) {
     let keeping = Keeping::Apart {
         store: shared.store.clone(),
         state: Arc::new(LocalState::open(&shared.path("state"), &Options::default()).unwrap()),
-        snapshots: Arc::new(shared.snapshots()),
+        snapshots: shared.snapshots(),
         snapshot_every: shared.snapshot_every,
     };
     let checkpoint = Arc::new(AtomicU64::new(u64::MAX));

@@ -174,7 +174,7 @@ async fn a_worker_begins_when_the_end_of_an_earlier_ones_write_is_known() {
     let keeping = Keeping::Apart {
         store: Arc::new(Slow { inner: shared.store.clone(), answers }),
         state: Arc::new(LocalState::open(&shared.path("state"), &Options::default()).unwrap()),
-        snapshots: Arc::new(shared.snapshots()),
+        snapshots: shared.snapshots(),
         snapshot_every: shared.snapshot_every,
     };
     let settings = settings(&shared.generation, &shared.path("a"));
@@ -239,7 +239,7 @@ fn between(
     let keeping = Keeping::Apart {
         store: shared.store.clone(),
         state: Arc::new(LocalState::open(&shared.path(name).join("state"), &Options::default()).unwrap()),
-        snapshots: Arc::new(shared.snapshots()),
+        snapshots: shared.snapshots(),
         snapshot_every: shared.snapshot_every,
     };
     let reader = Between { inner: log.subscribe().unwrap(), change, waiting: None, begins: 0 };
@@ -309,7 +309,7 @@ async fn settings_that_cannot_be_kept_are_refused() {
         let keeping = Keeping::Apart {
             store: shared.store.clone(),
             state: Arc::new(LocalState::open(&shared.path("state"), &Options::default()).unwrap()),
-            snapshots: Arc::new(shared.snapshots()),
+            snapshots: shared.snapshots(),
             snapshot_every: shared.snapshot_every,
         };
         let settings = crate::Settings { flush_every, ..settings(generation, &shared.path("a")) };

@@ -84,7 +84,7 @@ async fn folded_again(held: MemoryStore) -> Result<(), String> {
     let keeping = Keeping::Apart {
         store: Arc::new(Fleeting { seen: Arc::clone(&shared.store), held: Arc::clone(&held) }),
         state: Arc::new(LocalState::open(&shared.path("state"), &Options::default()).unwrap()),
-        snapshots: Arc::new(shared.snapshots()),
+        snapshots: shared.snapshots(),
         snapshot_every: shared.snapshot_every,
     };
     let log = shared.log.clone();

@@ -26,7 +26,7 @@ use schemas::record::generation_record;
 use serde_json::Value;
 use stores::embedded::Options;
 use stores::memory::MemoryStore;
-use stores::snapshots::Folder;
+use stores::snapshots::Snapshots;
 use stores::state::LocalState;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -64,7 +64,7 @@ impl Pipeline {
         let keeping = Keeping::Apart {
             store: store.clone(),
             state: Arc::new(LocalState::open(&folder.path().join("state"), &Options::default())?),
-            snapshots: Arc::new(Folder::open(&folder.path().join("snapshots"))?),
+            snapshots: Snapshots::in_folder(&folder.path().join("snapshots"))?,
             snapshot_every: SnapshotEvery { time: Duration::from_secs(3_600), records: u64::MAX },
         };
         let settings = Settings {

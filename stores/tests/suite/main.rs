@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod backends;
+#[cfg(feature = "objects")]
+mod bucket;
 #[cfg(feature = "cassandra")]
 mod cassandra;
 mod disk;

@@ -40,7 +40,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("counting", Pure, &["schemas"], &[]),
     row("stats", Pure, &[], &[]),
     row("eventlog", Worldly, &["schemas"], &["rdkafka"]),
-    row("stores", Worldly, &["schemas"], &["aws-sdk-dynamodb", "scylla"]),
+    row("stores", Worldly, &["schemas"], &["aws-sdk-dynamodb", "object_store", "scylla"]),
     row("ingest", Worldly, &["schemas", "protocols", "eventlog"], &[]),
     row("processor", Worldly, &["schemas", "counting", "eventlog", "stores"], &[]),
     row("experiments", Worldly, &["schemas", "counting", "eventlog", "stores", "stats"], &["datafusion"]),
@@ -54,7 +54,7 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 /// Crates that only the rows that list them may name, and only as optional.
-pub(crate) const HEAVY: &[&str] = &["rdkafka", "aws-sdk-dynamodb", "aws-sdk-sqs", "scylla", "datafusion"];
+pub(crate) const HEAVY: &[&str] = &["rdkafka", "aws-sdk-dynamodb", "aws-sdk-sqs", "object_store", "scylla", "datafusion"];
 
 /// Crates that do I/O, wait, tell the time or throw dice. A pure package reaches none of them, at any depth.
 pub(crate) const IMPURE: &[&str] = &[
