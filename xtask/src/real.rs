@@ -16,7 +16,7 @@ use std::process::Command;
 use trial::Trial;
 
 /// What the suites need.
-const SERVERS: &[&str] = &["kafka", "dynamodb", "cassandra", "sqs"];
+const SERVERS: &[&str] = &["kafka", "dynamodb", "cassandra", "s3", "sqs"];
 
 /// What services apart keep their counts in: the server, the option of `loadtest apart` for it, and the variable that
 /// names it.
@@ -56,14 +56,17 @@ const BUILT: &[&str] = &[
 
 /// Parts of the names of the tests that need real servers, and of those that exist only in such a build. Each must be
 /// found.
-const TESTS: &[&str] = &["kafka", "dynamodb", "cassandra", "sqs::", "config::kept", "apart::"];
+const TESTS: &[&str] =
+    &["kafka", "dynamodb", "cassandra", "bucket::", "in_a_bucket", "sqs::", "config::kept", "apart::"];
 
-/// Runs the log's suite on Kafka, the stores' on DynamoDB Local and Cassandra, the queue's on a server that speaks SQS, and
-/// what the services say there; true when all passed.
+/// Runs the log's suite on Kafka, the stores' on DynamoDB Local and Cassandra, that of snapshots and the queue's on servers
+/// that speak S3 and SQS, and what the services say there; true when all passed.
 pub(crate) fn suites() -> Result<bool> {
     on(SERVERS, |addresses| {
         let mut command = workspace::cargo();
-        command.arg("test").args(BUILT).args(["--lib", "--bins", "--tests", "--no-fail-fast", "--"]).args(TESTS);
+        // It is in no other build, which would have its switches for tests.
+        command.arg("test").args(BUILT).args(["--package", "processor", "--features", "processor/objects"]);
+        command.args(["--lib", "--bins", "--tests", "--no-fail-fast", "--"]).args(TESTS);
         command.envs(addresses.iter().map(|(name, value)| (name, value)));
         let output = command.output().context("run the suites")?;
         let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -184,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_name_that_finds_no_test_is_a_failure() {
-        let all = "test tests::kafka::a ... ok\ntest dynamodb::b ... ok\ntest cassandra::b ... ok\ntest sqs::b ... ok\ntest config::kept::c ... ok\n\
+        let all = "test tests::kafka::a ... ok\ntest dynamodb::b ... ok\ntest cassandra::b ... ok\ntest bucket::b ... ok\ntest s_in_a_bucket ... ok\ntest sqs::b ... ok\ntest config::kept::c ... ok\n\
              test apart::d ... ok\n";
         all_were_found(all).unwrap();
         let error = all_were_found(&all.replace("apart::d ... ok", "apart::d ... FAILED")).unwrap_err().to_string();
