@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stores::conformance::snapshots as conformance;
-use stores::snapshots::Place;
 use stores::snapshots::bucket::{Options, open, plan, policy};
+use stores::snapshots::{Content, Name, Place};
 use stores::{Error, SavedState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -46,6 +46,37 @@ async fn a_server_that_is_away_is_an_error_that_may_pass() {
     assert!(error.is_retryable(), "{error}");
     front.comes_back();
     assert_eq!(snapshots.newest(1, 0).await.unwrap().state, Some(state));
+}
+
+#[tokio::test]
+async fn an_upload_whose_content_fails_leaves_no_parts_to_pay_for() {
+    let options = options();
+    let place = open(&options).await.unwrap().place();
+    let name = Name { generation: 1, partition: 0, position: 9, content: Some(1) };
+    let (server, prefix) = (options.endpoint.unwrap(), options.prefix);
+    let (asked, parts) = (server.clone(), prefix.clone());
+    let failing: Content = Box::new(move |out| {
+        // Five parts: the upload has begun when the third is taken.
+        out.write_all(&vec![0; 40 * 1024 * 1024])?;
+        assert!(uploads(&asked).contains(&parts), "it is under way");
+        Err(std::io::Error::other("a test wants it to fail"))
+    });
+    place.keep(name, failing).await.unwrap_err();
+    let left = tokio::task::spawn_blocking(move || uploads(&server)).await.unwrap();
+    assert!(!left.contains(&prefix), "{left}");
+}
+
+/// What the server says of uploads that have neither ended nor been given up.
+fn uploads(server: &str) -> String {
+    use std::io::{Read, Write};
+    let address = server.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let ask = format!("GET /flagstream?uploads HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(ask.as_bytes()).unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    assert!(said.contains("ListMultipartUploadsResult"), "{said}");
+    said
 }
 
 #[tokio::test]
