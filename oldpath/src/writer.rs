@@ -31,7 +31,7 @@ use crate::store::OldStore;
 /// How hard is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Calls of store and queue under way at a time.
+    /// Calls of the store under way at a time, and as many of the queue.
     pub calls_max: usize,
     /// Attempts for a row, or for a batch of jobs.
     pub attempts_max: u32,
@@ -67,7 +67,9 @@ struct Shared {
     outcomes: Outcomes,
     dice: Dice,
     options: Options,
-    calls: Semaphore,
+    /// Places for calls, apart: a store that hangs must not keep jobs from being sent.
+    adding: Semaphore,
+    sending: Semaphore,
     fates: Family<ByFate, Metric>,
     attempts_failed: Family<ByEnd, Metric>,
 }
@@ -101,9 +103,10 @@ impl Writer {
         dice: Dice,
         options: Options,
     ) -> Self {
-        let calls = Semaphore::new(options.calls_max.clamp(1, Semaphore::MAX_PERMITS));
+        let places = || Semaphore::new(options.calls_max.clamp(1, Semaphore::MAX_PERMITS));
+        let (adding, sending) = (places(), places());
         let (fates, attempts_failed) = (Family::default(), Family::default());
-        Self(Arc::new(Shared { store, jobs, outcomes, dice, options, calls, fates, attempts_failed }))
+        Self(Arc::new(Shared { store, jobs, outcomes, dice, options, adding, sending, fates, attempts_failed }))
     }
 
     /// Puts its counters into a registry.
@@ -148,7 +151,9 @@ impl Shared {
     async fn write_row(&self, add: &Add, by: Instant) -> Tried {
         let mut tried = Tried::default();
         for attempt in 0..self.options.attempts_max {
-            let Some(done) = self.attempt(attempt, by, || self.store.add(add.clone())).await else { break };
+            let Some(done) = self.attempt(&self.adding, attempt, by, || self.store.add(add.clone())).await else {
+                break;
+            };
             self.note(&mut tried, &done.unwrap_or_else(|| Err(no_answer())));
             if tried.is_done {
                 break;
@@ -173,7 +178,7 @@ impl Shared {
                 break;
             }
             let jobs: Vec<Job> = left.iter().map(|place| batch[*place].clone()).collect();
-            let Some(answers) = self.attempt(attempt, by, || self.jobs.send(jobs)).await else { break };
+            let Some(answers) = self.attempt(&self.sending, attempt, by, || self.jobs.send(jobs)).await else { break };
             let answers = answers.unwrap_or_default();
             for (nth, place) in left.into_iter().enumerate() {
                 self.note(&mut tried[place], answers.get(nth).unwrap_or(&Err(no_answer())));
@@ -186,6 +191,7 @@ impl Shared {
     /// never made, as its time is over.
     async fn attempt<T, F: Future<Output = T>>(
         &self,
+        places: &Semaphore,
         attempt: u32,
         by: Instant,
         call: impl FnOnce() -> F,
@@ -198,7 +204,7 @@ impl Shared {
             sleep(pause).await;
         }
         // It is never closed.
-        let _place = timeout_at(by, self.calls.acquire()).await.ok()?.ok()?;
+        let _place = timeout_at(by, places.acquire()).await.ok()?.ok()?;
         if Instant::now() >= by {
             return None;
         }

@@ -11,6 +11,7 @@ mod outcomes;
 mod range;
 #[cfg(feature = "sqs")]
 mod sqs;
+mod trouble;
 mod worker;
 mod world;
 mod writer;

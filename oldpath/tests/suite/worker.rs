@@ -20,6 +20,8 @@ use tokio::sync::{Notify, watch};
 use crate::world::{Answer, Hand, NOW_MS, Scripted, held, outcomes, told, told_of};
 
 const VISIBILITY: Duration = Duration::from_secs(30);
+/// No call to a disk takes so long. A call that hangs does, in tests whose time is paused.
+const ATTEMPT: Duration = Duration::from_secs(3_600);
 
 struct House {
     _folder: tempfile::TempDir,
@@ -38,12 +40,8 @@ impl House {
     }
 
     fn worker(&self, store: Arc<dyn OldStore>, jobs: Arc<dyn Jobs>) -> Worker {
-        let options = Options {
-            attempts_max: 2,
-            attempt: Duration::from_millis(50),
-            pause: Duration::from_millis(2),
-            receive: Duration::ZERO,
-        };
+        let options =
+            Options { attempts_max: 2, attempt: ATTEMPT, pause: Duration::from_millis(2), receive: Duration::ZERO };
         Worker::new(store, jobs, self.outcomes.clone(), Dice::seeded(3), options, Metrics::default())
     }
 
@@ -89,7 +87,7 @@ async fn job(script: &[Answer], fates: &[(Fate, u64)], number: u64, dead: u64) {
     assert_eq!(range.outside(number), 0, "{script:?}: {number} in {range:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn each_fate_of_a_job() {
     use Answer::{Done, DoneHang, DoneUnknown, Hang, Refused, Unknown};
     use Fate::{JobApplied, JobAppliedAgain, JobLost, JobRefused, Started, StartedAgain};
@@ -230,9 +228,7 @@ async fn a_worker_killed_before_it_knew_leaves_a_delivery_open() {
     house.send(&["event"], false).await;
     let store = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
     let deaf = Arc::new(NoAnswer { store: store.clone(), reached: reached.clone() });
-    let patient = Options { attempt: Duration::from_secs(3_600), receive: Duration::ZERO, ..Options::default() };
-    let worker =
-        Worker::new(deaf, house.jobs.clone(), house.outcomes.clone(), Dice::seeded(3), patient, Metrics::default());
+    let worker = house.worker(deaf, house.jobs.clone());
     killed_then_another(&house, worker, &reached, store.clone()).await;
     assert_eq!(held(&*store, Kind::Events).await[0].totals.number, 4);
     let open = [(Fate::Started, 2), (Fate::StartedAgain, 2), (Fate::JobAppliedAgain, 2)];

@@ -205,6 +205,15 @@ async fn calls_under_way_are_bounded_and_who_finds_no_place_in_time_is_refused()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_keeps_no_job_from_being_sent() {
+    let attempt = Options::default().deadline;
+    let house = house(&[Hang], &[], Options { calls_max: 1, attempt, ..Options::default() });
+    let payload = OldPayload { events: events(Stage::Live, &["event"]).events, ..counts(Stage::Live, &[("flag", 3)]) };
+    assert_eq!(house.write(payload).await, NotWritten);
+    assert_eq!(told_of(&house.log, "event").await, [(Fate::Enqueued, 2)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_payload_for_which_the_gate_has_no_room_is_told_as_refused() {
     let house = house(&[], &[], Options::default());
     let payload = OldPayload { events: events(Stage::Live, &["event"]).events, ..counts(Stage::Live, &[("flag", 3)]) };
