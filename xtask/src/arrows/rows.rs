@@ -54,7 +54,8 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 /// Crates that only the rows that list them may name, and only as optional.
-pub(crate) const HEAVY: &[&str] = &["rdkafka", "aws-sdk-dynamodb", "aws-sdk-sqs", "object_store", "scylla", "datafusion"];
+pub(crate) const HEAVY: &[&str] =
+    &["rdkafka", "aws-sdk-dynamodb", "aws-sdk-sqs", "object_store", "scylla", "datafusion"];
 
 /// Crates that do I/O, wait, tell the time or throw dice. A pure package reaches none of them, at any depth.
 pub(crate) const IMPURE: &[&str] = &[
