@@ -10,15 +10,23 @@ use ingest::gate::{OldPath, Stage};
 use oldpath::Dice;
 use oldpath::counter::Kind;
 use oldpath::jobs::embedded::EmbeddedJobs;
+use oldpath::jobs::{BATCH_MAX, Held, Job, Jobs, What};
 use oldpath::store::embedded::EmbeddedStore;
 use oldpath::trouble::Troubled;
+use oldpath::worker::{self, Worker};
 use oldpath::writer::{Options, Writer};
 use schemas::old_path::{Causes, Numbers, Way};
 use stores::trouble::{Switch, Trouble};
 
-use crate::world::{Answer, Hand, Scripted, counts, held, outcomes, told};
+use crate::world::{Answer, Hand, NOW_MS, Scripted, counts, held, outcomes, told};
 
 const FLAGS: u64 = 40;
+
+/// A job for 2 events.
+fn job(key: &str) -> Job {
+    let what = What::Event { key: key.into(), value_micros: None, sampling: 2 };
+    Job { project: "project".into(), environment: "environment".into(), time_ms: NOW_MS, off: false, what }
+}
 
 /// What the log is told of each flag, of which `intended` evaluations were to be written.
 async fn numbers(log: &MemoryLog, intended: u64) -> BTreeMap<String, Numbers> {
@@ -60,6 +68,53 @@ async fn whatever_answers_come_the_store_holds_what_the_range_says() {
         }
     }
     assert!(seen.refused > 0 && seen.uncertain > 0 && seen.extra > 0, "{seen:?}");
+}
+
+/// The same for jobs, which come again and again until they are done or given up.
+#[tokio::test(start_paused = true)]
+async fn whatever_answers_come_jobs_are_done_as_often_as_the_range_says() {
+    const VISIBILITY: Duration = Duration::from_secs(30);
+    let mut seen = Causes::default();
+    for seed in 0..6_u64 {
+        let dice = |n: u64| (seed * 7_919 + n * 104_729) / 13 % Answer::ALL.len() as u64;
+        let script: Vec<Answer> = (0..5 * FLAGS).map(|n| Answer::ALL[dice(n) as usize]).collect();
+        let (store, log, hand) = (Scripted::new(&script), MemoryLog::new(4), Hand::new());
+        let (outcomes, folder) = (outcomes(&log), tempfile::tempdir().unwrap());
+        let jobs = Arc::new(EmbeddedJobs::open(folder.path(), VISIBILITY, hand.clock()).unwrap());
+        let keys: Vec<String> = (0..FLAGS).map(|key| format!("event-{key}")).collect();
+        for keys in keys.chunks(BATCH_MAX) {
+            let batch = keys.iter().map(|key| job(key)).collect();
+            assert!(jobs.send(batch).await.iter().all(Result::is_ok));
+        }
+        let options = worker::Options { receive: Duration::ZERO, ..worker::Options::default() };
+        let metrics = worker::Metrics::default();
+        let worker = Worker::new(store.clone(), jobs.clone(), outcomes.clone(), Dice::seeded(seed), options, metrics);
+        let dead = loop {
+            while worker.round().await.unwrap() > 0 {}
+            match jobs.held().await.unwrap() {
+                Held { waiting: 0, taken: 0, dead } => break dead,
+                _ => hand.pass(VISIBILITY),
+            }
+        };
+        outcomes.settle().await;
+        let told = numbers(&log, 2).await;
+        assert_eq!(told.len() as u64, FLAGS);
+        let held = store.held.lock().unwrap();
+        let mut lost = 0;
+        for (key, numbers) in &told {
+            let expected = numbers.expected(Way::Jobs);
+            let number: u64 =
+                held.iter().filter(|((counter, _), _)| counter.key() == key).map(|(_, totals)| totals.number).sum();
+            assert_eq!(expected.range.outside(number), 0, "seed {seed}: {key} has {number} of {expected:?}");
+            assert_eq!(expected.causes.waiting, 0);
+            seen.redelivered += expected.causes.redelivered;
+            seen.outstanding += expected.causes.outstanding;
+            lost += expected.causes.lost;
+        }
+        assert_eq!(lost, 2 * dead, "what is told as lost lies among the dead letters");
+        seen.lost += lost;
+    }
+    assert!(seen.redelivered > 0 && seen.outstanding > 0 && seen.lost > 0, "{seen:?}");
 }
 
 #[tokio::test]
