@@ -1,7 +1,7 @@
 //! How DynamoDB and SQS are reached, and what an error says of a call's effect.
 //!
-//! Always true here: AWS's library makes one attempt only, so that every attempt is ours and known; what was never sent,
-//! or was answered as wrong or too much, was surely not done; of all else nobody knows.
+//! Always true here: AWS's library makes one attempt only, so that every attempt is ours and known; what was never
+//! sent, or was answered as wrong or too much, was surely not done; of all else nobody knows.
 
 use std::error::Error as _;
 use std::time::Duration;

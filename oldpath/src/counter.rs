@@ -1,8 +1,8 @@
 //! What the old path counts, and how a counter's key lies in a store.
 //!
 //! Always true here: a counter is of one environment, one kind, one key, one UTC hour and, but for custom events, one
-//! variation; keys are told apart by length, never by a separator; in a row's order stand the hours of one key one after
-//! another.
+//! variation; keys are told apart by length, never by a separator; in a row's order stand the hours of one key one
+//! after another.
 
 use ingest::gate::OldVariation;
 use schemas::id::{Environment, push_part, take_part};

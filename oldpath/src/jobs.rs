@@ -4,8 +4,8 @@
 //! count of its deliveries; one delivered [`DELIVERIES_MAX`] times lies among the dead letters when it is due again; an
 //! answered send is kept. A job is JSON of its own words, since people read queues.
 //!
-//! Where to go next: [`embedded`] is for a single process, `sqs` (feature) for several; `conformance` (feature `testing`)
-//! is what each must pass.
+//! Where to go next: [`embedded`] is for a single process, `sqs` (feature) for several; `conformance` (feature
+//! `testing`) is what each must pass.
 
 pub mod embedded;
 #[cfg(feature = "sqs")]

@@ -1,8 +1,8 @@
 //! The old path's counters: what the HTTP service and the worker write, each event by an addition of its own.
 //!
 //! Always true here: an addition is one atomic step on one counter, and is done twice when it is called twice; whoever
-//! calls is told whether it was done, was not done, or may have been; a read sees every answered addition, and is a range
-//! of one key's hours or a step from key to key, never a scan.
+//! calls is told whether it was done, was not done, or may have been; a read sees every answered addition, and is a
+//! range of one key's hours or a step from key to key, never a scan.
 //!
 //! Where to go next: [`embedded`] is for a single process, `dynamodb` (feature) for several; `conformance` (feature
 //! `testing`) is what each must pass.
@@ -90,7 +90,8 @@ pub async fn of_key(store: &dyn OldStore, asked: &HoursOf<'_>, limit: usize) -> 
     }
 }
 
-/// All counters of a kind of an environment in these hours, key by key, at most `limit`: for each key a step and a range.
+/// All counters of a kind of an environment in these hours, key by key, at most `limit`: for each key a step and a
+/// range.
 ///
 /// # Errors
 /// The store's, or [`Error::Setting`] when there are more.

@@ -1,10 +1,10 @@
 //! The worker: takes jobs, does them, deletes them.
 //!
-//! Always true here: a delivery is told to the log before its job is done, and when the log does not have it in time the
-//! job is not done now (jobs of stage `off` are told nowhere); within a delivery a job is tried once more only while it
-//! surely was not done; a job that is not deleted comes again by itself, and one that failed in its last delivery is
-//! told as lost. Doing a job and deleting it are two steps: a worker that dies between them leaves a job that is done
-//! twice, which is what such queues promise.
+//! Always true here: a delivery is told to the log before its job is done, and when the log does not have it in time
+//! the job is not done now (jobs of stage `off` are told nowhere); within a delivery a job is tried once more only
+//! while it surely was not done; a job that is not deleted comes again by itself, and one that failed in its last
+//! delivery is told as lost. Doing a job and deleting it are two steps: a worker that dies between them leaves a job
+//! that is done twice, which is what such queues promise.
 //!
 //! Several workers may run at once, in one process or in many.
 
@@ -101,8 +101,8 @@ impl Worker {
         Self { store, jobs, outcomes, dice, options, metrics }
     }
 
-    /// Works until told to stop (or until nobody is left who could), and then finishes what it has in hand. To end it at
-    /// once drops what it has in hand: it comes again.
+    /// Works until told to stop (or until nobody is left who could), and then finishes what it has in hand. To end it
+    /// at once drops what it has in hand: it comes again.
     pub async fn run(&self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow_and_update() && stop.has_changed().is_ok() {
             if let Err(error) = self.round().await {
@@ -158,8 +158,8 @@ impl Worker {
         self.delete(applied.map(|(task, _)| task.receipt).collect()).await;
     }
 
-    /// Adds once. It is tried again only after a refusal: after an attempt of unknown end a further one might do it twice
-    /// within one delivery.
+    /// Adds once. It is tried again only after a refusal: after an attempt of unknown end a further one might do it
+    /// twice within one delivery.
     async fn apply(&self, task: &Task) -> Result<(), WriteError> {
         let mut attempt = 1;
         loop {

@@ -3,8 +3,8 @@
 //!
 //! Always true here: one call of the store for each row, at most three attempts, all ours and within a deadline; calls
 //! under way are bounded, and a row that finds no place in time is refused; an attempt without an answer may have been
-//! done, and is tried again like any other, since a service cannot know; each row's fate is told to the log, but in stage
-//! `off`; "written" is said only when every row and job surely is.
+//! done, and is tried again like any other, since a service cannot know; each row's fate is told to the log, but in
+//! stage `off`; "written" is said only when every row and job surely is.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The old path's queue in a file, for a single process.
 //!
-//! Always true here: an answered send is on the disk, and so is the count of a job's deliveries before it is delivered; a
-//! job is out of sight for its visibility time-out by the clock that was passed in; jobs come in the order in which they
-//! come into sight; a receipt of a delivery that is not the newest deletes nothing.
+//! Always true here: an answered send is on the disk, and so is the count of a job's deliveries before it is delivered;
+//! a job is out of sight for its visibility time-out by the clock that was passed in; jobs come in the order in which
+//! they come into sight; a receipt of a delivery that is not the newest deletes nothing.
 //!
 //! | table | key | value |
 //! |---|---|---|

@@ -1,7 +1,8 @@
 //! The old path's counters in DynamoDB, for several processes: `UpdateItem … ADD`, one call for each addition.
 //!
-//! Always true here: an addition is one call without a condition and without an attempt of the library's own; every read
-//! is consistent, of one row in order; an item is `row` and `sort` (its key) and the counter's numbers, nothing else.
+//! Always true here: an addition is one call without a condition and without an attempt of the library's own; every
+//! read is consistent, of one row in order; an item is `row` and `sort` (its key) and the counter's numbers, nothing
+//! else.
 //!
 //! Where to go next: `setup` makes and checks the table.
 
