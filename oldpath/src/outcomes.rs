@@ -2,8 +2,8 @@
 //!
 //! Always true here: what is told is sums, so that it may be gathered; a record has one id however often it is
 //! appended, and so counts once; what cannot be told in 30 s is given up and counted in a metric: the log's range for
-//! it then stays open, and never wrong. What is told of lies behind: its effect has happened, or will not. Exposures
-//! are not told: nothing compares them yet.
+//! it then stays open. What is told of lies behind: its effect has happened, or will not. Exposures are not told:
+//! nothing compares them yet.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
