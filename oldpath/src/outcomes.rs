@@ -89,8 +89,8 @@ impl Outcomes {
         Self(Arc::new(Shared { log, clock, dice, waiting, settled, records, given_up }))
     }
 
-    /// Has these told soon, and does not wait for it. Must be called within a runtime.
-    pub fn tell(&self, environment: &Environment, outcomes: impl IntoIterator<Item = Outcome>) {
+    /// Has these told soon, all or none, and does not wait for it. Must be called within a runtime.
+    pub fn tell(&self, environment: &Environment, outcomes: Vec<Outcome>) {
         let mut waiting = self.0.lock();
         waiting.add(environment, outcomes, &self.0.given_up);
         if waiting.rows == 0 || waiting.is_appending {
@@ -130,7 +130,12 @@ impl Outcomes {
 }
 
 impl Waiting {
-    fn add(&mut self, environment: &Environment, outcomes: impl IntoIterator<Item = Outcome>, given_up: &Metric) {
+    /// All of them or none: a row that is told to be applied, and not that it may be so twice, would be told wrong.
+    fn add(&mut self, environment: &Environment, outcomes: Vec<Outcome>, given_up: &Metric) {
+        if self.rows + outcomes.len() > ROWS_WAITING_MAX {
+            given_up.inc_by(outcomes.len() as u64);
+            return;
+        }
         for Outcome { counter, time_ms, fate, number } in outcomes {
             if number == 0 || matches!(counter, Counter::Exposures { .. }) {
                 continue;
@@ -139,9 +144,6 @@ impl Waiting {
             let row = (counter, hour_of(time_ms), fate);
             match rows.get_mut(&row) {
                 Some(sum) => *sum = sum.saturating_add(number),
-                None if self.rows >= ROWS_WAITING_MAX => {
-                    given_up.inc();
-                }
                 None => {
                     rows.insert(row, number);
                     self.rows += 1;
@@ -208,10 +210,14 @@ impl Shared {
         let at_ms = (self.clock)();
         let mut records = Vec::new();
         for (environment, rows) in &sums {
-            let rows: Vec<OutcomeRow<'_>> = rows.iter().filter_map(|(row, number)| outcome_row(row, *number)).collect();
-            for rows in rows.chunks(OUTCOME_ROWS_MAX) {
+            let mut left: Vec<(&Row, u64)> = rows.iter().map(|(row, number)| (row, *number)).collect();
+            while !left.is_empty() {
+                let behind = left.split_off(cut(&left));
+                let told: Vec<OutcomeRow<'_>> =
+                    left.iter().filter_map(|(row, number)| outcome_row(row, *number)).collect();
                 let id = self.dice.id().ok()?;
-                records.push(outcome_record(environment, self.log.partitions(), id, at_ms, rows));
+                records.push(outcome_record(environment, self.log.partitions(), id, at_ms, &told));
+                left = behind;
             }
         }
         Some(records)
@@ -220,6 +226,17 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many of these rows, in order, make the next record: all fates of a counter and hour are in one, since they tell
+/// of the same writes.
+fn cut(rows: &[(&Row, u64)]) -> usize {
+    let place = |((counter, hour, _), _): &(&Row, u64)| (counter.clone(), *hour);
+    if rows.len() <= OUTCOME_ROWS_MAX {
+        return rows.len();
+    }
+    let begins = |nth: &usize| place(&rows[*nth]) != place(&rows[*nth - 1]);
+    (1..=OUTCOME_ROWS_MAX).rev().find(begins).unwrap_or(OUTCOME_ROWS_MAX)
 }
 
 /// As the log has it; `None` for what is not told.
@@ -237,4 +254,38 @@ fn outcome_row((counter, hour, fate): &Row, number: u64) -> Option<OutcomeRow<'_
         Counter::Exposures { .. } => return None,
     };
     Some(OutcomeRow { counted, time_ms: i64::from(*hour) * 3_600_000, fate: *fate, number })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fates_of_a_counter_are_told_in_one_record() {
+        let row = |key: usize, fate| (Counter::Events { key: format!("{key:04}").into() }, 7, fate);
+        let one_and_pairs = std::iter::once(row(0, Fate::Applied))
+            .chain((1..700).flat_map(|key| [row(key, Fate::Applied), row(key, Fate::Extra)]));
+        let rows: Vec<Row> = one_and_pairs.collect();
+        let rows: Vec<(&Row, u64)> = rows.iter().map(|row| (row, 1)).collect();
+        let first = cut(&rows);
+        assert_eq!(first, OUTCOME_ROWS_MAX - 1, "a pair would be cut by one row more");
+        assert_ne!(rows[first - 1].0.0, rows[first].0.0);
+        assert_eq!(cut(&rows[first..]), rows.len() - first);
+    }
+
+    #[test]
+    fn what_has_no_room_is_given_up_whole() {
+        let environment = Environment::new("p", "e").unwrap();
+        let outcome = |key: usize, fate| Outcome {
+            counter: Counter::Events { key: key.to_string().into() },
+            time_ms: 0,
+            fate,
+            number: 1,
+        };
+        let (mut waiting, given_up) = (Waiting::default(), Metric::default());
+        waiting.add(&environment, (1..ROWS_WAITING_MAX).map(|key| outcome(key, Fate::Applied)).collect(), &given_up);
+        waiting.add(&environment, vec![outcome(1, Fate::Applied), outcome(1, Fate::Extra)], &given_up);
+        assert_eq!((waiting.rows, given_up.get()), (ROWS_WAITING_MAX - 1, 2));
+        assert_eq!(waiting.sums[&environment].values().sum::<u64>(), ROWS_WAITING_MAX as u64 - 1);
+    }
 }

@@ -17,7 +17,7 @@ use prometheus_client::metrics::counter::Counter as Metric;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use schemas::id::Environment;
-use schemas::old_path::Fate;
+use schemas::old_path::{ATTEMPTS_MAX, Fate};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -33,7 +33,8 @@ use crate::store::OldStore;
 pub struct Options {
     /// Calls of the store under way at a time, and as many of the queue.
     pub calls_max: usize,
-    /// Attempts for a row, or for a batch of jobs.
+    /// Attempts for a row, or for a batch of jobs; no more than [`ATTEMPTS_MAX`] are made, as the log's range reckons
+    /// with that.
     pub attempts_max: u32,
     /// An attempt that has no answer by then is given up.
     pub attempt: Duration,
@@ -48,7 +49,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             calls_max: 64,
-            attempts_max: 3,
+            attempts_max: ATTEMPTS_MAX,
             attempt: Duration::from_millis(800),
             deadline: Duration::from_secs(2),
             pause: Duration::from_millis(100),
@@ -150,7 +151,7 @@ impl Shared {
 
     async fn write_row(&self, add: &Add, by: Instant) -> Tried {
         let mut tried = Tried::default();
-        for attempt in 0..self.options.attempts_max {
+        for attempt in 0..self.options.attempts_max.min(ATTEMPTS_MAX) {
             let Some(done) = self.attempt(&self.adding, attempt, by, || self.store.add(add.clone())).await else {
                 break;
             };
@@ -172,7 +173,7 @@ impl Shared {
     /// Of a batch that was sent in part, the rest is sent again.
     async fn send_batch(&self, batch: &[Job], by: Instant) -> Vec<Tried> {
         let mut tried = vec![Tried::default(); batch.len()];
-        for attempt in 0..self.options.attempts_max {
+        for attempt in 0..self.options.attempts_max.min(ATTEMPTS_MAX) {
             let left: Vec<usize> = (0..batch.len()).filter(|place| !tried[*place].is_done).collect();
             if left.is_empty() {
                 break;

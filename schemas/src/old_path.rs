@@ -20,7 +20,7 @@ use crate::log::Append;
 use crate::partition;
 use crate::record::{RecordError, RecordKind, StoredVariation, Texts, plain_header};
 use crate::wire::record as wire;
-pub use numbers::{Causes, Expected, Numbers, Range, Way, unexplained};
+pub use numbers::{ATTEMPTS_MAX, Causes, Expected, Numbers, Range, Way, unexplained};
 
 /// What the gate did with one copy of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

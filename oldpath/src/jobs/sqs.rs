@@ -71,24 +71,24 @@ impl SqsJobs {
         Self { client: Client::new(&aws::settings(place).await), ..self.clone() }
     }
 
-    async fn send_batch(&self, jobs: Vec<Job>) -> Result<Vec<BatchResultErrorEntry>, WriteError> {
+    async fn send_batch(&self, jobs: Vec<Job>) -> Result<Batch, WriteError> {
         let mut ask = self.client.send_message_batch().queue_url(&self.queue);
         for (place, job) in jobs.iter().enumerate() {
             let entry = SendMessageBatchRequestEntry::builder().id(place.to_string()).message_body(job.to_json());
             ask = ask.entries(entry.build().map_err(|error| WriteError::Refused(error.to_string()))?);
         }
         let sent = ask.send().await.map_err(|error| write_error("SendMessageBatch", &error))?;
-        Ok(sent.failed)
+        Ok(Batch { done: sent.successful.into_iter().map(|entry| entry.id).collect(), failed: sent.failed })
     }
 
-    async fn delete_batch(&self, receipts: Vec<Receipt>) -> Result<Vec<BatchResultErrorEntry>, WriteError> {
+    async fn delete_batch(&self, receipts: Vec<Receipt>) -> Result<Batch, WriteError> {
         let mut ask = self.client.delete_message_batch().queue_url(&self.queue);
         for (place, receipt) in receipts.into_iter().enumerate() {
             let entry = DeleteMessageBatchRequestEntry::builder().id(place.to_string()).receipt_handle(receipt.0);
             ask = ask.entries(entry.build().map_err(|error| WriteError::Refused(error.to_string()))?);
         }
         let deleted = ask.send().await.map_err(|error| write_error("DeleteMessageBatch", &error))?;
-        Ok(deleted.failed)
+        Ok(Batch { done: deleted.successful.into_iter().map(|entry| entry.id).collect(), failed: deleted.failed })
     }
 
     async fn take(&self, wait: Duration) -> Result<Vec<Delivery>, Error> {
@@ -156,14 +156,26 @@ impl Jobs for SqsJobs {
     }
 }
 
-/// An answer for each of a batch: that of the whole, or that of its own entry.
-fn each(many: usize, answered: Result<Vec<BatchResultErrorEntry>, WriteError>) -> Vec<Result<(), WriteError>> {
-    let failed = match answered {
-        Ok(failed) => failed,
+/// What SQS says of a batch, by entry: those done by their ids, which are their places.
+struct Batch {
+    done: Vec<String>,
+    failed: Vec<BatchResultErrorEntry>,
+}
+
+/// An answer for each of a batch: that of the whole, or that of its own entry. Of one that SQS says nothing of, nobody
+/// knows.
+fn each(many: usize, answered: Result<Batch, WriteError>) -> Vec<Result<(), WriteError>> {
+    let batch = match answered {
+        Ok(batch) => batch,
         Err(error) => return vec![Err(error); many],
     };
-    let mut answers = vec![Ok(()); many];
-    for entry in failed {
+    let mut answers = vec![Err(WriteError::Unknown("the answer does not name this entry".to_owned())); many];
+    for id in batch.done {
+        if let Some(answer) = id.parse().ok().and_then(|place: usize| answers.get_mut(place)) {
+            *answer = Ok(());
+        }
+    }
+    for entry in batch.failed {
         let what = format!("{}: {}", entry.code(), entry.message().unwrap_or("no words"));
         let Some(answer) = entry.id().parse().ok().and_then(|place: usize| answers.get_mut(place)) else { continue };
         // Where it is not the sender's fault, the server had it in hand.
@@ -183,4 +195,18 @@ fn delivery(message: Message) -> Option<Delivery> {
 
 fn number(attributes: &HashMap<QueueAttributeName, String>, name: &QueueAttributeName) -> u64 {
     attributes.get(name).and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_without_an_answer_is_not_taken_for_done() {
+        let failed = BatchResultErrorEntry::builder().id("1").sender_fault(true).code("c").build().unwrap();
+        let answers = each(3, Ok(Batch { done: vec!["0".to_owned()], failed: vec![failed] }));
+        assert_eq!(answers[0], Ok(()));
+        assert!(matches!(answers[1], Err(WriteError::Refused(_))), "{answers:?}");
+        assert!(matches!(answers[2], Err(WriteError::Unknown(_))), "{answers:?}");
+    }
 }

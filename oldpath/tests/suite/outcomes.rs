@@ -19,7 +19,7 @@ async fn a_record_whose_answer_was_lost_counts_once() {
     let outcomes = outcomes(&log);
     log.fail_next(Fault::Refused);
     log.fail_next(Fault::AnswerLost);
-    outcomes.tell(&environment(), [outcome("flag", 3), outcome("flag", 4)]);
+    outcomes.tell(&environment(), vec![outcome("flag", 3), outcome("flag", 4)]);
     outcomes.settle().await;
     assert_eq!(told(&log).await.1, 2, "the record lies in the log twice");
     assert_eq!(told_of(&log, "flag").await, [(Fate::Applied, 7)]);
@@ -32,7 +32,7 @@ async fn a_log_that_is_away_for_half_a_minute_is_told_no_more_and_a_metric_knows
     let outcomes = outcomes(&log);
     (0..1_000).for_each(|_| log.fail_next(Fault::Refused));
     let begun = Instant::now();
-    outcomes.tell(&environment(), [outcome("a", 3), outcome("b", 4)]);
+    outcomes.tell(&environment(), vec![outcome("a", 3), outcome("b", 4)]);
     outcomes.settle().await;
     let took = begun.elapsed();
     assert!(Duration::from_secs(28) < took && took <= Duration::from_secs(31), "{took:?}");
@@ -44,7 +44,7 @@ async fn what_comes_together_is_told_in_records_of_a_thousand_rows() {
     let log = MemoryLog::new(2);
     let outcomes = outcomes(&log);
     for flag in 0..2_500 {
-        outcomes.tell(&environment(), [outcome(&format!("flag-{flag}"), 1), outcome("every", 1)]);
+        outcomes.tell(&environment(), vec![outcome(&format!("flag-{flag}"), 1), outcome("every", 1)]);
     }
     outcomes.settle().await;
     let (numbers, records) = told(&log).await;

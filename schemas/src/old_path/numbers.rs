@@ -8,6 +8,10 @@
 
 use super::Fate;
 
+/// Attempts at most to write a row or to send a job, before the log is told what came of them: so often one that is
+/// outstanding may have been done.
+pub const ATTEMPTS_MAX: u32 = 3;
+
 /// The numbers of a flag's variation, or of a custom event, in an hour or over several.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Numbers {
@@ -60,7 +64,8 @@ impl Numbers {
             [Fate::Applied, Fate::Refused, Fate::Uncertain, Fate::Extra].map(|fate| self.of(fate));
         let resolved = applied.saturating_add(refused).saturating_add(uncertain);
         let outstanding = self.intended().saturating_sub(resolved);
-        let high = applied.saturating_add(extra).saturating_add(uncertain).saturating_add(outstanding);
+        let untold = outstanding.saturating_mul(ATTEMPTS_MAX.into());
+        let high = applied.saturating_add(extra).saturating_add(uncertain).saturating_add(untold);
         let causes = Causes { refused, uncertain, extra, outstanding, ..self.common() };
         Expected { range: Range { low: applied, high }, causes }
     }
@@ -72,9 +77,24 @@ impl Numbers {
         let deliveries = started.saturating_add(self.of(Fate::StartedAgain));
         let outstanding = deliveries.saturating_sub(low).saturating_sub(self.of(Fate::JobRefused));
         let waiting = self.intended().saturating_sub(refused).saturating_sub(started);
-        let high = low.saturating_add(outstanding).saturating_add(waiting);
-        let causes = Causes { refused, outstanding, redelivered: again, lost, waiting, ..self.common() };
+        // One that waits is not done: a worker tells that it takes a job before it does it.
+        let high = low.saturating_add(outstanding);
+        let redelivered =
+            Range { low: low.saturating_sub(self.intended().saturating_sub(refused)).min(again), high: again };
+        let causes = Causes { refused, outstanding, redelivered, lost, waiting, ..self.common() };
         Expected { range: Range { low, high }, causes }
+    }
+
+    /// How many more have an outcome than were to be written: no prefix of a log has any, as the intent comes first. So
+    /// something that the old path was written with is missing in the numbers.
+    #[must_use]
+    pub fn without_intent(&self, way: Way) -> u64 {
+        let ends: &[Fate] = match way {
+            Way::Straight => &[Fate::Applied, Fate::Refused, Fate::Uncertain],
+            Way::Jobs => &[Fate::Enqueued, Fate::EnqueueRefused],
+        };
+        let told = ends.iter().fold(0_u64, |sum, fate| sum.saturating_add(self.of(*fate)));
+        told.saturating_sub(self.intended())
     }
 
     fn common(&self) -> Causes {
@@ -102,7 +122,7 @@ pub struct Expected {
 }
 
 /// Both ends belong to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Range {
     /// Surely written.
     pub low: u64,
@@ -134,10 +154,12 @@ pub struct Causes {
     pub uncertain: u64,
     /// ? + Perhaps written once more.
     pub extra: u64,
-    /// ? − Writes or deliveries of which no outcome is told: under way, or their process died.
+    /// Writes or deliveries of which no outcome is told: under way, or their process died. A write may be done (−, where
+    /// it was not) up to [`ATTEMPTS_MAX`] times (+).
     pub outstanding: u64,
-    /// + Jobs done again.
-    pub redelivered: u64,
+    /// + Jobs done again: at least so many, as more were done than there are, and at most all that were done in a later
+    /// delivery than their first.
+    pub redelivered: Range,
     /// − Jobs given up.
     pub lost: u64,
     /// ? − Jobs that no worker is known to have taken yet.
@@ -152,13 +174,14 @@ impl Causes {
     }
 }
 
-/// How far a comparison is from being explained: 0, or something is broken. `old` is what the old store holds less what
+/// How far a comparison is from being explained: 0, or something is broken; what has an outcome and no intent is no
+/// less broken. `numbers` and `new` are of one prefix of the log. `old` is what the old store holds less what
 /// it was written with in stage off, `new` what the new path counted, `ungated` how much of that came while no gate
 /// chose a path; `expected` has its low end from numbers read before `old` and its high end from numbers read after it.
 #[must_use]
-pub fn unexplained(expected: Range, old: u64, new: u64, ungated: u64, numbers: &Numbers) -> u64 {
+pub fn unexplained(way: Way, expected: Range, old: u64, new: u64, ungated: u64, numbers: &Numbers) -> u64 {
     let told = numbers.counted.saturating_add(numbers.new_only).saturating_add(ungated);
-    expected.outside(old).saturating_add(new.abs_diff(told))
+    expected.outside(old).saturating_add(new.abs_diff(told)).saturating_add(numbers.without_intent(way))
 }
 
 #[cfg(test)]
@@ -191,7 +214,7 @@ mod tests {
         assert_eq!(of(&[(Fate::Applied, 7), (Fate::Refused, 3)]), (7, 7, Causes { refused: 3, ..none }));
         assert_eq!(of(&[(Fate::Applied, 7), (Fate::Uncertain, 3)]), (7, 10, Causes { uncertain: 3, ..none }));
         assert_eq!(of(&[(Fate::Applied, 10), (Fate::Extra, 3)]), (10, 13, Causes { extra: 3, ..none }));
-        assert_eq!(of(&[(Fate::Applied, 7)]), (7, 10, Causes { outstanding: 3, ..none }));
+        assert_eq!(of(&[(Fate::Applied, 7)]), (7, 16, Causes { outstanding: 3, ..none }));
         let all = numbers(10, &[(Fate::Applied, 13)]);
         let both = Numbers { duplicate: 2, late: 1, ..all };
         assert_eq!(straight(both), (13, 13, Causes { duplicate: 2, late: 1, ..none }));
@@ -208,10 +231,13 @@ mod tests {
         let refused = [(Fate::EnqueueRefused, 3), (Fate::Enqueued, 7), (Fate::Started, 7), (Fate::JobApplied, 7)];
         assert_eq!(of(&refused), (7, 7, Causes { refused: 3, ..none }));
         let waiting = [(Fate::Enqueued, 7), (Fate::EnqueueUncertain, 3), (Fate::Started, 7), (Fate::JobApplied, 7)];
-        assert_eq!(of(&waiting), (7, 10, Causes { waiting: 3, ..none }));
+        assert_eq!(of(&waiting), (7, 7, Causes { waiting: 3, ..none }));
         assert_eq!(of(&[(Fate::Started, 10), (Fate::JobApplied, 7)]), (7, 10, Causes { outstanding: 3, ..none }));
         let again = [&done[..], &[(Fate::StartedAgain, 3), (Fate::JobAppliedAgain, 3)]].concat();
-        assert_eq!(of(&again), (13, 13, Causes { redelivered: 3, ..none }));
+        assert_eq!(of(&again), (13, 13, Causes { redelivered: Range { low: 3, high: 3 }, ..none }));
+        let late = [(Fate::Started, 10), (Fate::JobApplied, 7), (Fate::JobRefused, 3), (Fate::StartedAgain, 3)];
+        let late = [&late[..], &[(Fate::JobAppliedAgain, 3)]].concat();
+        assert_eq!(of(&late), (10, 10, Causes { redelivered: Range { low: 0, high: 3 }, ..none }), "done once, late");
         let lost = [(Fate::Started, 10), (Fate::JobApplied, 7), (Fate::JobRefused, 3), (Fate::JobLost, 3)];
         assert_eq!(of(&lost), (7, 7, Causes { lost: 3, ..none }));
     }
@@ -220,7 +246,8 @@ mod tests {
     #[test]
     fn a_lost_job_hides_no_waiting_one() {
         let one_each = numbers(2, &[(Fate::Started, 1), (Fate::JobRefused, 1), (Fate::JobLost, 1)]);
-        assert_eq!(one_each.expected(Way::Jobs).range, Range { low: 0, high: 1 });
+        assert_eq!(one_each.expected(Way::Jobs).causes.waiting, 1);
+        assert_eq!(one_each.expected(Way::Jobs).range, Range { low: 0, high: 0 }, "nobody took it, so nobody did it");
     }
 
     #[test]
@@ -228,10 +255,42 @@ mod tests {
         let range = Range { low: 5, high: 8 };
         assert_eq!([0, 4, 5, 8, 9].map(|number| range.outside(number)), [5, 1, 0, 0, 1]);
         let told = Numbers { new_only: 2, ..numbers(6, &[]) };
-        assert_eq!(unexplained(range, 6, 8, 0, &told), 0);
-        assert_eq!(unexplained(range, 6, 11, 3, &told), 0, "what no gate chose a path for is the new path's alone");
-        assert_eq!(unexplained(range, 9, 10, 1, &told), 2, "one too many in the old store, one in the new");
-        assert_eq!(unexplained(range, 4, 7, 0, &told), 2, "one too few in each");
+        assert_eq!(unexplained(Way::Straight, range, 6, 8, 0, &told), 0);
+        assert_eq!(
+            unexplained(Way::Straight, range, 6, 11, 3, &told),
+            0,
+            "what no gate chose a path for is the new path's alone"
+        );
+        assert_eq!(
+            unexplained(Way::Straight, range, 9, 10, 1, &told),
+            2,
+            "one too many in the old store, one in the new"
+        );
+        assert_eq!(unexplained(Way::Straight, range, 4, 7, 0, &told), 2, "one too few in each");
+    }
+
+    /// The log lacks one of the causes, though outcomes tell of it.
+    #[test]
+    fn a_cause_that_is_missing_is_unexplained() {
+        let straight = Numbers { duplicate: 4, late: 3, ..numbers(10, &[(Fate::Applied, 15), (Fate::Refused, 2)]) };
+        let jobs = [(Fate::Enqueued, 15), (Fate::EnqueueRefused, 2), (Fate::Started, 15), (Fate::JobApplied, 15)];
+        let jobs = Numbers { duplicate: 4, late: 3, ..numbers(10, &jobs) };
+        for (way, whole) in [(Way::Straight, straight), (Way::Jobs, jobs)] {
+            let of = |numbers: Numbers| unexplained(way, numbers.expected(way).range, 15, 10, 0, &numbers);
+            assert_eq!(of(whole), 0);
+            assert_eq!(of(Numbers { duplicate: 0, ..whole }), 4);
+            assert_eq!(of(Numbers { late: 0, ..whole }), 3);
+            // Missing in the fold and so in what it counted, too: as if a record were lost.
+            let lost = Numbers { counted: 8, ..whole };
+            assert_eq!(unexplained(way, lost.expected(way).range, 15, 8, 0, &lost), 2);
+        }
+    }
+
+    /// A worker that tells nothing at all is no job that waits.
+    #[test]
+    fn a_silent_worker_is_unexplained() {
+        let enqueued = numbers(10, &[(Fate::Enqueued, 10)]);
+        assert_eq!(unexplained(Way::Jobs, enqueued.expected(Way::Jobs).range, 10, 10, 0, &enqueued), 10);
     }
 
     #[derive(Debug, Clone, Copy)]
@@ -251,17 +310,23 @@ mod tests {
         /// Writes of which each ends as its fate says, or in one of the ways that nobody can know.
         #[test]
         fn the_old_store_is_within_the_range_whatever_happened(
-            writes in prop::collection::vec((ends(&[Fate::Applied, Fate::Refused, Fate::Uncertain, Fate::Extra]), any::<bool>(), 0..3), 0..40),
+            writes in prop::collection::vec((
+                ends(&[Fate::Applied, Fate::Refused, Fate::Uncertain, Fate::Extra]),
+                any::<bool>(),
+                0..=u64::from(ATTEMPTS_MAX),
+                0..3,
+            ), 0..40),
         ) {
             let (mut numbers, mut store) = (Numbers::default(), 0);
-            for (end, unknown, why) in writes {
+            for (end, unknown, attempts, why) in writes {
                 *[&mut numbers.counted, &mut numbers.duplicate, &mut numbers.late][why as usize] += 1;
                 let unknown = u64::from(unknown);
                 store += match end {
                     End::Told(Fate::Refused) => 0,
                     End::Told(Fate::Applied) => 1,
                     End::Told(Fate::Extra) => 1 + unknown,
-                    End::Told(_) | End::Untold => unknown,
+                    End::Told(_) => unknown,
+                    End::Untold => attempts,
                 };
                 if let End::Told(fate) = end {
                     *numbers.of_mut(fate) += 1;
@@ -270,6 +335,7 @@ mod tests {
             }
             let range = numbers.expected(Way::Straight).range;
             prop_assert_eq!(range.outside(store), 0, "{} in {:?} of {:?}", store, range, numbers);
+            prop_assert_eq!(numbers.without_intent(Way::Straight), 0);
         }
 
         /// Jobs that are enqueued or not, taken never or several times, each time done, not done, or nobody knows.
@@ -304,6 +370,7 @@ mod tests {
             }
             let range = numbers.expected(Way::Jobs).range;
             prop_assert_eq!(range.outside(store), 0, "{} in {:?} of {:?}", store, range, numbers);
+            prop_assert_eq!(numbers.without_intent(Way::Jobs), 0);
         }
 
         /// Of a prefix of the log anything may be missing: no number runs below zero or over.
