@@ -1,12 +1,16 @@
 //! The command line: what can be asked of `flagstream`, and its help.
 
 mod flags;
+#[cfg(feature = "oldpath")]
+mod gate;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::flags::{Flags, FlagsImport, FlagsRemove, FlagsScan, FlagsShow, FlagsSnooze};
+#[cfg(feature = "oldpath")]
+pub use self::gate::{Compare, Gate, GateSet};
 use crate::read::FailOn;
 
 /// Analytics behind feature flags: how often was each variation served, by whom, when last.
@@ -58,6 +62,13 @@ pub enum Command {
         flagstream serve --config flagstream.toml --listen 127.0.0.1:8082\n\n\
         It may be stormed or killed without effect on ingest.")]
     Serve(Service),
+    /// Start a worker of the old path alone: takes jobs from its queue, does them, deletes them.
+    #[cfg(feature = "oldpath")]
+    #[command(after_help = "Examples:\n  \
+        flagstream worker --config flagstream.toml --listen 127.0.0.1:8083\n\n\
+        Needs [gate] and [jobs] in the configuration; docs/migrating.md says what it is for. Run as many as you like: a job that a\n\
+        killed one had in hand comes again. --listen serves /livez, /readyz and /metrics.")]
+    Worker(Service),
     /// Make topic, tables and first records; safe to run twice.
     #[command(after_help = "Examples:\n  \
         flagstream setup --config flagstream.toml\n  \
@@ -83,6 +94,19 @@ pub enum Command {
         flagstream flags remove chekcout                     forget a mistyped one"
     )]
     Flags(Flags),
+    /// Compare the old path with the new one, by cause; exit code 3 where something is unexplained.
+    #[cfg(feature = "oldpath")]
+    Compare(Compare),
+    /// Show which path is in charge of each environment, or move one on.
+    #[cfg(feature = "oldpath")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+        flagstream gate show\n  \
+        flagstream gate set shadow --environment production --flags gate.json\n\n\
+        docs/migrating.md takes an environment across, step by step."
+    )]
+    Gate(Gate),
     /// Show how often each variation was served.
     Evaluations(Evaluations),
     /// Show custom events: how many, and the sum of their metric values.

@@ -3,6 +3,8 @@
 //!
 //! Always true here: a value that this build cannot honour is refused by name, never ignored.
 
+#[cfg(feature = "oldpath")]
+pub mod gate;
 pub mod kept;
 pub mod rule;
 pub mod stale;
@@ -35,6 +37,9 @@ pub struct Settings {
     pub store: kept::Store,
     /// Where copies of partitions' state are.
     pub snapshots: kept::Snapshots,
+    /// The gate before the old path, where there is one.
+    #[cfg(feature = "oldpath")]
+    pub gate: Option<gate::Gate>,
     /// How often cells are made durable.
     pub flush: Duration,
     /// What is configured of the stale rule.
@@ -111,6 +116,8 @@ impl Settings {
              \"cassandra\"",
             written.log.kind
         );
+        #[cfg(feature = "oldpath")]
+        let gate = gate::understand(&mut written, &store)?;
         let listen = address(&written.listen)?;
         written.check()?;
         written.limits.check()?;
@@ -125,6 +132,8 @@ impl Settings {
             log,
             store,
             snapshots,
+            #[cfg(feature = "oldpath")]
+            gate,
             flush: Duration::from_secs(written.store.flush_seconds.unwrap_or(1)),
             stale,
             written,

@@ -6,6 +6,8 @@
 mod cli;
 mod config;
 mod flags;
+#[cfg(feature = "oldpath")]
+mod gate;
 mod keys;
 mod logging;
 mod output;
@@ -42,9 +44,15 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Ingest(command) => services::run(Role::Ingest, command, &[]),
         Command::Process(command) => services::run(Role::Process, command, &[]),
         Command::Serve(command) => services::run(Role::Serve, command, &[]),
+        #[cfg(feature = "oldpath")]
+        Command::Worker(command) => services::run(Role::Worker, command, &[]),
         Command::Setup(command) => setup::run(command),
         Command::Keys(command) => keys::run(command),
         Command::Flags(command) => flags::run(command),
+        #[cfg(feature = "oldpath")]
+        Command::Compare(command) => return read::compare(command),
+        #[cfg(feature = "oldpath")]
+        Command::Gate(command) => return gate::run(command),
         Command::Evaluations(command) => read::evaluations(command),
         Command::Events(command) => read::events(command),
         Command::Books(command) => read::books(command),

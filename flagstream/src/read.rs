@@ -5,11 +5,15 @@
 
 mod answer;
 mod books;
+#[cfg(feature = "oldpath")]
+mod gate;
 mod pipeline;
 mod stale;
 mod tables;
 mod words;
 
+#[cfg(feature = "oldpath")]
+use std::process::ExitCode;
 use std::sync::{Once, OnceLock};
 
 use anyhow::{Context, bail};
@@ -63,6 +67,38 @@ pub fn books(command: &Books) -> anyhow::Result<()> {
 pub fn pipeline(reader: &Reader) -> anyhow::Result<()> {
     let answer = ask(reader, "/v1/pipeline/health", &[])?;
     print(reader, &answer, pipeline::pipeline)
+}
+
+/// `flagstream gate show`
+///
+/// # Errors
+/// What the server said, or that it could not be reached.
+#[cfg(feature = "oldpath")]
+pub fn gate(reader: &Reader) -> anyhow::Result<()> {
+    let answer = list(reader, "/v1/pipeline/gate", &[])?;
+    print(reader, &answer, gate::gate)
+}
+
+/// `flagstream compare`; the exit code says whether all is explained.
+///
+/// # Errors
+/// What the server said, or that it could not be reached.
+#[cfg(feature = "oldpath")]
+pub fn compare(command: &crate::cli::Compare) -> anyhow::Result<ExitCode> {
+    let window = &command.window;
+    let mut query = window_query(window);
+    query.push(("project", window.environment.project.clone()));
+    query.push(("environment", window.environment.environment.clone()));
+    query.extend(command.flag.as_ref().map(|flag| ("flag", flag.clone())));
+    let answer = list(&window.reader, "/v1/pipeline/comparison", &query)?;
+    print(&window.reader, &answer, gate::comparison)?;
+    let told = answer.json()?;
+    let unexplained = words::number(&told["totals"]["unexplained"]).context("the server's comparison has no totals")?;
+    Ok(match (unexplained, told["complete"].is_true()) {
+        (1.., _) => ExitCode::from(crate::gate::UNEXPLAINED),
+        (_, false) => ExitCode::from(crate::gate::UNKNOWN),
+        _ => ExitCode::SUCCESS,
+    })
 }
 
 /// `flagstream health`

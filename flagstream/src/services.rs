@@ -10,6 +10,8 @@ pub mod backend;
 mod banner;
 mod connect;
 mod metrics;
+#[cfg_attr(not(feature = "oldpath"), path = "services/old_path/absent.rs")]
+mod old_path;
 mod probes;
 
 use std::fmt;
@@ -22,12 +24,14 @@ use anyhow::{Context, bail};
 use axum::Router;
 use ingest::Ingest;
 use processor::Processor;
+use schemas::id::Environment;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::admission::Keys;
-use self::backend::{Backend, now_ms, store::Store};
+use self::backend::{Backend, store::Store};
+use self::old_path::OldPath;
 use crate::cli::Service;
 use crate::config::{Settings, variables};
 use crate::output::{about_data, aside};
@@ -49,6 +53,9 @@ pub enum Role {
     Process,
     /// `serve`: store in, answers out.
     Serve,
+    /// `worker`: the old path's jobs.
+    #[cfg(feature = "oldpath")]
+    Worker,
 }
 
 impl Role {
@@ -65,6 +72,18 @@ impl Role {
     /// Answers questions.
     fn reads(self) -> bool {
         matches!(self, Self::All | Self::Serve)
+    }
+
+    /// Does the old path's jobs.
+    #[cfg(feature = "oldpath")]
+    fn works(self) -> bool {
+        matches!(self, Self::All | Self::Worker)
+    }
+
+    /// Does nothing else.
+    #[cfg(feature = "oldpath")]
+    fn only_works(self) -> bool {
+        self == Self::Worker
     }
 
     /// Has keys to compare.
@@ -85,6 +104,8 @@ impl fmt::Display for Role {
             Self::Ingest => "ingest",
             Self::Process => "process",
             Self::Serve => "serve",
+            #[cfg(feature = "oldpath")]
+            Self::Worker => "worker",
         })
     }
 }
@@ -112,6 +133,7 @@ struct Running {
     ingest: Option<Ingest>,
     processor: Option<Arc<Processor>>,
     keys: Option<Keys>,
+    old_path: OldPath,
 }
 
 async fn start(role: Role, settings: Settings, config: Option<&Path>, sdk_keys: &[String]) -> anyhow::Result<()> {
@@ -126,17 +148,19 @@ async fn start(role: Role, settings: Settings, config: Option<&Path>, sdk_keys: 
         admission::check(&settings.written, added, may_be_open)
             .with_context(|| format!("cannot admit anyone on {}", settings.listen))?;
     }
-    let backend = tokio::select! {
-        backend = backend::open(&settings, role) => backend.map_err(about_data)?,
+    let opened = async {
+        let mut backend = backend::open(&settings, role).await?;
+        let old_path = OldPath::open(&settings, role, &mut backend).await?;
+        anyhow::Ok((backend, old_path))
+    };
+    let (backend, old_path) = tokio::select! {
+        opened = opened => opened.map_err(about_data)?,
         () = signals.next() => return Ok(()),
     };
     if role.admits() {
         keys::prepare(&settings.data, &settings.written, sdk_keys).map_err(about_data)?;
     }
-    let clock: ingest::Clock = Arc::new(now_ms);
-    let ingest = role
-        .takes()
-        .then(|| Ingest::new(backend.log(), settings.generation.clock, settings.written.limits.clone(), clock));
+    let ingest = role.takes().then(|| old_path.ingest(backend.log(), &settings));
     let (listener, address) = server::listen(port, settings.listen)?;
     let keys = match role.admits() {
         true => Some(
@@ -146,7 +170,7 @@ async fn start(role: Role, settings: Settings, config: Option<&Path>, sdk_keys: 
         false => None,
     };
     let processor = if role.folds() { Some(Arc::new(start_processor(&settings, &backend)?)) } else { None };
-    let running = Running { ingest, processor, keys };
+    let running = Running { ingest, processor, keys, old_path };
     run_until_told(role, (&settings, config), backend, running, (listener, address), &mut signals).await
 }
 
@@ -159,7 +183,7 @@ async fn run_until_told(
     signals: &mut Signals,
 ) -> anyhow::Result<()> {
     let (router, looking) = routes(role, settings, &backend, &running, address)?;
-    let Running { ingest, processor, keys } = running;
+    let Running { ingest, processor, keys, mut old_path } = running;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = vec![tokio::spawn(server::serve(listener, router, limits(settings), stopped.clone()))];
     if let Some(processor) = &processor {
@@ -171,8 +195,10 @@ async fn run_until_told(
     tasks.extend(keys.map(|keys| tokio::spawn(admission::reread(keys, stopped.clone()))));
     if let Some(ingest) = &ingest {
         tasks.push(tokio::spawn(ingest.clone().carry_numbers()));
-        tasks.push(tokio::spawn(banner::tell_news(ingest.clone(), admit_command, stopped)));
+        tasks.push(tokio::spawn(banner::tell_news(ingest.clone(), admit_command, stopped.clone())));
     }
+    let with_keys = environments.iter().filter_map(|entry| Environment::new(&entry.project, &entry.key).ok());
+    tasks.extend(old_path.start(ingest.as_ref(), with_keys.collect(), &stopped));
     let failed = async {
         match &processor {
             Some(processor) => processor.failed().await,
@@ -191,6 +217,7 @@ async fn run_until_told(
     for task in tasks {
         task.await.context("a task of the server panicked")?;
     }
+    old_path.settle().await;
     let flushed = match &processor {
         Some(processor) => processor.stop().await,
         None => Ok(()),
@@ -211,11 +238,12 @@ fn routes(
     running: &Running,
     address: SocketAddr,
 ) -> anyhow::Result<(Router, Option<JoinHandle<()>>)> {
-    let Running { ingest, processor, keys } = running;
+    let Running { ingest, processor, keys, old_path } = running;
     let mut metrics = metrics::registry(ingest.as_ref(), processor.as_deref(), backend.log());
     if let Some(units) = backend.store.as_ref().and_then(Store::write_units) {
         metrics.tell_write_units(units);
     }
+    old_path.register(&mut metrics);
     let metrics = Arc::new(metrics);
     let (mut router, mut looking) = (Router::new(), None);
     match (keys, &backend.store) {

@@ -2,6 +2,9 @@
 //!
 //! Always true here: what exists is never altered; run twice, the second time finds everything made.
 
+#[cfg(all(feature = "dynamodb", feature = "sqs"))]
+mod old_path;
+
 use anyhow::Context;
 
 use crate::cli::Setup;
@@ -61,6 +64,8 @@ async fn set_up(settings: &Settings) -> anyhow::Result<()> {
         stores::snapshots::bucket::open(options).await?;
         line(&format!("bucket {} can be listed", options.bucket))?;
     }
+    #[cfg(all(feature = "dynamodb", feature = "sqs"))]
+    old_path::set_up(settings).await?;
     let (number, partitions) = (settings.generation.number, settings.generation.partitions);
     if matches!(settings.log, kept::Log::Embedded { .. }) {
         return line("`flagstream up` begins the embedded log.");
@@ -111,6 +116,8 @@ fn plan(settings: &Settings) -> anyhow::Result<()> {
         line("# What the AWS role of processors must be allowed:")?;
         line(&stores::snapshots::bucket::policy(options))?;
     }
+    #[cfg(all(feature = "dynamodb", feature = "sqs"))]
+    old_path::plan(settings)?;
     line("# Then, for the generation's row and first records (once, with those permissions):")?;
     line(&format!("flagstream setup   # generation {}", settings.generation.number))
 }

@@ -28,7 +28,8 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use schemas::id::Environment;
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 pub(crate) use crossing::{cross, old_rows};
 pub(crate) use environments::Cell;
@@ -202,6 +203,21 @@ impl Gate {
             Some(cell) => cell.stage().writes_new(),
             None => self.stage(&owner.environment).writes_new(),
         }
+    }
+
+    /// Looks at the flag until told to stop, where no [`crate::Ingest`] drives it: in a process that answers reads.
+    /// `environments` are those that have keys.
+    pub async fn follow(self, environments: Vec<Environment>, mut stopped: watch::Receiver<bool>) {
+        let mut pace = interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = async { stopped.wait_for(|stopped| *stopped).await.map_or((), drop) } => break,
+                _ = pace.tick() => self.round(environments.clone()).await,
+            }
+        }
+        self.keep().await;
     }
 
     /// One round: looks at the flag, moves every environment that is due, keeps what changed. `environments` are those

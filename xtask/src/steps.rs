@@ -83,6 +83,12 @@ pub(crate) const VERIFY: &[Step] = &[
         ..STEP
     },
     Step {
+        name: "without-oldpath",
+        what: "nor of a build without the old path, of which nothing else knows",
+        arguments: &["clippy", "--package", "flagstream", "--no-default-features", "--", "--deny", "warnings"],
+        ..STEP
+    },
+    Step {
         name: "build",
         what: "the command builds as its users build it",
         arguments: &["build", "--package", "flagstream"],

@@ -15,13 +15,26 @@ use super::kept::{LogSection, SnapshotsSection, StoreSection};
 
 const PREFIX: &str = "FLAGSTREAM_";
 /// Top-level names that may come as variables.
-const TOP: [&str; 8] = ["listen", "data", "admin_keys", "log", "store", "snapshots", "limits", "stale"];
+const TOP: &[&str] = &[
+    "listen",
+    "data",
+    "admin_keys",
+    "log",
+    "store",
+    "snapshots",
+    #[cfg(feature = "oldpath")]
+    "gate",
+    #[cfg(feature = "oldpath")]
+    "jobs",
+    "limits",
+    "stale",
+];
 /// Names of this program that are no configuration: of the commands that read, and of logging.
 const OTHERS: [&str; 3] = ["server", "key", "log_format"];
 /// Names of this repository's tests and first programs, which may stand in the same shell.
 const TESTS: [&str; 6] = ["sdk_key", "url", "gzip", "seeds", "rounds", "rewrite"];
 /// Sections of a build that has more.
-const ABSENT: [&str; 2] = ["gate", "jobs"];
+const ABSENT: &[&str] = if cfg!(feature = "oldpath") { &[] } else { &["gate", "jobs"] };
 
 /// The variables that are configuration, by name without the prefix, in lower case.
 ///
@@ -76,6 +89,10 @@ fn nearest(name: &str) -> Option<(String, usize)> {
         log: LogSection::with_all(),
         store: StoreSection::with_all(),
         snapshots: SnapshotsSection::with_all(),
+        #[cfg(feature = "oldpath")]
+        gate: super::gate::GateSection::with_all(),
+        #[cfg(feature = "oldpath")]
+        jobs: super::gate::JobsSection::with_all(),
         ..Written::default()
     };
     let ours = toml::Table::try_from(whole).unwrap_or_default();
@@ -132,8 +149,21 @@ mod tests {
             assert!(said.contains(&format!("{wrong} is")) && said.contains(&format!("is {meant} meant")), "{said}");
             assert!(!said.contains("secret"), "{said}");
         }
+    }
+
+    #[cfg(not(feature = "oldpath"))]
+    #[test]
+    fn a_section_that_this_build_has_not_is_refused_as_such() {
         let said = take("FLAGSTREAM_GATE__FLAGS").unwrap_err().to_string();
         assert!(said.contains("[gate] is not in this build"), "{said}");
+    }
+
+    #[cfg(feature = "oldpath")]
+    #[test]
+    fn the_gate_comes_as_a_variable_too() {
+        assert_eq!(take("FLAGSTREAM_GATE__FLAGS").unwrap().len(), 1);
+        let said = take("FLAGSTREAM_GATE__FLAG").map(|taken| taken.len());
+        assert_eq!(said.unwrap(), 1, "its section is known, so the configuration refuses it by name");
     }
 
     #[test]

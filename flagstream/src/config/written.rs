@@ -10,6 +10,8 @@ use config::{Config, Environment, File, FileFormat};
 use schemas::id::{KEY_BYTES_MAX, check_key};
 use serde::{Deserialize, Serialize, Serializer};
 
+#[cfg(feature = "oldpath")]
+use super::gate::{GateSection, JobsSection};
 use super::kept::{LogSection, SnapshotsSection, StoreSection};
 use super::stale::{OfEnvironment, Stale};
 use super::variables;
@@ -31,6 +33,12 @@ pub struct Written {
     pub store: StoreSection,
     /// Copies of the processors' state.
     pub snapshots: SnapshotsSection,
+    /// The flag between the old path and the new one.
+    #[cfg(feature = "oldpath")]
+    pub gate: GateSection,
+    /// The old path's queue.
+    #[cfg(feature = "oldpath")]
+    pub jobs: JobsSection,
     /// Limits at the door.
     pub limits: ingest::limits::Limits,
     /// The numbers of the stale rule.
@@ -110,6 +118,10 @@ impl Default for Written {
             log: LogSection::default(),
             store: StoreSection::default(),
             snapshots: SnapshotsSection::default(),
+            #[cfg(feature = "oldpath")]
+            gate: GateSection::default(),
+            #[cfg(feature = "oldpath")]
+            jobs: JobsSection::default(),
             limits: ingest::limits::Limits::default(),
             stale: Stale::default(),
             environment: Vec::new(),
@@ -212,6 +224,11 @@ mod tests {
     fn what_does_not_exist_is_refused_by_name() {
         let error = read("[log]\npartition = 8").unwrap_err().to_string();
         assert!(error.contains("partition"), "{error}");
+    }
+
+    #[cfg(not(feature = "oldpath"))]
+    #[test]
+    fn a_section_that_this_build_has_not_is_refused_as_such() {
         let error = read("[gate]\nflags = \"gate.json\"").unwrap_err().to_string();
         assert!(error.contains("[gate] is not in this build"), "{error}");
     }

@@ -65,7 +65,7 @@ fn without_value(message: &str) -> String {
     let expected = message.rfind(", expected ").map_or("", |at| &message[at..]);
     let unknown = message.strip_prefix("unknown field `").map(|rest| rest.split('`').next().unwrap_or(rest));
     match unknown {
-        Some("gate" | "jobs") => {
+        Some("gate" | "jobs") if !cfg!(feature = "oldpath") => {
             format!("[{}] is not in this build; take the section out", unknown.unwrap_or_default())
         }
         Some(field) if field.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => {

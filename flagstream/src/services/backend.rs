@@ -82,7 +82,7 @@ pub async fn open(settings: &Settings, role: Role) -> anyhow::Result<Backend> {
 }
 
 /// Tries again, for [`START_WITHIN`], what fails because somebody does not answer: they may be starting as well.
-async fn patiently<T, F>(what: &str, mut attempt: impl FnMut() -> F) -> anyhow::Result<T>
+pub async fn patiently<T, F>(what: &str, mut attempt: impl FnMut() -> F) -> anyhow::Result<T>
 where
     F: Future<Output = anyhow::Result<T>>,
 {
@@ -102,7 +102,18 @@ fn may_pass(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.downcast_ref().is_some_and(eventlog::Error::is_retryable)
             || cause.downcast_ref().is_some_and(stores::Error::is_retryable)
+            || old_path_may_pass(cause)
     })
+}
+
+#[cfg(feature = "oldpath")]
+fn old_path_may_pass(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.downcast_ref().is_some_and(oldpath::Error::is_retryable)
+}
+
+#[cfg(not(feature = "oldpath"))]
+fn old_path_may_pass(_: &(dyn std::error::Error + 'static)) -> bool {
+    false
 }
 
 /// Files have one owner; services that run alone share their log and store with others.

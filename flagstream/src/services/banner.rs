@@ -34,9 +34,11 @@ pub fn print(
         Role::Ingest => "SDK events",
         Role::Process => "/livez, /readyz and /metrics of a processor",
         Role::Serve => "page and API",
+        #[cfg(feature = "oldpath")]
+        Role::Worker => "/livez, /readyz and /metrics of a worker of the old path",
     };
     say!("Flagstream listens on {url} ({what})");
-    if matches!(role, Role::Process) {
+    if !role.admits() {
         return;
     }
     tell("");

@@ -44,6 +44,12 @@ pub fn registry(ingest: Option<&Ingest>, processor: Option<&Processor>, log: Arc
 }
 
 impl Metrics {
+    /// Where a part of the process tells its own, behind its name.
+    #[cfg(feature = "oldpath")]
+    pub fn part(&mut self, name: &str) -> &mut Registry {
+        self.registry.sub_registry_with_prefix(name)
+    }
+
     /// Tells of the store's write units too.
     pub fn tell_write_units(&mut self, units: impl Fn() -> u64 + Send + Sync + 'static) {
         let units = Box::new(WriteUnits(Box::new(units)));

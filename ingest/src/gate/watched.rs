@@ -17,7 +17,8 @@ use super::stages::{Ask, Stage};
 
 /// The flag's key; its variants are named as the stages.
 pub const FLAG_KEY: &str = "flagstream-path";
-/// A flag whose metadata say `"force": true` is not held back.
+/// A flag whose metadata say `"force": true` is held back for no environment, with `"force": "PROJECT/ENVIRONMENT"` not for
+/// that one.
 const FORCE: &str = "force";
 /// Largest flag file, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -73,8 +74,9 @@ impl Watched {
     /// What the flag says of this environment, and how it came to that. Of an error, all is told but the file's name.
     pub(super) async fn ask(&self, environment: &Environment) -> Result<(Ask, String), String> {
         let (project, key) = (environment.project_str(), environment.key_str());
+        let targeting_key = format!("{project}/{key}");
         let context = EvaluationContext::default()
-            .with_targeting_key(format!("{project}/{key}"))
+            .with_targeting_key(targeting_key.clone())
             .with_custom_field("project", project)
             .with_custom_field("environment", key);
         let found = self.client.get_string_details(FLAG_KEY, Some(&context), None).await;
@@ -84,7 +86,11 @@ impl Watched {
             let stages = Stage::ALL.map(Stage::name).join(", ");
             return Err(format!("its flag `{FLAG_KEY}` says `{variant}`, which is no stage; stages are {stages}"));
         };
-        let forced = found.flag_metadata.values.get(FORCE) == Some(&FlagMetadataValue::Bool(true));
+        let forced = match found.flag_metadata.values.get(FORCE) {
+            Some(FlagMetadataValue::Bool(forced)) => *forced,
+            Some(FlagMetadataValue::String(one)) => *one == targeting_key,
+            _ => false,
+        };
         let reason = found.reason.map(|reason| reason.to_string()).unwrap_or_default();
         let how = format!("flag says `{variant}` ({reason}{})", if forced { ", forced" } else { "" });
         Ok((Ask { stage, forced }, how))
@@ -149,6 +155,7 @@ mod tests {
             (file(by_rule).replace("\"blue\":", "\"rampdown\":"), ["shadow", "live", "complete", "off"]),
             (file(r#""defaultVariant":"off","metadata":{"force":true}"#), ["off forced"; 4]),
             (file(r#""defaultVariant":"off","metadata":{"force":"true"}"#), ["off"; 4]),
+            (file(r#""defaultVariant":"off","metadata":{"force":"shop/b"}"#), ["off", "off forced", "off", "off"]),
         ];
         for (text, expected) in cases {
             let watched = watched(&text).await;

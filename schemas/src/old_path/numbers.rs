@@ -157,7 +157,7 @@ pub struct Causes {
     /// Writes or deliveries of which no outcome is told: under way, or their process died. A write may be done (−, where
     /// it was not) up to [`ATTEMPTS_MAX`] times (+).
     pub outstanding: u64,
-    /// + Jobs done again: at least so many, as more were done than there are, and at most all that were done in a later
+    /// Jobs done again (+): at least so many, as more were done than there are, and at most all that were done in a later
     /// delivery than their first.
     pub redelivered: Range,
     /// − Jobs given up.
