@@ -40,6 +40,9 @@ pub struct Settings {
     /// The gate before the old path, where there is one.
     #[cfg(feature = "oldpath")]
     pub gate: Option<gate::Gate>,
+    /// Trouble on purpose at the stores of both paths. No configuration can ask for it; the demo does.
+    #[cfg(feature = "oldpath")]
+    pub trouble: Option<stores::trouble::Switch>,
     /// How often cells are made durable.
     pub flush: Duration,
     /// What is configured of the stale rule.
@@ -107,7 +110,11 @@ impl Settings {
         ))
     }
 
-    fn understand(mut written: Written) -> anyhow::Result<Self> {
+    /// Checks what was written, and says what it means.
+    ///
+    /// # Errors
+    /// A message that names the value, what is wrong with it and what to write instead.
+    pub fn understand(mut written: Written) -> anyhow::Result<Self> {
         let (log, store) = (written.log.understand()?, written.store.understand()?);
         let snapshots = written.snapshots.understand()?;
         ensure!(
@@ -134,6 +141,8 @@ impl Settings {
             snapshots,
             #[cfg(feature = "oldpath")]
             gate,
+            #[cfg(feature = "oldpath")]
+            trouble: None,
             flush: Duration::from_secs(written.store.flush_seconds.unwrap_or(1)),
             stale,
             written,

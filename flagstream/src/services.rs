@@ -26,7 +26,7 @@ use ingest::Ingest;
 use processor::Processor;
 use schemas::id::Environment;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use self::admission::Keys;
@@ -125,7 +125,26 @@ pub fn run(role: Role, command: &Service, sdk_keys: &[String]) -> anyhow::Result
         tracing::warn!(name, nearest, "an environment variable is unknown and passed over");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-    runtime.block_on(start(role, settings, configured.config.as_deref(), sdk_keys))
+    runtime.block_on(async {
+        let host = Host { stop: on_signals()?, listening: None };
+        start(role, settings, configured.config.as_deref(), sdk_keys, host).await
+    })
+}
+
+/// Whoever has the services in this process.
+pub struct Host {
+    /// Turns true when they are to stop.
+    pub stop: watch::Receiver<bool>,
+    /// Who is told where they answer, and then people are told nothing; `None` = a banner tells people.
+    pub listening: Option<oneshot::Sender<SocketAddr>>,
+}
+
+impl Host {
+    /// Returns when it is time to stop.
+    async fn says_stop(&mut self) {
+        // An error means that whoever would say so is gone, which is as good.
+        let _ = self.stop.wait_for(|stop| *stop).await;
+    }
 }
 
 /// What runs in this process.
@@ -136,9 +155,17 @@ struct Running {
     old_path: OldPath,
 }
 
-async fn start(role: Role, settings: Settings, config: Option<&Path>, sdk_keys: &[String]) -> anyhow::Result<()> {
-    // Before anything is opened, so that a stop while the log is checked is a stop too.
-    let mut signals = Signals::new()?;
+/// Runs the services until the host says stop, or something must end them.
+///
+/// # Errors
+/// Why they could not start, or why they had to end.
+pub async fn start(
+    role: Role,
+    settings: Settings,
+    config: Option<&Path>,
+    sdk_keys: &[String],
+    mut host: Host,
+) -> anyhow::Result<()> {
     let about_data = |error| about_data(error, &settings.data);
     // The port is taken, and not yet open. It and the keys come first: a refusal leaves nothing behind.
     let port = server::bind(settings.listen)?;
@@ -155,7 +182,7 @@ async fn start(role: Role, settings: Settings, config: Option<&Path>, sdk_keys: 
     };
     let (backend, old_path) = tokio::select! {
         opened = opened => opened.map_err(about_data)?,
-        () = signals.next() => return Ok(()),
+        () = host.says_stop() => return Ok(()),
     };
     if role.admits() {
         keys::prepare(&settings.data, &settings.written, sdk_keys).map_err(about_data)?;
@@ -171,7 +198,7 @@ async fn start(role: Role, settings: Settings, config: Option<&Path>, sdk_keys: 
     };
     let processor = if role.folds() { Some(Arc::new(start_processor(&settings, &backend)?)) } else { None };
     let running = Running { ingest, processor, keys, old_path };
-    run_until_told(role, (&settings, config), backend, running, (listener, address), &mut signals).await
+    run_until_told(role, (&settings, config), backend, running, (listener, address), host).await
 }
 
 async fn run_until_told(
@@ -180,7 +207,7 @@ async fn run_until_told(
     mut backend: Backend,
     running: Running,
     (listener, address): (tokio::net::TcpListener, SocketAddr),
-    signals: &mut Signals,
+    mut host: Host,
 ) -> anyhow::Result<()> {
     let (router, looking) = routes(role, settings, &backend, &running, address)?;
     let Running { ingest, processor, keys, mut old_path } = running;
@@ -191,11 +218,19 @@ async fn run_until_told(
     }
     let admit_command = keys::admit_command(config, &settings.data);
     let environments = keys.as_ref().map(Keys::environments).unwrap_or_default();
-    banner::print(role, settings, address, &environments, &admit_command);
+    let for_people = match host.listening.take() {
+        Some(listening) => listening.send(address).is_err(),
+        None => true,
+    };
+    if for_people {
+        banner::print(role, settings, address, &environments, &admit_command);
+    }
     tasks.extend(keys.map(|keys| tokio::spawn(admission::reread(keys, stopped.clone()))));
     if let Some(ingest) = &ingest {
         tasks.push(tokio::spawn(ingest.clone().carry_numbers()));
-        tasks.push(tokio::spawn(banner::tell_news(ingest.clone(), admit_command, stopped.clone())));
+        if for_people {
+            tasks.push(tokio::spawn(banner::tell_news(ingest.clone(), admit_command, stopped.clone())));
+        }
     }
     let with_keys = environments.iter().filter_map(|entry| Environment::new(&entry.project, &entry.key).ok());
     tasks.extend(old_path.start(ingest.as_ref(), with_keys.collect(), &stopped));
@@ -205,8 +240,13 @@ async fn run_until_told(
             None => std::future::pending().await,
         }
     };
-    let ended = wait_for_end(signals.next(), std::mem::take(&mut backend.poisoned), failed).await;
-    aside("stopping: answering what was accepted…");
+    let ended = wait_for_end(host.says_stop(), std::mem::take(&mut backend.poisoned), failed).await;
+    let tell = |what: &str| {
+        if for_people {
+            aside(what)
+        }
+    };
+    tell("stopping: answering what was accepted…");
     if let Some(ingest) = &ingest {
         ingest.stop().await;
     }
@@ -226,7 +266,7 @@ async fn run_until_told(
     ended?;
     flushed?;
     closed?;
-    aside("stopped");
+    tell("stopped");
     Ok(())
 }
 
@@ -296,14 +336,14 @@ fn limits(settings: &Settings) -> server::Limits {
     }
 }
 
-/// Waits for a signal, or for something that must end the process.
+/// Waits for the host's word, or for something that must end the process.
 async fn wait_for_end(
-    signals: impl Future<Output = ()>,
+    stop: impl Future<Output = ()>,
     watched: Vec<(&'static str, watch::Receiver<Option<String>>)>,
     failed: impl Future<Output = String>,
 ) -> anyhow::Result<()> {
     tokio::select! {
-        () = signals => Ok(()),
+        () = stop => Ok(()),
         (what, why) = poisoned(watched) => bail!("the {what} can promise nothing any more: {why}"),
         why = failed => bail!("the processor stopped: {why}"),
     }
@@ -329,24 +369,22 @@ async fn poisoned(watched: Vec<(&'static str, watch::Receiver<Option<String>>)>)
     }
 }
 
-/// Ctrl-C and SIGTERM.
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
+/// Turns true at Ctrl-C or SIGTERM, whatever is being done.
+///
+/// # Errors
+/// When the system does not let us hear of them.
+pub fn on_signals() -> anyhow::Result<watch::Receiver<bool>> {
+    let listen = |kind| signal(kind).context("cannot listen for signals");
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let (told, is_told) = watch::channel(false);
+    tokio::spawn(async move {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
+        told.send_replace(true);
+    });
+    Ok(is_told)
 }
 
 #[cfg(test)]
@@ -360,7 +398,7 @@ mod tests {
         let fine = || watch::channel(None::<String>);
         let (log, store) = (fine(), fine());
         let both = || vec![("log", log.1.clone()), ("store", store.1.clone())];
-        assert!(wait_for_end(ready(()), both(), pending()).await.is_ok(), "a signal is no error");
+        assert!(wait_for_end(ready(()), both(), pending()).await.is_ok(), "a stop is no error");
         let stopped = wait_for_end(pending(), both(), ready("a gap".to_owned())).await.unwrap_err();
         assert_eq!(stopped.to_string(), "the processor stopped: a gap");
         for (sender, what) in [(&log.0, "log"), (&store.0, "store")] {

@@ -16,6 +16,14 @@ use crate::config::{Settings, kept};
 pub enum Store {
     /// A file in the data directory.
     Embedded(Arc<Embedded>),
+    /// The same, which is in trouble whenever a switch says so, and so is kept apart from its state like a store elsewhere.
+    #[cfg(feature = "oldpath")]
+    Troubled {
+        /// The file.
+        inner: Arc<Embedded>,
+        /// The face that all others see.
+        face: Arc<dyn stores::Store>,
+    },
     /// DynamoDB.
     #[cfg(feature = "dynamodb")]
     DynamoDb(Arc<DynamoStore>),
@@ -31,7 +39,7 @@ impl Store {
     /// What is wrong with it, and what to try.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         match &settings.store {
-            kept::Store::Embedded => Ok(Self::Embedded(Arc::new(embedded::store(settings).await?))),
+            kept::Store::Embedded => Ok(Self::embedded(Arc::new(embedded::store(settings).await?), settings)),
             #[cfg(feature = "dynamodb")]
             kept::Store::DynamoDb(options) => Ok(Self::DynamoDb(Arc::new(DynamoStore::open(options.clone()).await?))),
             #[cfg(feature = "cassandra")]
@@ -41,10 +49,24 @@ impl Store {
         }
     }
 
+    #[cfg(feature = "oldpath")]
+    fn embedded(inner: Arc<Embedded>, settings: &Settings) -> Self {
+        let Some(switch) = &settings.trouble else { return Self::Embedded(inner) };
+        let face = Arc::new(stores::trouble::Troubled::new(inner.clone(), switch.clone()));
+        Self::Troubled { inner, face }
+    }
+
+    #[cfg(not(feature = "oldpath"))]
+    fn embedded(inner: Arc<Embedded>, _: &Settings) -> Self {
+        Self::Embedded(inner)
+    }
+
     /// As the services know it.
     pub fn shared(&self) -> Arc<dyn stores::Store> {
         match self {
             Self::Embedded(store) => store.clone(),
+            #[cfg(feature = "oldpath")]
+            Self::Troubled { face, .. } => face.clone(),
             #[cfg(feature = "dynamodb")]
             Self::DynamoDb(store) => store.clone(),
             #[cfg(feature = "cassandra")]
@@ -56,6 +78,8 @@ impl Store {
     pub fn write_units(&self) -> Option<Box<dyn Fn() -> u64 + Send + Sync>> {
         match self {
             Self::Embedded(_) => None,
+            #[cfg(feature = "oldpath")]
+            Self::Troubled { .. } => None,
             #[cfg(feature = "dynamodb")]
             Self::DynamoDb(store) => {
                 let store = Arc::clone(store);
@@ -70,6 +94,8 @@ impl Store {
     pub fn poisoned(&self) -> Option<watch::Receiver<Option<String>>> {
         match self {
             Self::Embedded(store) => Some(store.poisoned()),
+            #[cfg(feature = "oldpath")]
+            Self::Troubled { inner, .. } => Some(inner.poisoned()),
             #[cfg(feature = "dynamodb")]
             Self::DynamoDb(_) => None,
             #[cfg(feature = "cassandra")]

@@ -27,13 +27,21 @@ pub async fn counters(settings: &Settings, gate: &Gate, poisoned: &mut Poisoned)
             let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&data)).await;
             let counters = opened.context("opening the old path's counters was interrupted")??;
             poisoned.push(("file of the old path's counters", counters.poisoned()));
-            Ok(Arc::new(counters))
+            Ok(troubled(Arc::new(counters), settings))
         }
         #[cfg(feature = "dynamodb")]
         gate::Counters::DynamoDb(options) => {
             let open = || async { Ok(oldpath::store::dynamodb::DynamoStore::open(options).await?) };
             Ok(Arc::new(crate::services::backend::patiently("the old path's counters", open).await?))
         }
+    }
+}
+
+/// In trouble together with the store of the new path, where that is asked for.
+fn troubled(counters: Arc<dyn OldStore>, settings: &Settings) -> Arc<dyn OldStore> {
+    match &settings.trouble {
+        Some(switch) => Arc::new(oldpath::trouble::Troubled::new(counters, switch.clone())),
+        None => counters,
     }
 }
 
