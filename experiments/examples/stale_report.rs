@@ -206,6 +206,8 @@ fn serve(store: Arc<Counted>) -> Result<Serve, Failure> {
         arrivals: Arc::new(Arrivals::default),
         dead_letters: Arc::new(|_, _| Box::pin(std::future::ready(Ok((Vec::new(), 0))))),
         caught_up: CaughtUp::default(),
+        other_path: None,
+        comparisons: experiments::Comparisons::default(),
         publisher: experiments::Publisher::default(),
         owners: Arc::new(|| Box::pin(std::future::ready(Ok(Vec::new())))),
         metrics: Arc::new(|| Box::pin(async { String::new() })),

@@ -16,9 +16,12 @@ use crate::refusal::Refusal;
 /// number, a text or null.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(crate) enum Served {
+pub enum Served {
+    /// By its index.
     Index(u32),
+    /// By its name.
     Name(String),
+    /// The caller's own default.
     Default,
 }
 

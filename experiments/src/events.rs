@@ -98,7 +98,7 @@ pub(crate) async fn totals(
 ) -> Result<(Totals, Looked), Refusal> {
     let mut totals = Totals::new();
     let looked = reader
-        .names_and_windows(CellKind::Events, interval.hours(), keys_max, |name, value| {
+        .names_and_windows(CellKind::Events, interval.hours(), keys_max, |name, _, value| {
             let key = flag_key(name);
             let total: &mut Events = totals.entry((key.is_none(), key)).or_default();
             total.merge(&cells::events(&value)?);

@@ -20,6 +20,7 @@ mod asked;
 mod backtest;
 mod books;
 mod cells;
+mod comparison;
 mod evaluations;
 mod events;
 mod flag_statuses;
@@ -29,6 +30,7 @@ mod launchdarkly;
 mod markdown;
 mod metadata;
 mod openapi;
+pub mod other_path;
 mod page;
 mod paging;
 mod parameters;
@@ -48,6 +50,8 @@ mod tests;
 
 pub use access::{Access, EnvironmentAccess, KeyHash, hash_key};
 pub use arrivals::{Arrivals, FirstPayload, UnknownKey};
+pub use cells::Served;
+pub use comparison::line::Comparisons;
 pub use hidden::{is_hidden, visible};
 pub use metadata::{check_flag_metadata, shorten_code_references, time_ms, would_change};
 pub use pipeline::{DeadLetter, Place};
@@ -100,6 +104,10 @@ pub struct Serve {
     pub metrics: AskMetrics,
     /// Whether the process can do its work; else why not.
     pub ready: Ask<Result<(), String>>,
+    /// Another path that counts the same, where there is one.
+    pub other_path: Option<Arc<dyn other_path::OtherPath>>,
+    /// What was compared of the two; begins empty.
+    pub comparisons: Comparisons,
     /// Where SDKs and people reach this server: `http://127.0.0.1:8080`.
     pub address: String,
     /// The data directory, for the command that admits a key; empty = the command's own default.

@@ -3,7 +3,8 @@
 //! Always true here: every foreign text goes through [`text`] (or maud's own escaping, in attributes); nothing inline,
 //! neither script nor style, so that the content security policy can forbid both.
 //!
-//! Where to go next: [`environment`] is the first page, [`flag`] one flag's, [`stale`] which flags can go.
+//! Where to go next: [`environment`] is the first page, [`flag`] one flag's, [`stale`] which flags can go,
+//! [`comparison`] why the old path counts otherwise.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ use crate::refusal::Refusal;
 use crate::request::Caller;
 
 pub(crate) mod chart;
+pub(crate) mod comparison;
 mod door;
 pub(crate) mod environment;
 pub(crate) mod flag;
@@ -63,6 +65,8 @@ pub(crate) enum Here<'a> {
     Environment(&'a Environment),
     /// One of them.
     Flag(&'a Environment),
+    /// Its old and new path compared.
+    Comparison(&'a Environment),
     /// A project's stale flags, as seen from an environment or from all.
     Stale { project: &'a str, environment: Option<&'a str> },
 }
@@ -141,7 +145,7 @@ fn bar(place: &Place<'_>) -> Markup {
 fn sections(place: &Place<'_>) -> Markup {
     let all = place.caller.access.visible(&place.caller.grant);
     let (flags, project, on_stale) = match place.here {
-        Here::Environment(environment) | Here::Flag(environment) => {
+        Here::Environment(environment) | Here::Flag(environment) | Here::Comparison(environment) => {
             (Some(environment), environment.project_str(), false)
         }
         Here::Stale { project, environment } => {
@@ -165,7 +169,7 @@ fn sections(place: &Place<'_>) -> Markup {
 fn neighbours(place: &Place<'_>) -> Markup {
     let all = place.caller.access.visible(&place.caller.grant);
     match place.here {
-        Here::Flag(_) => html! {},
+        Here::Flag(_) | Here::Comparison(_) => html! {},
         Here::Environment(here) => html! {
             @if all.len() > 1 {
                 nav.environments aria-label="Environments" {

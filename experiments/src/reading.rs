@@ -155,6 +155,17 @@ impl<'a> Reader<'a> {
         Ok(Self { serve, environment, partition, progress })
     }
 
+    /// The partition in which the environment is counted.
+    pub(crate) fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    /// How far its partition stands now.
+    pub(crate) async fn standing(&self) -> Result<Standing, Refusal> {
+        let standings = standings(self.serve, self.partition..self.partition + 1).await?;
+        standings.into_iter().next().ok_or_else(|| Refusal::too_much("there is no such partition"))
+    }
+
     fn key(&self, kind: CellKind, name: &CellName, window: u32) -> CellKey {
         CellKey {
             generation: self.serve.generation,
@@ -211,13 +222,13 @@ impl<'a> Reader<'a> {
         kind: CellKind,
         windows: Range<u32>,
         names_max: usize,
-        mut take: impl FnMut(&CellName, Bytes) -> Result<(), Refusal>,
+        mut take: impl FnMut(&CellName, u32, Bytes) -> Result<(), Refusal>,
     ) -> Result<Looked, Refusal> {
         let mut range = CellRange::names(self.serve.generation, self.partition, kind, &self.environment);
         for names in 0..names_max {
             let page = self.serve.store.range(range.clone(), 1).await?;
             let Some((key, _)) = page.cells.into_iter().next() else { return Ok(Looked { names, all: true }) };
-            self.windows(kind, &key.name, windows.clone(), |_, value| take(&key.name, value)).await?;
+            self.windows(kind, &key.name, windows.clone(), |window, value| take(&key.name, window, value)).await?;
             range = range.seek(&self.key(kind, &key.name, u32::MAX));
         }
         let all = self.serve.store.range(range, 1).await?.cells.is_empty();

@@ -32,12 +32,15 @@ pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-sr
 /// Tells a program that the key it sent was not looked at: without read and admin keys every read is open.
 const KEY_NOT_NEEDED: (&str, &str) = ("x-flagstream-key", "not-needed");
 /// Addresses whose errors are pages, and all below [`crate::page::flag::BELOW`].
-const PAGES: [&str; 6] = ["/", "/flag", "/stale", crate::page::stale::snooze::PATH, "/login", "/logout"];
+const PAGES: [&str; 7] =
+    ["/", "/flag", "/stale", crate::page::stale::snooze::PATH, crate::page::comparison::PATH, "/login", "/logout"];
 
 /// A read may take so long,
 const READ_WITHIN: Duration = Duration::from_secs(10);
 /// and a back-test, which judges many days, so long.
 const BACKTEST_WITHIN: Duration = Duration::from_secs(60);
+/// and a comparison, which waits until all is counted, so long.
+const COMPARISON_WITHIN: Duration = Duration::from_secs(90);
 const BACKTEST: &str = "/stale-flags/backtest";
 
 /// Who asks, and when.
@@ -181,7 +184,12 @@ pub(crate) async fn answer(
 /// How long an answer may take: a reader that asks for much costs no more than that. What is written has its own limits.
 fn time_limit(method: &Method, path: &str) -> Option<Duration> {
     let is_read = matches!(*method, Method::GET | Method::HEAD);
-    is_read.then_some(if path.ends_with(BACKTEST) { BACKTEST_WITHIN } else { READ_WITHIN })
+    let limit = match path {
+        crate::comparison::PATH => COMPARISON_WITHIN,
+        _ if path.ends_with(BACKTEST) => BACKTEST_WITHIN,
+        _ => READ_WITHIN,
+    };
+    is_read.then_some(limit)
 }
 
 fn too_slow(limit: Duration) -> Refusal {

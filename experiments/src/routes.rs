@@ -10,10 +10,12 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{delete, get, patch, post, put};
 
+use futures_util::FutureExt as _;
+
 use crate::reading::keep_looking;
 use crate::{
-    Serve, books, evaluations, events, flag_statuses, launchdarkly, metadata, page, pipeline, probes, request,
-    stale_flags,
+    Serve, books, comparison, evaluations, events, flag_statuses, launchdarkly, metadata, page, pipeline, probes,
+    request, stale_flags,
 };
 
 macro_rules! routes {
@@ -42,6 +44,8 @@ routes! {
     get "/v1/projects/{project}/code-references" => metadata::code_references::show;
     put "/v1/projects/{project}/code-references" => metadata::code_references::put;
     get "/v1/pipeline/health" => pipeline::health;
+    get "/v1/pipeline/comparison" => comparison::show;
+    get "/v1/pipeline/gate" => comparison::gate;
     get "/v1/pipeline/dead-letters" => pipeline::dead_letters;
     get "/api/v2/usage/evaluations/{project}/{environment}/{flag}" => launchdarkly::evaluations;
     get "/api/v2/usage/events/{type}" => launchdarkly::events;
@@ -56,6 +60,7 @@ routes! {
     get "/flag" => page::flag::show;
     get "/stale" => page::stale::show;
     post "/stale/snooze" => page::stale::snooze::take;
+    get "/pipeline/comparison" => page::comparison::show;
     get "/login" => page::login::show;
     post "/login" => page::login::enter;
     post "/logout" => page::login::leave;
@@ -73,11 +78,12 @@ pub fn router(serve: Serve) -> Router {
 }
 
 /// The same, and what must run beside it for ever: it looks whether anything waits, so that answers given while
-/// something does reach as far as they can.
+/// something does reach as far as they can, and makes the comparisons that are asked for.
 pub fn service(serve: Serve) -> (Router, impl Future<Output = ()> + Send + use<>) {
     let serve = Arc::new(serve);
     let looking = keep_looking(Arc::downgrade(&serve));
-    (over(serve), looking)
+    let comparing = comparison::line::keep_comparing(serve.comparisons.clone(), Arc::downgrade(&serve));
+    (over(serve), futures_util::future::join(looking, comparing).map(drop))
 }
 
 fn over(serve: Arc<Serve>) -> Router {

@@ -18,8 +18,8 @@ use crate::cli::{Gate, GateSet, Reader};
 use crate::output::{aside, line};
 use crate::read::{self, segment, told};
 
-/// So long a stage is waited for.
-const IN_FORCE_WITHIN: Duration = Duration::from_secs(30);
+/// So long a stage is waited for; a step forward waits for a comparison.
+const IN_FORCE_WITHIN: Duration = Duration::from_secs(100);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Exit code where a step is refused for what is unexplained.
@@ -94,7 +94,7 @@ fn stage(state: &Value) -> Stage {
 fn wait(command: &GateSet, environment: &Environment) -> anyhow::Result<ExitCode> {
     let (to, shown) = (command.stage, command.flags.display());
     let begun = Instant::now();
-    let mut last = None;
+    let (mut last, mut held_back) = (None, None);
     while begun.elapsed() < IN_FORCE_WITHIN {
         let state = state(&command.reader, environment)?.unwrap_or_default();
         let now = stage(&state);
@@ -105,11 +105,16 @@ fn wait(command: &GateSet, environment: &Environment) -> anyhow::Result<ExitCode
         if now == to {
             return Ok(ExitCode::SUCCESS);
         }
-        if let Some(why) = state["heldBack"].as_str() {
-            aside(&format!("flagstream: {shown} says {to}, and the gate does not go on yet: {why}"));
-            return Ok(ExitCode::from(UNEXPLAINED));
+        let why = state["heldBack"].as_str().map(str::to_owned);
+        if let Some(why) = why.as_ref().filter(|_| why != held_back) {
+            aside(&format!("waiting: {shown} says {to}, and the gate does not go on yet: {why}"));
         }
+        held_back = why;
         std::thread::sleep(LOOK_EVERY);
+    }
+    if let Some(why) = held_back {
+        aside(&format!("flagstream: {shown} says {to}, and the gate did not go on within {IN_FORCE_WITHIN:?}: {why}"));
+        return Ok(ExitCode::from(UNEXPLAINED));
     }
     ensure!(
         last == Some(to),

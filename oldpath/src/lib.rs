@@ -6,7 +6,7 @@
 //! or done twice is told to the log: intent before effect (ingest's gate), outcome after it ([`outcomes`]). What is
 //! done in stage `off`, of which the log knows nothing, is told apart by the counters themselves.
 //!
-//! Where to go next: [`writer`] is ingest's other sink, [`worker`] takes jobs; [`store`] and [`jobs`] are what they
+//! Where to go next: [`writer`] is ingest's other sink, [`worker`] takes jobs, [`reads`] answers; [`store`] and [`jobs`] are what they
 //! write to. `docs/removing-the-old-path.md` is how all this goes.
 
 #[cfg(feature = "aws")]
@@ -19,6 +19,7 @@ mod error;
 mod file;
 pub mod jobs;
 pub mod outcomes;
+pub mod reads;
 pub mod store;
 pub mod trouble;
 pub mod worker;

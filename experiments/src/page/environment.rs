@@ -20,7 +20,7 @@ use crate::evaluations::flag_key;
 use crate::interval::DAY_MS;
 use crate::page::range::{Range, SHORT, buckets, tabs};
 use crate::page::reasons::reasons;
-use crate::page::{Here, Page, Place, Script, chart, chosen, door, flag, palette, stale, text, whole};
+use crate::page::{Here, Page, Place, Script, chart, chosen, comparison, door, flag, palette, stale, text, whole};
 use crate::parameters::Parameters;
 use crate::reading::{Looked, Reader};
 use crate::refusal::Refusal;
@@ -63,6 +63,7 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
     let title = format!("{}/{}", environment.project_str(), environment.key_str());
     if shown.is_empty() && wanted.is_empty() && after.is_none() {
         let body = html! {
+            (comparison::in_charge(&serve, &environment))
             (door::first_event(&serve, &environment, &door, now_ms))
             @if aside.books != Books::default() { div.columns { (aside.books_card(now_ms)) (aside.sdks_card()) } }
         };
@@ -77,6 +78,7 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
             h1 { (text::foreign(environment.project_str())) span.slash { " / " } (text::foreign(environment.key_str())) }
             (tabs(SHORT, range, |range| href(&environment, Some(range))))
         }
+        (comparison::in_charge(&serve, &environment))
         (list.tiles(&shown, &aside))
         (list.table(&shown, &seen))
         div.columns.broad { (aside.books_card(now_ms)) (aside.sdks_card()) (aside.events_card(range)) }

@@ -81,6 +81,7 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller, header
                 (tabs(ALL, range, |range| href(&environment, &key, Some(range))))
             }
         }
+        (super::comparison::in_charge(&serve, &environment))
         (verdict)
         (body)
     };

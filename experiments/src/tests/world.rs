@@ -269,6 +269,8 @@ impl World {
             arrivals: Arc::new(move || arrivals.clone()),
             dead_letters: Arc::new(move |limit, behind| Box::pin(letters(limit, behind))),
             caught_up: self.caught_up.clone(),
+            other_path: None,
+            comparisons: crate::Comparisons::default(),
             publisher: self.publisher.clone(),
             owners: Arc::new(move || Box::pin(std::future::ready(Ok(vec![owner.clone(); PARTITIONS as usize])))),
             metrics: Arc::new(|| Box::pin(async { "# EOF\n".to_owned() })),

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use experiments::{Arrivals, AskOwners, CaughtUp, FirstPayload, Place, Publisher, Serve, UnknownKey};
+use experiments::{Arrivals, AskOwners, CaughtUp, Comparisons, FirstPayload, Place, Publisher, Serve, UnknownKey};
 use ingest::Ingest;
 use ingest::doorstep::Stranger;
 use ingest::doorstep::news::kind_word;
@@ -31,7 +31,7 @@ pub fn serve(
     metrics: &Arc<Metrics>,
     address: SocketAddr,
 ) -> anyhow::Result<Serve> {
-    let at_door = running.ingest.clone();
+    let (at_door, comparisons) = (running.ingest.clone(), Comparisons::default());
     let (metrics, letters) = (Arc::clone(metrics), backend.open_dead_letters()?);
     let health = running.processor.as_deref().map(Processor::health);
     Ok(Serve {
@@ -45,6 +45,8 @@ pub fn serve(
         arrivals: Arc::new(move || at_door.as_ref().map(arrivals).unwrap_or_default()),
         dead_letters: Arc::new(move |limit, behind| Box::pin(dead_letters(letters.clone(), limit, behind))),
         caught_up: CaughtUp::default(),
+        other_path: running.old_path.other_path(&comparisons),
+        comparisons,
         publisher: Publisher::default(),
         owners: owners(store, &settings.generation, running.processor.as_deref()),
         metrics: Arc::new(move || {

@@ -12,11 +12,14 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use eventlog::EventLog;
+use experiments::Comparisons;
+use experiments::other_path::OtherPath;
 use ingest::Ingest;
-use ingest::gate::{Gate, OldAnswer, OldPayload};
+use ingest::gate::{Gate, OldAnswer, OldPayload, Stage};
 use oldpath::Dice;
 use oldpath::jobs::Jobs;
 use oldpath::outcomes::Outcomes;
+use oldpath::reads::Reads;
 use oldpath::store::OldStore;
 use oldpath::worker::{self, Worker};
 use oldpath::writer::{self, Writer};
@@ -78,6 +81,18 @@ impl OldPath {
             Some(gate) => Ingest::gated(log, clock_limits, limits, Arc::new(now_ms), gate.clone()),
             None => Ingest::new(log, clock_limits, limits, Arc::new(now_ms)),
         }
+    }
+
+    /// What reads are told of it, and from which comparisons the gate hears whether a step forward may be made.
+    pub fn other_path(&self, comparisons: &Comparisons) -> Option<Arc<dyn OtherPath>> {
+        let parts = self.0.as_ref()?;
+        let gate = parts.gate.clone()?;
+        let comparisons = comparisons.clone();
+        gate.ask_before_advancing(Box::new(move |environment, from, _| match from {
+            Stage::Off => Ok(()),
+            _ => comparisons.all_is_explained(environment, now_ms()),
+        }));
+        Some(Arc::new(Reads::new(Arc::clone(&parts.counters), gate)))
     }
 
     /// Puts its counters into the metrics.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use eventlog::EventLog;
+use experiments::Comparisons;
+use experiments::other_path::OtherPath;
 use ingest::Ingest;
 use schemas::id::Environment;
 use tokio::sync::watch;
@@ -26,6 +28,11 @@ impl OldPath {
     /// Ingest alone.
     pub fn ingest(&self, log: Arc<dyn EventLog>, settings: &Settings) -> Ingest {
         Ingest::new(log, settings.generation.clock, settings.written.limits.clone(), Arc::new(now_ms))
+    }
+
+    /// There is none.
+    pub fn other_path(&self, _: &Comparisons) -> Option<Arc<dyn OtherPath>> {
+        None
     }
 
     /// There is nothing to tell.
