@@ -36,6 +36,7 @@ use crate::breakage::Breakage;
 use crate::held::{CellRef, NameRef};
 
 const MINUTES_AN_HOUR: i64 = 60;
+const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 /// A receive time this far ahead of the log's own is not believed.
@@ -74,4 +75,9 @@ fn day_cell(kind: CellKind, environment: &Environment, received_ms: i64) -> Opti
 /// The hour of a minute since 1970; `None` = before 1970 or beyond all years.
 fn hour_of(minute: i64) -> Option<u32> {
     u32::try_from(minute.div_euclid(MINUTES_AN_HOUR)).ok()
+}
+
+/// The hour of a time in Unix milliseconds; `None` = before 1970 or beyond all years.
+fn hour_of_ms(time_ms: i64) -> Option<u32> {
+    u32::try_from(time_ms.div_euclid(HOUR_MS)).ok()
 }

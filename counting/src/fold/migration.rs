@@ -7,8 +7,8 @@ use schemas::cell::CellKind;
 use schemas::event::OldNew;
 use schemas::record::{MigrationRow, PayloadView};
 
-use super::old_path::hour_of_ms;
-use super::payload::{Gatherer, Refusal, no_hour};
+use super::hour_of_ms;
+use super::payload::{Gatherer, Refusal, no_hour_at};
 use crate::breakage::Break;
 use crate::cells::{Change, MigrationChange, operation_name};
 use crate::held::{CellRef, NameRef};
@@ -32,7 +32,7 @@ impl<'r> Gatherer<'r, '_> {
     pub(super) fn migrations(&mut self, view: &'r PayloadView) -> Result<(), Refusal> {
         let environment = self.environment;
         for row in view.migrations() {
-            let window = hour_of_ms(row.time_ms).ok_or_else(|| no_hour("an operation", row.time_ms / 60_000))?;
+            let window = hour_of_ms(row.time_ms).ok_or_else(|| no_hour_at("an operation", row.time_ms))?;
             let own = self.name(NameKind::Flag, row.flag) != NameRef::Other;
             let operation = name_of(&row);
             let name = if own { NameRef::Key(&operation) } else { NameRef::Other };

@@ -14,10 +14,10 @@ use schemas::old_path::{Gated, OutcomeView};
 use schemas::record::{Header, PayloadView};
 
 use super::migration::name_of;
-use super::old_path::{hour_of_ms, place_of};
+use super::old_path::place_of;
 use super::payload::definition_name;
 use super::prepare::{Content, Record, guarded};
-use super::{Prepared, Rules, day_cell, hour_of};
+use super::{Prepared, Rules, day_cell, hour_of, hour_of_ms};
 use crate::breakage::PanicIn;
 use crate::held::{CellRef, Cells, NameRef};
 use crate::state::{NameKind, State};

@@ -8,17 +8,12 @@ use schemas::event::COUNT_MAX;
 use schemas::old_path::{Counted, Gated, OutcomeRow, OutcomeView};
 use schemas::record::{Header, PayloadView, StoredVariation};
 
-use super::payload::{Gatherer, Refusal, is_custom, no_hour};
-use super::{HOUR_MS, Rules, hour_of};
+use super::payload::{Gatherer, Refusal, is_custom, no_hour, no_hour_at};
+use super::{Rules, hour_of, hour_of_ms};
 use crate::breakage::Break;
 use crate::cells::{Change, OldPathChange, OldPathFact};
 use crate::held::CellRef;
 use crate::state::NameKind;
-
-/// The hour of a time; `None` = before 1970 or beyond all years.
-pub(super) fn hour_of_ms(time_ms: i64) -> Option<u32> {
-    u32::try_from(time_ms.div_euclid(HOUR_MS)).ok()
-}
 
 /// The cells of what a row of outcomes is about: their kind, the kind of the name, and the name.
 pub(super) fn place_of<'r>(row: &OutcomeRow<'r>) -> (CellKind, NameKind, &'r [u8]) {
@@ -53,7 +48,7 @@ impl<'r> Gatherer<'r, '_> {
             self.old_path(flag(row.flag, hour), row.variation, OldPathFact::Late, row.count);
         }
         for row in view.late_events() {
-            let hour = hour_of_ms(row.time_ms).ok_or_else(|| no_hour("a late event", row.time_ms / 60_000))?;
+            let hour = hour_of_ms(row.time_ms).ok_or_else(|| no_hour_at("a late event", row.time_ms))?;
             let number = row.sampling.min(COUNT_MAX);
             self.old_path(event(row.key, hour), StoredVariation::Default, OldPathFact::Late, number);
         }
@@ -89,7 +84,7 @@ impl<'r> Gatherer<'r, '_> {
             return Ok(());
         }
         for row in view.rows() {
-            let hour = hour_of_ms(row.time_ms).ok_or_else(|| no_hour("an outcome", row.time_ms / 60_000))?;
+            let hour = hour_of_ms(row.time_ms).ok_or_else(|| no_hour_at("an outcome", row.time_ms))?;
             let (place, variation) = match row.counted {
                 Counted::Flag { key, variation } => (flag(key, hour), variation),
                 Counted::Event { key } => (event(key, hour), StoredVariation::Default),

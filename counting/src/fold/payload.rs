@@ -15,7 +15,7 @@ use schemas::record::{ConversionRow, CountRow, Header, PayloadView, StoredVariat
 use schemas::wire::record as wire;
 
 use super::bulk::Asked;
-use super::{HOUR_MS, MINUTES_AN_HOUR, Rules, day_cell, hour_of};
+use super::{HOUR_MS, MINUTE_MS, MINUTES_AN_HOUR, Rules, day_cell, hour_of, hour_of_ms};
 use crate::breakage::Break;
 use crate::cells::{
     BODY_BYTES_MAX, BooksChange, Change, DefinitionChange, EventChange, LastSeenChange, OldPathChange, SdkChange,
@@ -253,8 +253,7 @@ impl<'r, 's> Gatherer<'r, 's> {
     fn events(&mut self, header: &Header, view: &'r PayloadView) -> Result<(), Refusal> {
         let counted_as = self.rules.counted_as(header.gated);
         for row in view.conversions().filter(is_custom) {
-            let hour = u32::try_from(row.time_ms.div_euclid(HOUR_MS));
-            let hour = hour.map_err(|_| no_hour("an event", row.time_ms / 60_000))?;
+            let hour = hour_of_ms(row.time_ms).ok_or_else(|| no_hour_at("an event", row.time_ms))?;
             if let Some(value) = row.value.filter(|value| value.unsigned_abs() > MICROS_MAX.unsigned_abs()) {
                 return Err(Refusal::Poison(format!("an event has a value of {value} millionths")));
             }
@@ -378,6 +377,11 @@ impl<'r, 's> Gatherer<'r, 's> {
 
 pub(super) fn no_hour(what: &str, minute: i64) -> Refusal {
     Refusal::Poison(format!("{what} lies at minute {minute} since 1970, in no hour"))
+}
+
+/// The same of a time in Unix milliseconds.
+pub(super) fn no_hour_at(what: &str, time_ms: i64) -> Refusal {
+    no_hour(what, time_ms.div_euclid(MINUTE_MS))
 }
 
 /// The bit of an SDK's instance, chosen by the hash that also places subjects.

@@ -62,9 +62,13 @@ fn copy(id: &str, gated: Gated) -> Append {
         clamped: false,
         late,
     });
-    let (environment, payload) = (dev(), payload(id));
+    record_of(&payload(id), &judged, gated)
+}
+
+fn record_of(payload: &Payload<'_>, judged: &[Judged], gated: Gated) -> Append {
+    let environment = dev();
     let stamp = Stamp { environment: &environment, received_ms: NOW, carried: &Rejections::default(), gated };
-    record::encode(&payload, &split(&environment, &payload, 1), &judged, &stamp).remove(0)
+    record::encode(payload, &split(&environment, payload, 1), judged, &stamp).remove(0)
 }
 
 fn folded(records: &[Append]) -> Partition {
@@ -217,12 +221,49 @@ fn no_order_of_intents_and_outcomes_matters() {
     }
 }
 
+/// Ingest writes late rows where the old path is written with them; whatever else has some, they are not the old path's.
 #[test]
-fn an_outcome_in_no_hour_is_poison_and_one_of_another_partition_is_nothing() {
-    let row = OutcomeRow { counted: Counted::Event { key: b"buy" }, time_ms: -1, fate: Fate::Applied, number: 1 };
+fn late_rows_of_a_copy_that_the_old_path_is_not_written_with_are_left_out() {
+    for gated in [Gated::No, Gated::NewOnly] {
+        let mut copy = copy("a", Gated::Both);
+        let mut header = schemas::record::Header::decode(&copy.header).unwrap();
+        header.gated = gated;
+        copy.header = header.encode();
+        assert_eq!(numbers(&folded(&[copy]), WEEK_AGO), [Numbers::default(); 2], "{gated:?}");
+    }
+}
+
+/// A dead letter tells the minute in which the row lies, rounded down as hours are.
+#[test]
+fn what_lies_in_no_hour_is_poison_that_tells_the_minute() {
+    let count = |late| (ElementKind::Summary, late);
+    let event = |late| (ElementKind::Custom, late);
+    let of_payload = |(kind, late)| {
+        let mut payload = payload("a");
+        payload.elements = vec![Element { kind, time_ms: None }];
+        payload.counts.truncate(if kind == ElementKind::Summary { 1 } else { 0 });
+        payload.conversions.truncate(if kind == ElementKind::Custom { 1 } else { 0 });
+        payload.conversions.iter_mut().for_each(|row| row.element = 0);
+        record_of(&payload, &[Judged { time_ms: -90_000, clamped: false, late }], Gated::Both)
+    };
+    let row = OutcomeRow { counted: Counted::Event { key: b"buy" }, time_ms: -90_000, fate: Fate::Applied, number: 1 };
+    for (what, append) in [
+        ("a count", of_payload(count(false))),
+        ("a late count", of_payload(count(true))),
+        ("an event", of_payload(event(false))),
+        ("a late event", of_payload(event(true))),
+        ("an outcome", outcome_record(&dev(), 1, [9; 16], NOW, &[row])),
+    ] {
+        let (outcome, letter) = begun().fold(logged_of(1, &append)).unwrap();
+        let reason = letter.map(|letter| letter.reason).unwrap_or_default();
+        let expected = format!("{what} lies at minute -2 since 1970, in no hour");
+        assert_eq!((outcome, reason), (Outcome::Poison, expected));
+    }
+}
+
+#[test]
+fn an_outcome_of_another_partition_is_nothing() {
     let mut partition = begun();
-    let nowhere = outcome_record(&dev(), 1, [9; 16], NOW, &[row]);
-    assert_eq!(partition.fold(logged_of(1, &nowhere)).unwrap().0, Outcome::Poison);
     let mut away = outcomes(1, &[(Fate::Applied, 1)]);
     let mut header = schemas::record::Header::decode(&away.header).unwrap();
     header.home = false;
@@ -316,11 +357,7 @@ fn reads_and_writes_of_a_migration_are_counted_apart() {
     let migrations = vec![op(0, false, 1, 1_000), op(1, false, 9, 2_000), op(2, true, 1, 3_000)];
     let payload = Payload { elements, migrations, ..Payload::default() };
     let judged = [Judged { time_ms: NOW, clamped: false, late: false }; 3];
-    let environment = dev();
-    let carried = Rejections::default();
-    let stamp = Stamp { environment: &environment, received_ms: NOW, carried: &carried, gated: Gated::No };
-    let append = record::encode(&payload, &split(&environment, &payload, 1), &judged, &stamp).remove(0);
-    let mut partition = folded(&[append]);
+    let mut partition = folded(&[record_of(&payload, &judged, Gated::No)]);
     let of = |name: &str| match cell(&partition, CellKind::Migration, name, NOW) {
         Some(Cell::Migration(cell)) => cell,
         other => panic!("{other:?}"),
