@@ -19,9 +19,10 @@ use crate::Serve;
 use crate::asked::{Asked, Kind};
 use crate::cells::{Served, sdk_shown, text};
 use crate::interval::{DAY_MS, Interval, Step};
+use crate::other_reads::{self, LastWritten};
 use crate::paging::{self, List};
 use crate::parameters::Parameters;
-use crate::reading::Reader;
+use crate::reading::{Progress, Reader};
 use crate::refusal::Refusal;
 use crate::request::{Caller, Segments, json};
 use crate::tally::{FlagTally, Group, Grouping, LastMinutes, Span, Tally, last_minutes, tallies};
@@ -63,6 +64,9 @@ struct Head<'a> {
     to: i64,
     granularity: &'a str,
     group_by: &'a [String],
+    /// Which path counted it, where there are two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     basis: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,30 +123,63 @@ pub(crate) async fn evaluations(
     Segments((project, environment)): Segments<(String, String)>,
 ) -> Result<Response, Refusal> {
     let environment = caller.find(&project, &environment)?;
-    let question = Question::read(Parameters::read(&caller.uri)?, caller.now_ms)?;
+    let mut question = Question::read(Parameters::read(&caller.uri)?, caller.now_ms)?;
+    let path = other_reads::path(&serve, &environment);
+    if path == Some(other_reads::OLD) {
+        question.span = other_reads::span(question.span, question.grouping)?;
+        let (flag, span) = (question.flag.as_ref(), question.span);
+        let read = other_reads::read(&serve, &environment, flag, span, caller.now_ms).await?;
+        return question.answer(&caller, &read.flags, read.progress, path, |page| {
+            question.items_of_other(page, &read.last, caller.now_ms)
+        });
+    }
     let reader = Reader::open(&serve, environment, caller.now_ms).await?;
     let flags = tallies(&reader, question.flag.as_ref(), question.span, question.grouping).await?;
-    let total_count = flags.iter().map(|flag| flag.groups.len()).sum();
-    let (page, next) = question.page(&flags)?;
+    let page = question.page(&flags)?.0;
     let minutes = question.last_minutes(&reader, &page).await?;
-    let items: Vec<Item> = page.iter().map(|row| question.item(row, &minutes, caller.now_ms)).collect();
-    let Interval { from_ms: from, to_ms: to } = question.span.interval;
-    let head = Head {
-        from,
-        to,
-        granularity: question.granularity(),
-        group_by: &question.words,
-        basis: question.grouping.reason.then_some("full events only"),
-        seen_only: question.seen_only(&flags, caller.now_ms),
-    };
-    let next = next.map(|token| paging::next(caller.uri.path(), &question.repeated, &token));
-    json(&List::new(reader.progress, head, items, total_count, next))
+    let item = |row: &Row<'_>| question.item(row, &minutes, caller.now_ms);
+    question.answer(&caller, &flags, reader.progress, path, |page| page.iter().map(item).collect())
 }
 
 /// A flag, one of its groups and what was counted of it.
 type Row<'a> = (&'a FlagTally, &'a Group, &'a Tally);
 
 impl Question {
+    /// The page that is asked for.
+    fn answer(
+        &self,
+        caller: &Caller,
+        flags: &[FlagTally],
+        progress: Progress,
+        path: Option<&'static str>,
+        items: impl FnOnce(&[Row<'_>]) -> Vec<Item>,
+    ) -> Result<Response, Refusal> {
+        let total_count = flags.iter().map(|flag| flag.groups.len()).sum();
+        let (page, next) = self.page(flags)?;
+        let Interval { from_ms: from, to_ms: to } = self.span.interval;
+        let head = Head {
+            from,
+            to,
+            granularity: self.granularity(),
+            group_by: &self.words,
+            path,
+            basis: self.grouping.reason.then_some("full events only"),
+            seen_only: self.seen_only(flags, caller.now_ms),
+        };
+        let next = next.map(|token| paging::next(caller.uri.path(), &self.repeated, &token));
+        json(&List::new(progress, head, items(&page), total_count, next))
+    }
+
+    /// What another path counted; of its sights it keeps about the last.
+    fn items_of_other(&self, page: &[Row<'_>], last: &LastWritten, now_ms: i64) -> Vec<Item> {
+        let item = |row: &Row<'_>| {
+            let (flag, group, _) = row;
+            let written = group.served.as_ref().and_then(|served| last.get(&(flag.name.clone(), served.clone())));
+            Item { last_seen: written.copied(), ..self.item(row, &LastMinutes::new(), now_ms) }
+        };
+        page.iter().map(item).collect()
+    }
+
     fn read(mut given: Parameters, now_ms: i64) -> Result<Self, Refusal> {
         let flag = given.text("flag");
         let (grouping, words) = group_by(given.text("groupBy"))?;

@@ -85,7 +85,8 @@ impl Interval {
         Err(Refusal::parameter("continuationToken", &held, "what `_links.next.href` of the page before had"))
     }
 
-    fn rounded(self, unit_ms: i64) -> Self {
+    /// Outwards, to whole `unit_ms`.
+    pub(crate) fn rounded(self, unit_ms: i64) -> Self {
         let up = self.to_ms.rem_euclid(unit_ms);
         Self {
             from_ms: self.from_ms - self.from_ms.rem_euclid(unit_ms),

@@ -21,6 +21,7 @@ use crate::Serve;
 use crate::cells::{self, Served};
 use crate::evaluations::ROWS_MAX;
 use crate::interval::{DAY_MS, HOUR_MS, Interval, MINUTE_MS, Step};
+use crate::other_reads;
 use crate::parameters::Parameters;
 use crate::reading::{Progress, Reader};
 use crate::refusal::Refusal;
@@ -47,6 +48,9 @@ struct Answer<M> {
     series: Vec<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     total_evaluations: Option<u64>,
+    /// Which path counted it, where there are two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'static str>,
     as_of: i64,
     complete: bool,
     from: i64,
@@ -82,15 +86,29 @@ pub(crate) async fn evaluations(
 ) -> Result<Response, Refusal> {
     let environment = caller.find(&project, &environment)?;
     let mut given = Parameters::read(&caller.uri)?;
+    let path = other_reads::path(&serve, &environment);
+    let is_old = path == Some(other_reads::OLD);
     let interval = Interval::ask(given.time("from")?, given.time("to")?, caller.now_ms, BACK_MS, MINUTE_MS)?;
-    let step = given.choice("granularity", usual_step(interval, caller.now_ms), &WORDS)?;
+    let usual = match usual_step(interval, caller.now_ms) {
+        Step::Minute if is_old => Step::Hour,
+        usual => usual,
+    };
+    let step = given.choice("granularity", usual, &WORDS)?;
     let zone = zone(&mut given)?;
-    let buckets = buckets(interval, step, &zone)?;
-    let reader = Reader::open(&serve, environment, caller.now_ms).await?;
     // Days of a zone are cut from minutes: its midnight may lie within a UTC hour.
     let kept = if step == Step::Day && zone != TimeZone::UTC { Step::Minute } else { step };
+    let mut span = Span { interval, step: kept };
     let name = CellName::Key(flag.clone().into());
-    let flags = tallies(&reader, Some(&name), Span { interval, step: kept }, Grouping::BY_VARIATION).await?;
+    let (flags, progress) = if is_old {
+        span = other_reads::span(span, Grouping::BY_VARIATION)?;
+        let read = other_reads::read(&serve, &environment, Some(&name), span, caller.now_ms).await?;
+        (read.flags, read.progress)
+    } else {
+        let reader = Reader::open(&serve, environment, caller.now_ms).await?;
+        (tallies(&reader, Some(&name), span, Grouping::BY_VARIATION).await?, reader.progress)
+    };
+    let interval = span.interval;
+    let buckets = buckets(interval, step, &zone)?;
     let mut metadata = Vec::new();
     let mut columns = Vec::new();
     for (tally, (group, counts)) in flags.iter().flat_map(|flag| flag.groups.iter().map(move |group| (flag, group))) {
@@ -111,8 +129,9 @@ pub(crate) async fn evaluations(
         metadata,
         series: series(&buckets, &columns),
         total_evaluations: Some(flags.iter().map(|flag| flag.total()).sum()),
-        as_of: reader.progress.as_of_ms,
-        complete: reader.progress.complete,
+        path,
+        as_of: progress.as_of_ms,
+        complete: progress.complete,
         from: interval.from_ms,
         to: interval.to_ms,
     })
@@ -153,6 +172,7 @@ pub(crate) async fn events(
         metadata,
         series: series(&buckets, &columns),
         total_evaluations: None,
+        path: None,
         as_of: progress.as_of_ms,
         complete: progress.complete,
         from: interval.from_ms,

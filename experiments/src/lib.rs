@@ -31,6 +31,7 @@ mod markdown;
 mod metadata;
 mod openapi;
 pub mod other_path;
+mod other_reads;
 mod page;
 mod paging;
 mod parameters;

@@ -170,7 +170,7 @@ impl Grouping {
 
 impl Tally {
     /// Adds a counter's number at a minute or hour.
-    fn add(&mut self, count: u64, at_ms: i64, step: Step) {
+    pub(crate) fn add(&mut self, count: u64, at_ms: i64, step: Step) {
         self.saturated |= count >= COUNTER_MAX;
         self.add_count(count);
         if count > 0 {

@@ -9,6 +9,7 @@ mod counts;
 mod document;
 mod door;
 mod metadata;
+mod other_path;
 mod pages;
 mod refusals;
 mod stale_flags;

@@ -41,6 +41,7 @@ pub(super) fn schemas() -> Value {
         &mut evaluations,
         json!({
             "granularity": text, "groupBy": { "type": "array", "items": text },
+            "path": { "enum": ["old", "new"], "description": "which path counted it, where a gate runs" },
             "basis": { "type": "string", "description": "by reason: full events only" },
             "seenOnly": { "type": "object", "description": "flags that were seen in the interval and not counted, by full events \
                 alone: how many, and the first 100; left out where there are none", "required": ["count", "flags"],
@@ -140,6 +141,7 @@ pub(super) fn schemas() -> Value {
             json!({
                 "_links": links, "metadata": { "type": "array", "items": { "type": "object" } },
                 "series": { "type": "array", "items": { "type": "object", "additionalProperties": { "type": "integer" } } },
+                "path": { "enum": ["old", "new"], "description": "which path counted it, where a gate runs" },
                 "totalEvaluations": count, "asOf": time, "complete": flag, "from": time, "to": time
             }),
             &["_links", "metadata", "series", "asOf", "complete", "from", "to"],

@@ -257,3 +257,39 @@ fn signed(number: i64) -> String {
         _ => format!("−{size}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comparison::causes::Judged;
+    use crate::comparison::rows::Place;
+    use crate::interval::Interval;
+
+    fn comparison(unexplained: u64) -> Comparison {
+        let hostile = "a<script>\u{202e}&".to_owned();
+        let place = Place { counts: Counts::Evaluations, key: Some(hostile.clone()), hour: 490_000 };
+        let causes =
+            vec![Cause { cause: "duplicate", low: 20, high: 20 }, Cause { cause: "write_uncertain", low: -9, high: 0 }];
+        let judged = Judged { low: 1, high: 2, causes, unexplained };
+        let row = Row { place, served: Some(Served::Name(hostile)), old: 1_012, new: 1_000, judged };
+        let totals = Totals::of(&row);
+        let interval = Interval { from_ms: 0, to_ms: 3_600_000 };
+        Comparison { as_of_ms: 0, complete: true, interval, rows: vec![row], totals }
+    }
+
+    #[test]
+    fn causes_have_words_sizes_and_bars_and_foreign_names_do_nothing() {
+        let page = numbers(&comparison(0)).into_string();
+        for part in ["+12", "sent again, counted twice", "+20", "−9 to 0", "every difference has its cause", "<svg"] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(!page.contains("<script") && !page.contains('\u{202e}'), "{page}");
+        assert!(!page.contains("style="), "the content security policy forbids it");
+    }
+
+    #[test]
+    fn what_is_unexplained_stands_out() {
+        let page = numbers(&comparison(7)).into_string();
+        assert!(page.contains("data-unexplained=\"7\"") && page.contains("something is broken"), "{page}");
+    }
+}

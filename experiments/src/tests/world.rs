@@ -82,6 +82,7 @@ pub(super) struct World {
     pub(super) publisher: crate::Publisher,
     pub(super) limits: FoldLimits,
     pub(super) stale: crate::StaleSettings,
+    pub(super) other_path: Option<Arc<dyn crate::other_path::OtherPath>>,
     cells: Mutex<BTreeMap<CellKey, Cell>>,
 }
 
@@ -136,6 +137,7 @@ impl World {
             publisher: crate::Publisher::default(),
             limits: FoldLimits::default(),
             stale: crate::StaleSettings::default(),
+            other_path: None,
             cells: Mutex::default(),
         }
     }
@@ -269,7 +271,7 @@ impl World {
             arrivals: Arc::new(move || arrivals.clone()),
             dead_letters: Arc::new(move |limit, behind| Box::pin(letters(limit, behind))),
             caught_up: self.caught_up.clone(),
-            other_path: None,
+            other_path: self.other_path.clone(),
             comparisons: crate::Comparisons::default(),
             publisher: self.publisher.clone(),
             owners: Arc::new(move || Box::pin(std::future::ready(Ok(vec![owner.clone(); PARTITIONS as usize])))),
