@@ -4,6 +4,7 @@ mod addresses;
 mod again;
 mod broken;
 mod describe;
+mod experiment;
 mod golden;
 mod limits;
 mod old_path;
