@@ -1,5 +1,7 @@
 //! The command line: what can be asked of `flagstream`, and its help.
 
+#[cfg(feature = "oldpath")]
+mod demo;
 mod flags;
 #[cfg(feature = "oldpath")]
 mod gate;
@@ -8,6 +10,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "oldpath")]
+pub use self::demo::Demo;
 pub use self::flags::{Flags, FlagsImport, FlagsRemove, FlagsScan, FlagsShow, FlagsSnooze};
 #[cfg(feature = "oldpath")]
 pub use self::gate::{Compare, Gate, GateSet};
@@ -107,6 +111,10 @@ pub enum Command {
         docs/migrating.md takes an environment across, step by step."
     )]
     Gate(Gate),
+    /// See it all in two minutes, without a server: an environment is taken from the old path to the new one, with the
+    /// store throttled and down on the way.
+    #[cfg(feature = "oldpath")]
+    Demo(Demo),
     /// Show how often each variation was served.
     Evaluations(Evaluations),
     /// Show custom events: how many, and the sum of their metric values.

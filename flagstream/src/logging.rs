@@ -23,3 +23,11 @@ pub fn start() {
         _ => lines.compact().init(),
     }
 }
+
+/// Starts logging for this process into a file, where the terminal shows something else.
+#[cfg(feature = "oldpath")]
+pub fn start_in(file: std::fs::File) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::sync::Mutex::new(file));
+    lines.with_target(false).with_ansi(false).log_internal_errors(false).compact().init();
+}

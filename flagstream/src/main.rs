@@ -5,6 +5,8 @@
 
 mod cli;
 mod config;
+#[cfg(feature = "oldpath")]
+mod demo;
 mod flags;
 #[cfg(feature = "oldpath")]
 mod gate;
@@ -53,6 +55,8 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Compare(command) => return read::compare(command),
         #[cfg(feature = "oldpath")]
         Command::Gate(command) => return gate::run(command),
+        #[cfg(feature = "oldpath")]
+        Command::Demo(command) => return demo::run(command),
         Command::Evaluations(command) => read::evaluations(command),
         Command::Events(command) => read::events(command),
         Command::Books(command) => read::books(command),

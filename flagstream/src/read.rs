@@ -10,7 +10,7 @@ mod gate;
 mod pipeline;
 mod stale;
 mod tables;
-mod words;
+pub mod words;
 
 #[cfg(feature = "oldpath")]
 use std::process::ExitCode;

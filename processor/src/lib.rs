@@ -212,10 +212,12 @@ impl Processor {
     /// Waits until a partition cannot go on; the process must then end.
     pub async fn failed(&self) -> String {
         let mut failed = self.failed.clone();
-        match failed.wait_for(Option::is_some).await {
-            Ok(why) => why.clone().unwrap_or_default(),
+        // By itself, so that no guard of the channel lives across a wait.
+        let why = failed.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        match why {
+            Some(why) => why,
             // All tasks ended without an error: a stop.
-            Err(_) => std::future::pending().await,
+            None => std::future::pending().await,
         }
     }
 

@@ -16,20 +16,20 @@ const NAME_CHARS_MIN: usize = 12;
 /// The blanks beside a cell, and what stands between two.
 const BESIDE_CELL: usize = 3;
 
-pub(super) fn table(header: &[&str]) -> Table {
+pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
     table
 }
 
-pub(super) fn right(table: &mut Table, column: usize) {
+pub fn right(table: &mut Table, column: usize) {
     if let Some(column) = table.column_mut(column) {
         column.set_cell_alignment(CellAlignment::Right);
     }
 }
 
 /// The text in so many columns of the terminal, an ellipsis for what is left out.
-pub(super) fn cut(text: &str, columns_max: usize) -> String {
+pub fn cut(text: &str, columns_max: usize) -> String {
     if text.width() <= columns_max {
         return text.to_owned();
     }
@@ -84,7 +84,7 @@ pub(super) fn count(item: &Json, field: &str) -> String {
 }
 
 /// Thousands apart: `1,234,567`.
-pub(super) fn grouped(digits: &str) -> String {
+pub fn grouped(digits: &str) -> String {
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return digits.to_owned();
     }

@@ -5,6 +5,8 @@ mod admission;
 mod apart;
 mod captures;
 mod command;
+#[cfg(feature = "oldpath")]
+mod demo;
 mod flags;
 mod hostile;
 mod keys;
