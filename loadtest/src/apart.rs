@@ -6,6 +6,7 @@ mod house;
 mod proxy;
 mod rounds;
 mod seen;
+mod stages;
 mod trouble;
 
 use crate::check::{Verdict, check};
@@ -21,6 +22,7 @@ use house::{ADMIN_KEY, House, SDK_KEY};
 use proxy::Proxy;
 use rounds::{Round, Rounds};
 use serde::Serialize;
+use stages::Compared;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +47,8 @@ const COUNTED_LIMIT: Duration = Duration::from_secs(180);
   loadtest apart --brokers 127.0.0.1:19092 --cassandra 127.0.0.1:19042
   loadtest apart --brokers … --dynamodb … --trouble 3 \\
     --begin-trouble 'cargo xtask services stop kafka --kill' --end-trouble 'cargo xtask services start kafka'
-  loadtest apart --brokers … --dynamodb … --kills 0 --pauses 0 --throttled-seconds 120 --gone-seconds 120")]
+  loadtest apart --brokers … --dynamodb … --kills 0 --pauses 0 --throttled-seconds 120 --gone-seconds 120
+  loadtest apart --brokers … --dynamodb … --sqs http://127.0.0.1:19324 --kills 0 --pauses 0")]
 pub(crate) struct Arguments {
     /// The flagstream binary, built with --features full
     #[arg(long, default_value = "target/release/flagstream")]
@@ -62,6 +65,16 @@ pub(crate) struct Arguments {
     /// Cassandra's HOST:PORT
     #[arg(long)]
     cassandra: Option<String>,
+    /// The address of a server that speaks SQS: the old path and the gate before it run too, all stages are gone through,
+    /// and the two paths are compared
+    #[arg(long, requires = "dynamodb")]
+    sqs: Option<String>,
+    /// Times that the stage flips between shadow and live, after all stages were gone through
+    #[arg(long, default_value_t = 12, requires = "sqs")]
+    flips: u32,
+    /// Seconds from one flip to the next
+    #[arg(long, default_value_t = 5.0, requires = "sqs")]
+    flip_seconds: f64,
     /// Kills of ingest, and as many of processors
     #[arg(long, default_value_t = 10)]
     kills: u32,
@@ -120,6 +133,8 @@ struct Report {
     seed: u64,
     rounds: Vec<Round>,
     troubles: Vec<Found>,
+    /// Of old path and new one, where both ran.
+    compared: Vec<Compared>,
     after_rounds: Verdict,
     /// Payloads sent again because nothing was known about them.
     settled: u64,
@@ -130,7 +145,10 @@ struct Report {
 
 impl Report {
     fn holds(&self) -> bool {
-        self.after_rounds.holds && self.after_settling.holds && self.troubles.iter().all(Found::holds)
+        self.after_rounds.holds
+            && self.after_settling.holds
+            && self.troubles.iter().all(Found::holds)
+            && self.compared.iter().all(Compared::holds)
     }
 }
 
@@ -199,18 +217,46 @@ async fn run_in(mut arguments: Arguments, folder: &Path) -> Result<Report> {
         gzip_share: 0.3,
         duplicate_share: 0.05,
     };
+    let beside = match &arguments.sqs {
+        Some(_) => Some(beside(&plan, folder)?),
+        None => None,
+    };
     let load = Load::start(plan, Arc::clone(&ledger), Arc::clone(&progress));
-    let (rounds, troubles) = Rounds::of(&arguments, proxy.as_ref()).run(&mut house, &progress).await?;
+    let (rounds, troubles) = Rounds::of(&arguments, proxy.as_ref(), house.gate()).run(&mut house, &progress).await?;
     let unsettled = load.stop().await?;
+    if let Some(beside) = beside {
+        beside.stop().await?;
+    }
     let troubles = trouble::look(&ledger_path, &troubles)?;
     let (reads, key) = (house.reads_address(), || Some(ADMIN_KEY.to_owned()));
     let after_rounds = check(reads, key(), &ledger_path, Unanswered::Unknown, COUNTED_LIMIT).await;
     let after_rounds = after_rounds.with_context(|| house.last_lines())?;
+    let compared = match house.gate() {
+        Some(_) => stages::compare(&house).await.with_context(|| house.last_lines())?,
+        None => Vec::new(),
+    };
     let settled = settle(house.ingest_address(), &ledger, &progress, unsettled).await?;
     let after_settling = check(reads, key(), &ledger_path, Unanswered::Unknown, COUNTED_LIMIT).await?;
     house.stop()?;
     let store = if arguments.cassandra.is_some() { "cassandra" } else { "dynamodb" };
-    Ok(Report { store, seed: arguments.seed, rounds, troubles, after_rounds, settled, after_settling, kept: None })
+    let seed = arguments.seed;
+    Ok(Report { store, seed, rounds, troubles, compared, after_rounds, settled, after_settling, kept: None })
+}
+
+/// Load of the environment that goes to `off` and back, with a ledger of its own.
+fn beside(plan: &Plan, folder: &Path) -> Result<Load> {
+    let (key, sdk_key) = stages::OTHER;
+    let target = Target { environment: format!("default/{key}").into(), key: sdk_key.into() };
+    let plan = Plan {
+        target,
+        run: plan.run + 1,
+        clients: plan.clients.div_ceil(4),
+        rate: plan.rate.map(|rate| rate / 4.0),
+        ..plan.clone()
+    };
+    let ledger = Ledger::open(&folder.join("ledger-other.jsonl"))?;
+    ledger.write(&Line::Run(Run { run: plan.run, seed: plan.seed, clients: plan.clients, at_ms: now_ms() }))?;
+    Ok(Load::start(plan, Arc::new(ledger), Progress::new()?))
 }
 
 fn print(report: &Report) {
@@ -228,6 +274,7 @@ fn print(report: &Report) {
     }
     println!("{table}");
     trouble::print(&report.troubles);
+    stages::print(&report.compared);
     println!("after the last round:");
     report.after_rounds.print();
     println!("after {} unknown payloads were sent again:", report.settled);

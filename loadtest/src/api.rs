@@ -124,6 +124,17 @@ impl Api {
         Self { connection: Connection::new(address), address, key }
     }
 
+    /// The body at a path, as text.
+    ///
+    /// # Errors
+    /// It was not answered with 200.
+    pub(crate) async fn text(&mut self, path: &str) -> Result<String> {
+        let status = self.fetch(path).await?;
+        let body = String::from_utf8_lossy(self.connection.body()).into_owned();
+        ensure!(status == 200, "GET {path} was answered {status}: {}", body.chars().take(300).collect::<String>());
+        Ok(body)
+    }
+
     /// Records between the log's end and what is durable in the store.
     pub(crate) async fn lag_records(&mut self) -> Result<u64> {
         Ok(self.get::<Health>(HEALTH).await?.lag.records)

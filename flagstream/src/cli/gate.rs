@@ -36,7 +36,7 @@ pub struct GateSet {
     #[arg(value_name = "STAGE", value_parser = PossibleValuesParser::new(Stage::ALL.map(Stage::name))
         .map(|name| Stage::from_name(&name).unwrap_or(Stage::Off)))]
     pub stage: Stage,
-    /// The flag file, that of [gate] flags in the configuration.
+    /// The flag file, that of `gate.flags` in the configuration.
     #[arg(long, value_name = "FILE")]
     pub flags: PathBuf,
     /// Which environment.

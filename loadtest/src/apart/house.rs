@@ -1,6 +1,7 @@
 //! The processes: ingest, two processors, reads; each started again on its data and port.
 
 use super::Arguments;
+use super::stages::{Gate, OTHER};
 use crate::server::{Launch, Server, free_port};
 use anyhow::{Context, Result, bail, ensure};
 use std::fmt::Write;
@@ -27,6 +28,9 @@ pub(super) struct House {
     ingest: Room,
     processors: Vec<Room>,
     reads: Room,
+    /// Of the old path, and the gate before it, where they run.
+    worker: Option<Room>,
+    gate: Option<Gate>,
     addresses: [SocketAddr; 2],
 }
 
@@ -36,6 +40,7 @@ impl House {
         let file = folder.join("flagstream.toml");
         std::fs::write(&file, configuration(arguments, folder, run)?)?;
         let configuration = file.to_string_lossy().into_owned();
+        let gate = arguments.sqs.as_ref().map(|_| Gate::make(folder)).transpose()?;
         let set_up = Command::new(&arguments.binary).args(["setup", "--config", &configuration]).output();
         let set_up =
             set_up.with_context(|| format!("cannot start `{}`; name it with --binary", arguments.binary.display()))?;
@@ -68,6 +73,8 @@ impl House {
             ingest: room("ingest", "ingest", &ingest),
             processors,
             reads: room("serve", "reads", &reads),
+            worker: gate.is_some().then(|| room("worker", "worker", "127.0.0.1:0")),
+            gate,
             addresses,
         };
         for room in house.rooms() {
@@ -86,13 +93,26 @@ impl House {
     }
 
     fn rooms(&mut self) -> impl Iterator<Item = &mut Room> {
-        std::iter::once(&mut self.ingest).chain(&mut self.processors).chain([&mut self.reads])
+        let others = [&mut self.reads].into_iter().chain(&mut self.worker);
+        std::iter::once(&mut self.ingest).chain(&mut self.processors).chain(others)
     }
 
     /// Kills ingest and starts it again.
     pub(super) fn kill_ingest(&mut self) -> Result<()> {
         self.ingest.kill()?;
         self.ingest.start()
+    }
+
+    /// The gate, where there is one.
+    pub(super) fn gate(&self) -> Option<Gate> {
+        self.gate.clone()
+    }
+
+    /// Kills the old path's worker and starts it again.
+    pub(super) fn kill_worker(&mut self) -> Result<()> {
+        let room = self.worker.as_mut().context("there is no worker to kill")?;
+        room.kill()?;
+        room.start()
     }
 
     /// Kills a processor, by turns, and starts it again.
@@ -179,6 +199,16 @@ fn configuration(arguments: &Arguments, folder: &Path, run: u64) -> Result<Strin
             "kind = \"cassandra\"\ncontact_points = [\"{contact}\"]\nkeyspace = \"apart_{run}\"\nreplication = 1"
         )?,
         (None, None) => bail!("name a store: --dynamodb or --cassandra"),
+    }
+    if let Some(sqs) = &arguments.sqs {
+        let gate = Gate::path(folder);
+        writeln!(
+            text,
+            "[gate]\nflags = \"{}\"\n[jobs]\nkind = \"sqs\"\nendpoint = \"{sqs}\"\nqueue = \"apart-{run}\"\nvisibility_seconds = 3",
+            gate.display()
+        )?;
+        let (key, sdk_key) = OTHER;
+        writeln!(text, "[[environment]]\nproject = \"default\"\nkey = \"{key}\"\nserver_keys = [\"{sdk_key}\"]")?;
     }
     writeln!(text, "[[environment]]\nproject = \"default\"\nkey = \"development\"\nserver_keys = [\"{SDK_KEY}\"]")?;
     Ok(text)

@@ -4,6 +4,7 @@ use super::Arguments;
 use super::catching_up::catch_up;
 use super::house::House;
 use super::proxy::{Mood, Proxy};
+use super::stages::{Gate, Stage};
 use super::trouble::{Clients, StoreTrouble, Trouble};
 use crate::dice::Dice;
 use crate::load::{Progress, now_ms};
@@ -28,6 +29,10 @@ enum What {
     KillIngest,
     KillProcessor(u32),
     PauseProcessor(u32),
+    KillWorker,
+    /// Both paths by the gate, from now on.
+    Stage(Stage),
+    Flip(Stage, Duration),
     Trouble,
     /// The store is so for a time.
     Store(Mood, Duration),
@@ -39,6 +44,12 @@ impl What {
             Self::KillIngest => "kill -9 of ingest",
             Self::KillProcessor(_) => "kill -9 of a processor",
             Self::PauseProcessor(_) => "a processor stands still for 12 s",
+            Self::KillWorker => "kill -9 of the worker",
+            Self::Stage(Stage::Off) => "stage off, elsewhere shadow",
+            Self::Stage(Stage::Shadow) => "stage shadow",
+            Self::Stage(Stage::Live) => "stage live",
+            Self::Stage(Stage::Complete) => "stage complete",
+            Self::Flip(..) => "flip of the stage",
             Self::Trouble => "trouble",
             Self::Store(Mood::Well, _) => "the store is well",
             Self::Store(Mood::Throttled(_), _) => "the store throttles",
@@ -70,10 +81,11 @@ pub(super) struct Rounds<'a> {
     trouble: Option<(String, String, Duration)>,
     clients_meet: Clients,
     proxy: Option<&'a Proxy>,
+    gate: Option<Gate>,
 }
 
 impl<'a> Rounds<'a> {
-    pub(super) fn of(arguments: &Arguments, proxy: Option<&'a Proxy>) -> Self {
+    pub(super) fn of(arguments: &Arguments, proxy: Option<&'a Proxy>, gate: Option<Gate>) -> Self {
         let kills = (0..arguments.kills).flat_map(|turn| [What::KillIngest, What::KillProcessor(turn)]);
         let mut all: Vec<What> = kills.collect();
         let mut dice = Dice::new(arguments.seed);
@@ -86,10 +98,13 @@ impl<'a> Rounds<'a> {
         let stores = [(throttled, arguments.throttled_seconds), (Mood::Gone, arguments.gone_seconds)];
         let stores = stores.into_iter().filter(|(_, seconds)| *seconds > 0.0);
         all.extend(stores.map(|(mood, seconds)| What::Store(mood, Duration::from_secs_f64(seconds))));
+        if gate.is_some() {
+            all.extend(stages(arguments.flips, Duration::from_secs_f64(arguments.flip_seconds)));
+        }
         let trouble = arguments.begin_trouble.clone().zip(arguments.end_trouble.clone());
         let during = Duration::from_secs_f64(arguments.trouble_seconds);
         let trouble = trouble.map(|(begin, end)| (begin, end, during));
-        Self { all, dice, clients: arguments.clients, trouble, clients_meet: arguments.clients_meet, proxy }
+        Self { all, dice, clients: arguments.clients, trouble, clients_meet: arguments.clients_meet, proxy, gate }
     }
 
     pub(super) async fn run(mut self, house: &mut House, progress: &Progress) -> Result<(Vec<Round>, Vec<Trouble>)> {
@@ -142,6 +157,12 @@ impl<'a> Rounds<'a> {
         match what {
             What::KillIngest => house.kill_ingest()?,
             What::KillProcessor(turn) => house.kill_processor(turn)?,
+            What::KillWorker => house.kill_worker()?,
+            What::Stage(stage) => drop(self.stage_is(stage, house).await?),
+            What::Flip(stage, pause) => {
+                let took = self.stage_is(stage, house).await?;
+                tokio::time::sleep(pause.saturating_sub(took)).await;
+            }
             What::PauseProcessor(turn) => {
                 house.pause_processor(turn, true)?;
                 tokio::time::sleep(PAUSE).await;
@@ -160,6 +181,18 @@ impl<'a> Rounds<'a> {
             What::Store(mood, during) => return self.store_is(mood, during, what.name(), house).await.map(Some),
         }
         Ok(None)
+    }
+
+    /// From now on, and in force.
+    async fn stage_is(&self, stage: Stage, house: &mut House) -> Result<Duration> {
+        let gate = self.gate.as_ref().context("there is no gate")?;
+        let took = gate.set(stage, house).await.with_context(|| house.last_lines())?;
+        eprintln!(
+            "stage {}: the first payload in it {:.0} ms after the file was saved",
+            stage.name(),
+            took.as_secs_f64() * 1_000.0
+        );
+        Ok(took)
     }
 
     /// Load as ever; then the store is so for a time; then it is well, and what waited is counted.
@@ -182,6 +215,15 @@ impl<'a> Rounds<'a> {
         };
         Ok(Trouble { what, lasted, clients: Clients::Unaware, store: Some(store) })
     }
+}
+
+/// All stages forward and back, with kills in each; then flips. The last is live, in which reads are of the new path.
+fn stages(flips: u32, pause: Duration) -> impl Iterator<Item = What> {
+    use Stage::{Complete, Live, Off, Shadow};
+    let walk = [Off, Shadow, Live, Complete, Live, Shadow, Off, Shadow];
+    let walk = walk.into_iter().flat_map(|stage| [What::Stage(stage), What::KillIngest, What::KillWorker]);
+    let flips = (0..flips).map(move |flip| What::Flip(if flip % 2 == 0 { Live } else { Shadow }, pause));
+    walk.chain(flips).chain([What::Stage(Live)])
 }
 
 fn numbers(progress: &Progress) -> [u64; 4] {
