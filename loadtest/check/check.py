@@ -25,7 +25,7 @@ from collections import Counter, defaultdict
 MAGIC = b"flagstream dump 1\n"
 FRAME = struct.Struct(">IQqII")  # partition, offset, append time, bytes of the header, bytes of the body
 MINUTE_MS = 60_000
-PAYLOAD, DEFINITION, GENERATION, NUMBERS = 1, 2, 3, 4
+PAYLOAD, DEFINITION, GENERATION, NUMBERS, OUTCOMES = 1, 2, 3, 4, 5
 SENT_BY_SDK = 1
 SHOWN_MAX = 20
 
@@ -209,7 +209,7 @@ def dumped(path):
 class Log:
     """What the log holds, each part once."""
 
-    def __init__(self, path):
+    def __init__(self, path, without):
         self.records = 0
         self.duplicates = 0
         self.elements = Counter()  # by payload
@@ -224,11 +224,14 @@ class Log:
         seen = set()
         for partition, header, body in dumped(path):
             self.records += 1
-            self._take(partition, Header(header), body, seen)
+            header = Header(header)
+            if header.kind in (DEFINITION, GENERATION) or header.environment not in without:
+                self._take(partition, header, body, seen)
         self.cells = self._cells()
 
     def _take(self, partition, header, data, seen):
-        if header.kind in (DEFINITION, GENERATION):
+        # What became of writes of an old path is no matter of the ledger.
+        if header.kind in (DEFINITION, GENERATION, OUTCOMES):
             return
         if header.home:
             self.refused[header.environment] += header.refused
@@ -424,9 +427,11 @@ def main():
     parser = argparse.ArgumentParser(description="The ledger of a load against a dump of the log.")
     parser.add_argument("ledger", help="what was sent, as `loadtest` wrote it")
     parser.add_argument("dump", help="what the log holds, as `dump` wrote it; from a log that took this load alone")
+    parser.add_argument("--without", metavar="PROJECT/ENVIRONMENT", action="append", default=[],
+                        help="an environment that the ledger is not of; may be repeated")
     arguments = parser.parse_args()
     try:
-        ledger, log = Ledger(arguments.ledger), Log(arguments.dump)
+        ledger, log = Ledger(arguments.ledger), Log(arguments.dump, set(arguments.without))
         found = list(differences(ledger, log))
     except (Unreadable, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

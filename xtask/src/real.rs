@@ -5,6 +5,7 @@
 //! left out where a server cannot be had: that is a failure.
 
 mod brokers;
+mod gate;
 mod store;
 mod trial;
 
@@ -26,10 +27,10 @@ const STORES: [(&str, &str, &str); 2] =
 /// How services of their own are tried.
 #[derive(clap::Args)]
 pub(crate) struct Apart {
-    /// Kills of ingest, and as many of processors, for each store
+    /// Kills of ingest, and as many of processors, on DynamoDB; a third of them on Cassandra
     #[arg(long, default_value_t = 10)]
     kills: u32,
-    /// Kills of the broker, for each store
+    /// Kills of the broker, on DynamoDB; a third of them on Cassandra
     #[arg(long, default_value_t = 3)]
     broker_kills: u32,
     /// Seconds for which two of three brokers are gone; 0 = that is left out
@@ -41,6 +42,12 @@ pub(crate) struct Apart {
     /// Seconds for which DynamoDB is gone; 0 = that is left out
     #[arg(long, default_value_t = 12)]
     gone_seconds: u32,
+    /// Flips of the gate's stage, after all stages were gone through; 0 = that is left out
+    #[arg(long, default_value_t = 3)]
+    flips: u32,
+    /// Seconds from one flip to the next
+    #[arg(long, default_value_t = 2.0)]
+    flip_seconds: f64,
     /// Chooses the payloads and the moments of the kills
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -103,6 +110,9 @@ pub(crate) fn apart(arguments: &Apart) -> Result<bool> {
     if arguments.throttled_seconds + arguments.gone_seconds > 0 {
         holds &= store::in_trouble(arguments, &command)?;
     }
+    if arguments.flips > 0 {
+        holds &= gate::all_stages(arguments, &command)?;
+    }
     if arguments.brokers_seconds > 0 {
         holds &= brokers::two_of_three(arguments, &command)?;
     }
@@ -119,8 +129,9 @@ fn kills(
     let what = format!("kills, on kafka and {}", store.trim_start_matches('-'));
     let mut trial = Trial::new(what, command, addresses)?;
     trial.log("FLAGSTREAM_TEST_KAFKA")?.store(store, variable)?;
-    trial.add(&["--kills", &arguments.kills.to_string(), "--seed", &arguments.seed.to_string()]);
-    trial.trouble(arguments.broker_kills, "stop kafka --kill", "start kafka")?;
+    let share = |kills: u32| if store == "--cassandra" { kills.div_ceil(3) } else { kills };
+    trial.add(&["--kills", &share(arguments.kills).to_string(), "--seed", &arguments.seed.to_string()]);
+    trial.trouble(share(arguments.broker_kills), "stop kafka --kill", "start kafka")?;
     trial.run()
 }
 

@@ -194,7 +194,8 @@ pub(crate) const VERIFY: &[Step] = &[
     },
     Step {
         name: "apart",
-        what: "on Kafka and DynamoDB: ingest, processors and brokers killed, the store throttled and gone, and every number holds",
+        what: "on Kafka with DynamoDB or Cassandra: ingest, processors and brokers killed, the store throttled and gone, all stages of \
+               the gate, and every number holds",
         program: Program::Xtask,
         arguments: &["apart"],
         ..STEP

@@ -14,6 +14,8 @@ pub(super) struct Trial<'a> {
     addresses: &'a [(String, String)],
     folder: tempfile::TempDir,
     brokers: String,
+    /// Environments that the ledger is not of.
+    without: Vec<String>,
     loadtest: Command,
 }
 
@@ -23,7 +25,7 @@ impl<'a> Trial<'a> {
         let folder = tempfile::tempdir()?;
         let mut loadtest = Command::new(workspace::target_dir().join("debug/loadtest"));
         loadtest.arg("apart").arg("--binary").arg(binary).arg("--folder").arg(folder.path());
-        Ok(Self { what: what.into(), addresses, folder, brokers: String::new(), loadtest })
+        Ok(Self { what: what.into(), addresses, folder, brokers: String::new(), without: Vec::new(), loadtest })
     }
 
     fn address(&self, variable: &str) -> Result<String> {
@@ -48,6 +50,12 @@ impl<'a> Trial<'a> {
     /// Further arguments.
     pub(super) fn add(&mut self, arguments: &[&str]) -> &mut Self {
         self.loadtest.args(arguments);
+        self
+    }
+
+    /// The ledger is not of this environment.
+    pub(super) fn without(&mut self, environment: &str) -> &mut Self {
+        self.without.push(environment.to_owned());
         self
     }
 
@@ -80,7 +88,9 @@ impl<'a> Trial<'a> {
         let example = workspace::target_dir().join("debug/examples/dump_kafka");
         succeed(Command::new(example).args([&self.brokers, &format!("{topic}.g1")]).arg(&dump))?;
         let program = workspace::root().join("loadtest/check/check.py");
-        let checked = Command::new("python3").arg(program).args([&folder.join("ledger.jsonl"), &dump]).status();
+        let without = self.without.iter().flat_map(|environment| ["--without", environment]);
+        let checked =
+            Command::new("python3").arg(program).args([&folder.join("ledger.jsonl"), &dump]).args(without).status();
         Ok(checked.context("run check.py")?.success())
     }
 }
