@@ -44,9 +44,26 @@ impl Disk {
 #[derive(Debug, Default)]
 pub struct Disks {
     disks: HashMap<(usize, u32), Disk>,
+    /// Some saves fail before anything is on the disk.
+    failing: bool,
 }
 
 impl Disks {
+    /// Empty disks; `failing` = some saves will fail before anything is on them.
+    #[must_use]
+    pub fn new(failing: bool) -> Self {
+        Self { failing, ..Self::default() }
+    }
+
+    /// Whether a save fails now, with nothing on the disk: [`Fault::SaveLost`].
+    pub fn fails(&self, chance: &mut Chance) -> bool {
+        let fails = self.failing && !chance.is_calm() && chance.aside().permille(40);
+        if fails {
+            chance.tally.add(Fault::SaveLost);
+        }
+        fails
+    }
+
     /// The saved state of a partition at a process; `None` = there is none.
     #[must_use]
     pub fn load(&self, node: usize, partition: u32) -> Option<SavedState> {
@@ -233,6 +250,25 @@ mod tests {
         assert_eq!(disks.position(0, 0), Some(4));
         disks.lose(0, 0);
         assert_eq!(disks.load(0, 0), None);
+    }
+
+    #[test]
+    fn saves_fail_on_failing_disks_while_there_are_faults() {
+        let fails = |disks: &Disks, chance: &mut Chance| {
+            (0..1_000)
+                .filter(|_| {
+                    chance.bits();
+                    disks.fails(chance)
+                })
+                .count()
+        };
+        let mut chance = Chance::new(1);
+        let failed = fails(&Disks::new(true), &mut chance);
+        assert!((10..100).contains(&failed), "{failed} of 1,000");
+        assert_eq!(chance.tally.of(Fault::SaveLost), failed as u64);
+        assert_eq!(fails(&Disks::default(), &mut chance), 0);
+        chance.be_calm();
+        assert_eq!(fails(&Disks::new(true), &mut chance), 0);
     }
 
     #[test]

@@ -52,6 +52,8 @@ faults! {
     CrashMidWrite, 60, "crash with a write half applied";
     RebalanceClean, 1600, "partition moves after a clean exit";
     RebalanceZombie, 2400, "partition moves, the old owner goes on";
+    LastFlush, 430, "partition moves after its last flush";
+    LastFlushCutOff, 45, "partition moves before its last flush is done";
     MovedBeginning, 900, "partition moves while a worker begins";
     WriteWhileBeginning, 780, "another writes while a worker begins";
     WriteUnheard, 7400, "another writes before an answer is heard";
@@ -66,6 +68,7 @@ faults! {
     LoadFailed, 800, "load of cells fails";
     StateLost, 110, "local state lost";
     StateOld, 54, "local state set back";
+    SaveLost, 105, "state not saved";
     SaveUnanswered, 310, "state saved, its answer lost";
     SnapshotTaken, 2600, "snapshot taken";
     SnapshotFailed, 200, "snapshot never whole";

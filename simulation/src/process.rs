@@ -189,6 +189,7 @@ impl Site {
                 let wrote = self.stores.write_checkpoint(seat.generation, partition, checkpoint, chance);
                 wrote.map_or_else(|_| failed(Work::Flush), Input::CheckpointWrote)
             }
+            Action::SaveState(_) if self.disks.fails(chance) => failed(Work::Flush),
             Action::SaveState(changes) => self.save(node, partition, &changes, Input::StateSaved, chance),
             Action::Commit(flush) => match self.stores.commit(&flush) {
                 Committed::Durable => {
@@ -283,6 +284,12 @@ impl Seat {
         !self.unheard.is_empty()
     }
 
+    /// Loads that were asked for, begun or not, are waited for no longer.
+    pub fn forget_loads(&mut self) {
+        self.pending.retain(|action| !matches!(action, Action::Load(_)));
+        self.unheard.retain(|input| !is_of_load(input));
+    }
+
     /// Whether all of a log that ends here is folded, and nothing is left to do.
     #[must_use]
     pub fn is_done(&self, end: u64) -> bool {
@@ -291,8 +298,7 @@ impl Seat {
 
     /// An answer that has come, which it is on its way no longer: of a load or of a flush, in either order.
     pub fn hear(&mut self, of_load_first: bool) -> Option<Input> {
-        let is_load = |input: &Input| matches!(input, Input::Loaded(_) | Input::Failed { work: Work::Load, .. });
-        let first = self.unheard.iter().position(|input| is_load(input) == of_load_first);
+        let first = self.unheard.iter().position(|input| is_of_load(input) == of_load_first);
         let any = (!self.unheard.is_empty()).then_some(0);
         first.or(any).map(|place| self.unheard.remove(place))
     }
@@ -320,6 +326,10 @@ impl Seat {
         }
         Ok(())
     }
+}
+
+fn is_of_load(input: &Input) -> bool {
+    matches!(input, Input::Loaded(_) | Input::Failed { work: Work::Load, .. })
 }
 
 /// An answer in a few words.

@@ -4,11 +4,12 @@
 //! against the oracle before the next; after the faults stop, everything comes to its end.
 //!
 //! Where to go next: [`setup`] throws what kind of world it is; [`begin`] has how a process begins and stops, and
-//! [`misfortunes`] and [`eras`] what goes wrong with it and with its topic; [`looking`] holds the stores against the
+//! [`misfortunes`] and [`eras`] what goes wrong with it and with its topic, [`leaving`] how it lets a partition go; [`looking`] holds the stores against the
 //! oracle, [`settle`] ends it.
 
 mod begin;
 mod eras;
+mod leaving;
 mod looking;
 mod misfortunes;
 mod settle;
@@ -33,6 +34,7 @@ use crate::stores::Stores;
 use crate::trace::Trace;
 use crate::traffic::Traffic;
 
+use leaving::Leaving;
 use looking::Looker;
 pub use setup::Setup;
 
@@ -52,6 +54,8 @@ pub struct World {
     seats: Vec<Vec<Option<Seat>>>,
     /// Which process the group has given each partition to.
     owners: Vec<usize>,
+    /// Owners that are told to let their partition go, and flush it before.
+    leaving: Vec<Option<Leaving>>,
     looker: Looker,
     /// What is said at the end of a node that was told other settings and folds all the same.
     strange: Option<String>,
@@ -77,7 +81,7 @@ impl World {
         let site = Site {
             log,
             stores,
-            disks: Disks::default(),
+            disks: Disks::new(setup.failing_disks),
             objects: Objects::new(setup.slow_snapshots),
             letters: Vec::new(),
             broken: driver,
@@ -87,6 +91,7 @@ impl World {
             looker: Looker::new(generation),
             seats: (0..nodes).map(|_| (0..partitions).map(|_| None).collect()).collect(),
             owners: (0..partitions).map(|_| chance.below(nodes)).collect(),
+            leaving: (0..partitions).map(|_| None).collect(),
             strange: None,
             wall: Arc::new(AtomicI64::new(now_ms)),
             configured: Arc::default(),
@@ -163,7 +168,11 @@ impl World {
         let node = if zombie { self.chance.below(self.seats.len()) } else { self.owners[partition] };
         let post = Post { node, partition: partition as u32 };
         let Some(seat) = &mut self.seats[node][partition] else {
-            return if node == self.owners[partition] { self.begin(post) } else { Ok(()) };
+            return match node == self.owners[partition] {
+                true if self.leaves(post) => self.let_go(partition),
+                true => self.begin(post),
+                false => Ok(()),
+            };
         };
         if seat.paused {
             if self.chance.permille(60) {
@@ -176,16 +185,18 @@ impl World {
             return Ok(());
         }
         let begins = seat.is_beginning();
+        let leaves = self.leaves(post);
+        let folds = !begins && !leaves;
         match self.chance.below(100) {
-            0..=24 if !begins => self.deliver(post),
-            25..=36 if !begins => self.give(post, Input::Tick),
-            37..=38 if !begins => self.give(post, Input::SnapshotDue),
+            0..=24 if folds => self.deliver(post),
+            25..=36 if folds => self.give(post, Input::Tick),
+            37..=38 if folds => self.give(post, Input::SnapshotDue),
             39..=40 => self.crash(post),
             41 if self.setup.mode == Mode::Apart => {
-                seat.paused = true;
-                note!(self.trace, "node {node}/{partition}", "is paused");
+                self.pause(post);
                 Ok(())
             }
+            _ if leaves => self.flush_before_it_goes(post),
             _ if begins => self.begin_on(post),
             _ => self.carry_out(post),
         }
@@ -196,6 +207,13 @@ impl World {
         match seat.give(input) {
             Ok(()) => Ok(()),
             Err(stop) => self.stopped(post, &stop),
+        }
+    }
+
+    fn pause(&mut self, post: Post) {
+        if let Some(seat) = &mut self.seats[post.node][post.partition as usize] {
+            seat.paused = true;
+            note!(self.trace, "node {}/{}", post.node, post.partition; "is paused");
         }
     }
 

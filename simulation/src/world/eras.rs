@@ -180,7 +180,7 @@ impl World {
         self.setup.generation.number += 1;
         note!(self.trace, "people", "begin generation {}", self.setup.generation.number);
         self.site.log = Log::new(&self.setup.generation, self.now_ms);
-        self.site.disks = crate::disks::Disks::default();
+        self.site.disks = crate::disks::Disks::new(self.setup.failing_disks);
         self.looker = Looker::new(&self.setup.generation);
         self.traffic.topic_again();
         Ok(())

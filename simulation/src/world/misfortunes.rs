@@ -5,11 +5,15 @@
 
 use counting::worker::{Input, Mode, keep_from};
 
+use super::leaving::Leaving;
 use super::{World, told};
 use crate::faults::Fault;
 use crate::mutants::DriverBreak;
 use crate::note;
 use crate::process::{Death, Post};
+
+/// Turns of its owner for which a group waits at most until a partition is flushed.
+const TURNS_WAITED: usize = 40;
 
 impl World {
     /// A disk is another machine's, or an older copy of itself.
@@ -57,7 +61,8 @@ impl World {
     pub(super) fn move_partition(&mut self) -> Result<(), String> {
         let partition = self.chance.below(self.owners.len());
         let (old, new) = (self.owners[partition], self.chance.below(self.seats.len()));
-        if old == new || self.chance.is_calm() {
+        // Until the old one has let it go, the group gives it to nobody else.
+        if old == new || self.chance.is_calm() || self.leaving[partition].is_some() {
             return Ok(());
         }
         self.owners[partition] = new;
@@ -68,6 +73,11 @@ impl World {
         if self.chance.percent(40) {
             self.chance.tally.add(Fault::RebalanceClean);
             note!(self.trace, "group", "partition {partition} moves from {old} to {new}; {old} is told");
+            if self.setup.last_flush && !seat.is_beginning() && !seat.paused {
+                self.owners[partition] = old;
+                self.leaving[partition] = Some(Leaving::new(new, 1 + self.chance.aside().below(TURNS_WAITED)));
+                return Ok(());
+            }
             self.give(Post { node: old, partition: partition as u32 }, Input::Revoked)?;
             self.seats[old][partition] = None;
         } else {

@@ -21,6 +21,7 @@ impl World {
         self.traffic.settle(&mut self.site.log, self.now_ms, &mut self.chance, &mut self.trace);
         self.look()?;
         self.seats.iter_mut().flatten().flatten().for_each(|seat| seat.paused = false);
+        (0..self.owners.len()).try_for_each(|partition| self.let_go(partition))?;
         loop {
             let generation = self.looker.generation;
             (0..self.owners.len()).try_for_each(|partition| self.settle_partition(partition))?;

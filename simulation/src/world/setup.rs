@@ -32,6 +32,10 @@ pub struct Setup {
     pub overrun: bool,
     /// Whether some snapshots take long, and some are never whole.
     pub slow_snapshots: bool,
+    /// Whether saves may fail before they are on the disk.
+    pub failing_disks: bool,
+    /// Whether a process that is told to let a partition go flushes it before.
+    pub last_flush: bool,
     /// Turns with faults.
     pub turns: usize,
     /// When it begins, Unix milliseconds: near midnight.
@@ -71,6 +75,8 @@ impl Setup {
         let together = model == Model::Conditional && chance.percent(25);
         let overrun = !together && !topic_again && aside.percent(3);
         let slow_snapshots = !together && aside.percent(50);
+        let failing_disks = !together && aside.percent(50);
+        let last_flush = aside.percent(50);
         Self {
             generation,
             model,
@@ -81,6 +87,8 @@ impl Setup {
             topic_again,
             overrun,
             slow_snapshots,
+            failing_disks,
+            last_flush,
             turns: (150 + chance.below(400)) * 7 / 5,
             start_ms: chance.coarse(19_000 * DAY - 2 * 3_600_000),
             cells_max: 1 + chance.below(12),
