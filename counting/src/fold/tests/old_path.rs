@@ -200,6 +200,17 @@ fn every_fate_is_added_once_however_often_its_record_is_appended() {
     assert_eq!(partition.books(), BooksChange::default(), "outcomes are no events");
 }
 
+/// Nobody writes such a record yet; whoever does finds the books balanced.
+#[test]
+fn what_a_record_of_outcomes_says_was_accepted_is_counted() {
+    let mut append = outcomes(1, &[(Fate::Applied, 1)]);
+    let mut header = schemas::record::Header::decode(&append.header).unwrap();
+    header.accepted = 3;
+    append.header = header.encode();
+    let books = folded(&[append]).books();
+    assert_eq!(books, BooksChange { accepted: 3, counted: 3, ..BooksChange::default() });
+}
+
 /// The intents and the outcomes of a flag's hour, in any order: the sums are the same.
 #[test]
 fn no_order_of_intents_and_outcomes_matters() {
@@ -221,7 +232,7 @@ fn no_order_of_intents_and_outcomes_matters() {
     }
 }
 
-/// Ingest writes late rows where the old path is written with them; whatever else has some, they are not the old path's.
+/// Ingest writes late rows where the old path is written with them; wherever else they stand, they say nothing of it.
 #[test]
 fn late_rows_of_a_copy_that_the_old_path_is_not_written_with_are_left_out() {
     for gated in [Gated::No, Gated::NewOnly] {
