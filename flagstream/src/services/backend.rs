@@ -27,7 +27,7 @@ use tokio::time::Instant;
 
 use self::log::Log;
 use self::store::Store;
-use super::Role;
+use super::{Role, old_path};
 use crate::config::{Settings, kept};
 use crate::output::{aside, with_causes};
 
@@ -66,7 +66,7 @@ pub async fn open(settings: &Settings, role: Role) -> anyhow::Result<Backend> {
     // It holds keys and everybody's events: it is for its owner alone.
     create_private_durably(data).with_context(|| format!("cannot make the data directory {}", data.display()))?;
     let log = patiently("the log", || Log::open(settings)).await?;
-    let store = match role.needs_store() {
+    let store = match role.needs_store() || old_path::compares(settings, role) {
         true => Some(patiently("the store", || Store::open(settings)).await?),
         false => None,
     };

@@ -43,6 +43,12 @@ struct Parts {
     worker: Option<(Worker, worker::Metrics)>,
 }
 
+/// Whether this role compares the two paths though it needs no store for anything else: before a step forward ingest's
+/// gate asks whether everything is explained.
+pub fn compares(settings: &Settings, role: Role) -> bool {
+    settings.gate.is_some() && role.takes()
+}
+
 impl OldPath {
     /// Opens what this role needs of it, if a gate is configured.
     ///

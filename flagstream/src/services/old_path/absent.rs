@@ -15,6 +15,11 @@ use super::backend::{Backend, now_ms};
 use super::metrics::Metrics;
 use crate::config::Settings;
 
+/// Nothing is compared.
+pub fn compares(_: &Settings, _: Role) -> bool {
+    false
+}
+
 /// Nothing.
 pub struct OldPath;
 
