@@ -188,6 +188,7 @@ pub const ALL: &[Mutant] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::faults::Fault;
 
     /// A switch that no mutant throws would be a rule that nobody guards.
     #[test]
@@ -211,7 +212,8 @@ mod tests {
             let row = format!("| {} | {} |", mutant.name, mutant.expects.name());
             assert!(page.contains(&row), "docs/exactness.md has no row {row:?}");
         }
-        let told = format!("{} of them", ALL.len());
-        assert!(page.contains(&told), "docs/exactness.md does not say {told:?}");
+        for told in [format!("{} of them", ALL.len()), format!("{} kinds of fault", Fault::ALL.len())] {
+            assert!(page.contains(&told), "docs/exactness.md does not say {told:?}");
+        }
     }
 }
