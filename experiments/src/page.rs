@@ -154,13 +154,17 @@ fn sections(place: &Place<'_>) -> Markup {
             (named.or_else(|| of_project().next()), project, true)
         }
     };
+    let on_paths = matches!(place.here, Here::Comparison(_));
     let current = |is: bool| is.then_some("page");
     html! {
         nav.sections aria-label="Pages" {
             @if let Some(flags) = flags {
-                a href=(environment::href(flags, None)) aria-current=[current(!on_stale)] { "Flags" }
+                a href=(environment::href(flags, None)) aria-current=[current(!on_stale && !on_paths)] { "Flags" }
             }
             a href=(stale::href(project, None, None)) aria-current=[current(on_stale)] { "Stale flags" }
+            @if let Here::Comparison(environment) = place.here {
+                a href=(comparison::href(environment)) aria-current="page" { "Old and new path" }
+            }
         }
     }
 }

@@ -75,6 +75,11 @@ impl Comparisons {
         self.lock().newest.get(&environment).cloned()
     }
 
+    /// Why the last of an environment could not be made, where that is so.
+    pub(crate) fn failed(&self, environment: &Environment) -> Option<String> {
+        self.lock().failed.get(environment).cloned()
+    }
+
     fn next(&self) -> Option<Environment> {
         self.lock().line.first().cloned()
     }

@@ -76,10 +76,15 @@ pub(crate) async fn show(State(serve): State<Arc<Serve>>, caller: Caller) -> Res
             h1 { "Old and new path" span.slash { " of " } (text::foreign(environment.project_str())) span.slash { " / " }
                 (text::foreign(environment.key_str())) }
         }
-        @if let Some(newest) = &newest { (numbers(newest)) } @else {
-            section.card { p { "The paths are being compared: what the log holds now is counted first. This page renews itself." } }
+        @match &newest {
+            Some(newest) => (numbers(newest)),
+            None => section.card {
+                p { "The paths are being compared: what the log holds now is counted first. This page renews itself." }
+                @if let Some(why) = serve.comparisons.failed(&environment) { p.note { "Not yet: " (text::foreign(&why)) } }
+            },
         }
         @if let Some(stage) = stage(&stages, &environment) { (course(stage)) }
+        @if let Some(newest) = &newest { (rows(newest)) }
     };
     let title = format!("Old and new path of {}/{}", environment.project_str(), environment.key_str());
     Ok(whole(&title, Some(&place), Script::Refresh, &body))
@@ -111,6 +116,11 @@ fn numbers(comparison: &Comparison) -> Markup {
             div.card-head { h2 { "Why they differ" } span.muted { (from) " to " (to) } }
             (causes(&totals.causes))
         }
+    }
+}
+
+fn rows(comparison: &Comparison) -> Markup {
+    html! {
         section.card {
             div.card-head { h2 { "By flag, event and hour" } span.muted { (text::counted(comparison.rows.len() as u64, "row")) } }
             (table(&comparison.rows))
@@ -181,14 +191,19 @@ fn one(row: &Row) -> Markup {
                 @match &row.place.key { Some(key) => (text::cut(key, 64)), None => span.muted { "all beyond the limit" } }
             }
             td { (served(row)) }
-            td { (text::hour(hour_ms(row.place.hour))) }
+            td.num { (text::hour(hour_ms(row.place.hour))) }
             td.num { (text::number(numbers.old)) }
             td.num { (text::number(numbers.new)) }
             td.num { (signed(numbers.difference)) }
-            td { @for cause in &numbers.causes { span { (size(cause)) " " (words(cause.cause)) } " " } }
+            td { (because(&numbers.causes)) }
             td.num { (text::number(numbers.unexplained)) }
         }
     }
+}
+
+fn because(causes: &[Cause]) -> String {
+    let each: Vec<String> = causes.iter().map(|cause| format!("{} {}", size(cause), words(cause.cause))).collect();
+    each.join(", ")
 }
 
 fn served(row: &Row) -> Markup {
@@ -279,7 +294,8 @@ mod tests {
 
     #[test]
     fn causes_have_words_sizes_and_bars_and_foreign_names_do_nothing() {
-        let page = numbers(&comparison(0)).into_string();
+        let comparison = comparison(0);
+        let page = numbers(&comparison).into_string() + &rows(&comparison).into_string();
         for part in ["+12", "sent again, counted twice", "+20", "−9 to 0", "every difference has its cause", "<svg"] {
             assert!(page.contains(part), "{part}: {page}");
         }

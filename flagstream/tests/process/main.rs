@@ -8,6 +8,8 @@ mod command;
 #[cfg(feature = "oldpath")]
 mod demo;
 mod flags;
+#[cfg(feature = "oldpath")]
+mod gate;
 mod hostile;
 mod keys;
 mod metrics;
