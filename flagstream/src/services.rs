@@ -292,6 +292,16 @@ fn routes(
             let (reads, look) = experiments::service(serve);
             (router, looking) = (reads, Some(tokio::spawn(look)));
         }
+        (Some(keys), Some(store)) if old_path::compares(settings, role) => {
+            let serve = connect::serve(settings, (backend, store), running, keys, &metrics, address)?;
+            let (reads, look) = experiments::service(serve);
+            looking = Some(tokio::spawn(async move {
+                // Nobody reads here; what is compared is for the gate.
+                let _reads = reads;
+                look.await;
+            }));
+            router = router.merge(probes::router(backend.log(), processor.clone(), metrics));
+        }
         _ => router = router.merge(probes::router(backend.log(), processor.clone(), metrics)),
     }
     if let Some(ingest) = ingest {
