@@ -130,6 +130,11 @@ pub(super) fn foot(answer: &Json) -> String {
     if answer.has("basis") {
         foot += &format!("; of {}", text(&answer["basis"]));
     }
+    match text(&answer["path"]).as_str() {
+        "old" => foot += "; counted by the old path, which is in charge",
+        "new" => foot += "; counted by the new path, which is in charge",
+        _ => {}
+    }
     let any = |mark: &str| answer["items"].items().iter().chain([answer]).any(|item| item[mark].is_true());
     if any("bulkOnly") {
         foot += "\n* bulk reads only (all flags at once): no sign of use to the stale report";
@@ -167,6 +172,14 @@ mod tests {
             assert!(!printed.chars().any(|c| c != '\n' && is_hidden(c)), "{printed:?}");
             assert!(printed.contains(visible) && printed.contains('3'), "{printed}");
         }
+    }
+
+    #[test]
+    fn whose_numbers_they_are_is_said_where_there_are_two_paths() {
+        let of = |path: &str| foot(&json(&format!(r#"{{"asOf": 0, "complete": true{path}}}"#)));
+        assert!(of(r#", "path": "old""#).contains("counted by the old path"));
+        assert!(of(r#", "path": "new""#).contains("counted by the new path"));
+        assert!(!of("").contains("path"));
     }
 
     #[test]
