@@ -16,7 +16,7 @@ const FAULTS_MAX: usize = 10;
 
 /// What each cause means, in the order in which they are told.
 const CAUSES: [(&str, &str); 10] = [
-    ("duplicate", "sent again by an SDK that had no answer, and counted again"),
+    ("duplicate", "sent again by an SDK that had no answer, and so written again"),
     ("late", "older than a week on arrival"),
     ("write_refused", "refused by the store at each attempt: lost"),
     ("write_uncertain", "no answer: written, or lost"),

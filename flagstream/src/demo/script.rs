@@ -33,14 +33,14 @@ pub struct Scene {
 
 /// Stage, weather, seconds of the whole demo, seconds of the quick one.
 const SCENES: [(Stage, Weather, u64, u64); 9] = [
-    (Stage::Off, Weather::Calm, 6, 2),
+    (Stage::Off, Weather::Calm, 6, 1),
     (Stage::Shadow, Weather::Calm, 8, 2),
     (Stage::Shadow, Weather::Throttled, 25, 5),
     (Stage::Shadow, Weather::Down, 12, 3),
-    (Stage::Shadow, Weather::Calm, 10, 2),
+    (Stage::Shadow, Weather::Calm, 10, 1),
     (Stage::Live, Weather::Calm, 6, 1),
-    (Stage::Live, Weather::Down, 15, 4),
-    (Stage::Live, Weather::Calm, 10, 2),
+    (Stage::Live, Weather::Down, 15, 3),
+    (Stage::Live, Weather::Calm, 10, 1),
     (Stage::Complete, Weather::Calm, 6, 2),
 ];
 
@@ -105,7 +105,7 @@ impl Part {
 impl Weather {
     const REFUSED_PERMILLE: u16 = 450;
     const SLOWER: Duration = Duration::from_millis(150);
-    const APPLIED_PERMILLE: u16 = 300;
+    const APPLIED_PERMILLE: u16 = 150;
     const HANG: Duration = Duration::from_millis(1_500);
 
     /// What the store does then.
