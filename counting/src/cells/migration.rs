@@ -194,3 +194,47 @@ impl MigrationSide {
         changed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every counter stopped, every mark set.
+    fn full() -> Migration {
+        let mut latency = LatencySketch::default();
+        latency.add(5, COUNTER_MAX);
+        let side = MigrationSide { invoked: COUNTER_MAX, failed: COUNTER_MAX, latency };
+        Migration {
+            operations: COUNTER_MAX,
+            estimated: true,
+            checked: COUNTER_MAX,
+            consistent: COUNTER_MAX,
+            sides: OldNew { old: side.clone(), new: side },
+        }
+    }
+
+    #[test]
+    fn an_operation_changes_its_cell_as_long_as_anything_of_it_can_change() {
+        let both = OldNew { old: true, new: true };
+        let latency_us = OldNew { old: Some(5), new: Some(5) };
+        let sampled = MigrationChange { consistent: Some(true), invoked: both, failed: both, latency_us, sampling: 2 };
+        assert!(!full().apply(&sampled), "all of it has stopped");
+        let can_change: [fn(&mut Migration); 10] = [
+            |cell| cell.operations = 1,
+            |cell| cell.estimated = false,
+            |cell| cell.checked = 1,
+            |cell| cell.consistent = 1,
+            |cell| cell.sides.old.invoked = 1,
+            |cell| cell.sides.old.failed = 1,
+            |cell| cell.sides.old.latency = LatencySketch::default(),
+            |cell| cell.sides.new.invoked = 1,
+            |cell| cell.sides.new.failed = 1,
+            |cell| cell.sides.new.latency = LatencySketch::default(),
+        ];
+        for (which, change) in can_change.into_iter().enumerate() {
+            let mut cell = full();
+            change(&mut cell);
+            assert!(cell.apply(&sampled), "thing {which}");
+        }
+    }
+}

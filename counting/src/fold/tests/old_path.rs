@@ -318,10 +318,12 @@ fn a_copy_that_cannot_be_walked_is_a_duplicate_all_the_same() {
 #[test]
 fn a_generation_of_the_fold_before_is_refused_by_name() {
     let mut partition = Partition::new(rules());
-    let theirs = Generation { fold_version: 3, ..partition.rules.generation.clone() };
+    let before = crate::FOLD_VERSION - 1;
+    let theirs = Generation { fold_version: before, ..partition.rules.generation.clone() };
     let append = record::generation_record(&theirs, 0, 0);
     let refused = partition.fold(logged_of(0, &append)).unwrap_err().to_string();
-    assert!(refused.contains("fold = 3, this process has fold = 4"), "{refused}");
+    let said = format!("fold = {before}, this process has fold = {}", crate::FOLD_VERSION);
+    assert!(refused.contains(&said), "{refused}");
     assert!(refused.contains("begin another generation"), "{refused}");
 }
 
@@ -380,7 +382,8 @@ fn reads_and_writes_of_a_migration_are_counted_apart() {
     let latency = |per_mille| reads.sides().old.latency.quantile_us(per_mille).unwrap();
     assert!(latency(100).abs_diff(1_000) <= 1_000 / 64 && latency(101).abs_diff(2_000) <= 2_000 / 64);
     assert_eq!(reads.sides().new.latency.quantile_us(500), None);
-    assert_eq!(crate::cells::operation_of(b"rmove"), Some((false, &b"move"[..])));
+    let of_name = [b"rmove", b"wmove", b"xmove"].map(|name| crate::cells::operation_of(name));
+    assert_eq!(of_name, [Some((false, &b"move"[..])), Some((true, &b"move"[..])), None]);
     assert!(partition.cells.begin_flush().iter().all(|write| write.key.kind != CellKind::LastSeen));
 }
 
