@@ -14,6 +14,7 @@ mod books;
 mod days;
 mod definition;
 mod events;
+mod experiment;
 mod last_seen;
 mod migration;
 mod old_path;
@@ -31,6 +32,10 @@ pub use books::{Books, BooksChange};
 pub use days::DAYS_MAX;
 pub use definition::{BODY_BYTES_MAX, Definition, DefinitionChange};
 pub use events::{EventChange, Events};
+pub use experiment::{
+    Experiment, ExperimentArm, ExperimentCounters, ExperimentNumbers, ExperimentSums, Slice, experiment_name,
+    experiment_of,
+};
 pub use last_seen::{LastSeen, LastSeenChange, LastSeenRow, LastSeenValue, VALUES_MAX, VERSIONS_MAX};
 pub use migration::{Migration, MigrationChange, MigrationSide, operation_name, operation_of};
 pub use old_path::{OldPath, OldPathChange, OldPathFact, OldPathRow};
@@ -104,6 +109,8 @@ pub enum Cell {
     OldPathEvents(OldPath),
     /// Operations of a customer's migration in an hour.
     Migration(Migration),
+    /// An experiment on a day.
+    Experiment(Experiment),
     /// A stand-in experiment on a day.
     #[cfg(any(test, feature = "testing"))]
     StandIn(StandIn),
@@ -130,6 +137,8 @@ pub enum Change<'a> {
     OldPath(OldPathChange<'a>),
     /// An operation of a customer's migration.
     Migration(MigrationChange),
+    /// Differences of an experiment's day.
+    Experiment(ExperimentNumbers),
     /// Differences of a stand-in experiment's day.
     #[cfg(any(test, feature = "testing"))]
     StandIn(StandInChange),
@@ -149,6 +158,7 @@ impl Cell {
             CellKind::OldPath => Self::OldPath(OldPath::default()),
             CellKind::OldPathEvents => Self::OldPathEvents(OldPath::default()),
             CellKind::Migration => Self::Migration(Migration::default()),
+            CellKind::Experiment => Self::Experiment(Experiment::default()),
             #[cfg(any(test, feature = "testing"))]
             CellKind::StandIn => Self::StandIn(StandIn::default()),
         }
@@ -169,6 +179,7 @@ impl Cell {
             CellKind::OldPath => Self::OldPath(OldPath::decode(bytes)?),
             CellKind::OldPathEvents => Self::OldPathEvents(OldPath::decode(bytes)?),
             CellKind::Migration => Self::Migration(Migration::decode(bytes)?),
+            CellKind::Experiment => Self::Experiment(Experiment::decode(bytes)?),
             #[cfg(any(test, feature = "testing"))]
             CellKind::StandIn => Self::StandIn(StandIn::decode(bytes)?),
         })
@@ -186,6 +197,7 @@ impl Cell {
             Self::Definition(cell) => cell.encode(),
             Self::OldPath(cell) | Self::OldPathEvents(cell) => cell.encode(),
             Self::Migration(cell) => cell.encode(),
+            Self::Experiment(cell) => cell.encode(),
             #[cfg(any(test, feature = "testing"))]
             Self::StandIn(cell) => cell.encode(),
         }
@@ -204,6 +216,7 @@ impl Cell {
                 cell.merge(other);
             }
             (Self::Migration(cell), Self::Migration(other)) => cell.merge(other),
+            (Self::Experiment(cell), Self::Experiment(other)) => cell.merge(other),
             #[cfg(any(test, feature = "testing"))]
             (Self::StandIn(cell), Self::StandIn(other)) => cell.merge(other),
             _ => {}
@@ -222,6 +235,7 @@ impl Cell {
             (Self::Definition(cell), Change::Definition(change)) => cell.apply(change),
             (Self::OldPath(cell) | Self::OldPathEvents(cell), Change::OldPath(change)) => cell.apply(change, limits),
             (Self::Migration(cell), Change::Migration(change)) => cell.apply(change),
+            (Self::Experiment(cell), Change::Experiment(change)) => cell.apply(change),
             #[cfg(any(test, feature = "testing"))]
             (Self::StandIn(cell), Change::StandIn(change)) => cell.apply(change),
             _ => false,
@@ -255,6 +269,7 @@ pub fn bytes_max(kind: CellKind, limits: &FoldLimits) -> usize {
         CellKind::Definition => CELL_BYTES_MAX,
         CellKind::OldPath | CellKind::OldPathEvents => old_path::bytes_max(limits),
         CellKind::Migration => migration::BYTES_MAX,
+        CellKind::Experiment => experiment::BYTES_MAX,
         #[cfg(any(test, feature = "testing"))]
         CellKind::StandIn => stand_in::BYTES_MAX,
     }

@@ -8,10 +8,12 @@
 //!
 //! Where to go next: [`prepare`] reads records once, [`needs`] says which cells they ask for, [`step`] decides,
 //! [`payload`] turns a payload into changes of cells ([`bulk`] tells bulk reads, [`migration`] has customers'
-//! migrations, [`old_path`] what the gate and the old path did), [`commit`] applies them.
+//! migrations, [`old_path`] what the gate and the old path did, [`experiments`] the units of experiments), [`commit`]
+//! applies them.
 
 mod bulk;
 mod commit;
+mod experiments;
 mod migration;
 mod needs;
 mod old_path;

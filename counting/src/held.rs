@@ -297,6 +297,12 @@ impl Cells {
         gone.counted
     }
 
+    /// Every cell that is held.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> impl Iterator<Item = (CellKey, Cell)> {
+        self.slots.iter().flatten().map(|held| (held.key.clone(), held.cell.clone()))
+    }
+
     fn held(&self, slot: u32) -> Option<&Held> {
         self.slots.get(slot as usize).and_then(Option::as_ref)
     }

@@ -8,6 +8,7 @@ mod breakage;
 pub mod cells;
 pub mod fold;
 mod held;
+mod join;
 #[cfg(any(test, feature = "testing"))]
 mod stand_in;
 mod state;
@@ -21,8 +22,8 @@ pub use state::{NameKind, State, StateError};
 /// Version of the fold: what a record means for the numbers. A change of that is a new version and so a new generation.
 /// 2: bulk reads are kept apart in last seen. 3: a counter of 0 is a sight; each summary is
 /// judged by itself, whether it is a bulk read. 4: what the gate and the old path did is counted, and so are operations
-/// of customers' migrations.
-pub const FOLD_VERSION: u32 = 4;
+/// of customers' migrations. 5: experiments are joined.
+pub const FOLD_VERSION: u32 = 5;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 //! saves them in order has at every time the state as it was at one position. The maps are looked into and never
 //! walked.
 
+mod experiments;
 mod names;
 mod remembered;
 mod rows;
@@ -16,12 +17,14 @@ mod tests;
 
 use bytes::Bytes;
 use hashbrown::HashMap;
+use schemas::experiment::{EXPERIMENT, Experiment};
 use schemas::id::Environment;
 use schemas::record::RecordId;
 use schemas::stored::{SavedState, StateChanges};
 
 use crate::breakage::{Break, Breakage};
 
+pub(crate) use experiments::{ExperimentId, Held, Running};
 pub use names::NameKind;
 use names::Names;
 pub(crate) use names::{NameSeen, Seen, copy_environment};
@@ -63,9 +66,19 @@ pub enum StateError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DefinitionHeld {
     pub(crate) version: u64,
-    /// What experiments will be folded by.
+    /// Of an experiment it has been read already; of others nothing that is folded depends on it.
     #[allow(dead_code)]
     pub(crate) body: Bytes,
+}
+
+/// A version of a definition that a record tells.
+#[derive(Debug)]
+pub(crate) struct DefinitionSeen<'r> {
+    pub(crate) key: DefinitionKey,
+    pub(crate) version: u64,
+    pub(crate) body: &'r Bytes,
+    /// Else it is passed, and the one before stays.
+    pub(crate) in_force: bool,
 }
 
 /// A partition's state.
@@ -77,6 +90,7 @@ pub struct State {
     remembered: Remembered,
     names: Names,
     definitions: HashMap<DefinitionKey, DefinitionHeld>,
+    experiments: experiments::Experiments,
     #[cfg(any(test, feature = "testing"))]
     stand_ins: stand_ins::StandIns,
     put: Vec<(Bytes, Bytes)>,
@@ -93,6 +107,7 @@ impl State {
             remembered: Remembered::new(dedupe_records),
             names: Names::default(),
             definitions: HashMap::new(),
+            experiments: experiments::Experiments::default(),
             #[cfg(any(test, feature = "testing"))]
             stand_ins: stand_ins::StandIns::default(),
             put: Vec::new(),
@@ -120,6 +135,10 @@ impl State {
                     state.names.add(&environment, NameSeen { kind, name: &name, client_side });
                 }
                 Row::Definition(key, version, body) => state.hold(key, version, body),
+                Row::Unit(unit) => {
+                    let known = state.experiments.load(unit);
+                    known.then_some(()).ok_or_else(|| StateError::Row { key: key.to_vec() })?;
+                }
                 #[cfg(any(test, feature = "testing"))]
                 Row::Subject(subject) => state.stand_ins.put(key.clone(), subject),
             }
@@ -190,10 +209,11 @@ impl State {
         }
     }
 
-    pub(crate) fn define(&mut self, key: DefinitionKey, version: u64, body: &[u8], breakage: &Breakage) {
+    pub(crate) fn define(&mut self, seen: DefinitionSeen<'_>, breakage: &Breakage) {
+        let DefinitionSeen { key, version, body, in_force } = seen;
         self.definition_version = self.definition_version.max(version);
         let is_older = self.definition(&key).is_some_and(|held| held.version >= version);
-        if is_older && !breakage.is(Break::DefinitionByArrival) {
+        if !in_force || is_older && !breakage.is(Break::DefinitionByArrival) {
             return;
         }
         self.put.push(rows::definition(&key, version, body));
@@ -203,7 +223,42 @@ impl State {
     fn hold(&mut self, key: DefinitionKey, version: u64, body: Bytes) {
         #[cfg(any(test, feature = "testing"))]
         self.stand_ins.define(&key, &body);
+        if u32::from(key.kind) == EXPERIMENT
+            && let Ok(experiment) = Experiment::decode(&body)
+        {
+            self.experiments.define(&key.environment, &key.key, experiment);
+        }
         self.definitions.insert(key, DefinitionHeld { version, body });
+    }
+
+    /// The experiments in force in an environment.
+    pub(crate) fn running(&self, environment: &Environment) -> Option<&Running> {
+        self.experiments.running(environment)
+    }
+
+    /// An experiment and its units.
+    pub(crate) fn held(&self, id: ExperimentId) -> Option<&Held> {
+        self.experiments.held(id)
+    }
+
+    /// The definition in force of an experiment.
+    pub(crate) fn experiment(&self, environment: &Environment, key: &[u8]) -> Option<&Experiment> {
+        self.experiments.of_key(environment, key).map(|held| &held.plan.experiment)
+    }
+
+    pub(crate) fn put_unit(&mut self, experiment: ExperimentId, key: &[u8], bytes: Vec<u8>) {
+        self.experiments.put(experiment, key, bytes);
+    }
+
+    /// Nothing at or below the horizon takes part in experiments any more.
+    pub(crate) fn forget_units(&mut self, horizon_ms: i64) {
+        self.experiments.forget(horizon_ms);
+    }
+
+    /// How many units of experiments are kept.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        self.experiments.units()
     }
 
     /// Half of the window is forgotten, the older one; what is saved of it stays saved.
@@ -231,7 +286,9 @@ impl State {
         }
         let log_time_ms = if breakage.is(Break::LogTimeNotInState) { 0 } else { self.log_time_ms };
         put.push(rows::head(log_time_ms, self.definition_version));
-        let remove = ids.remove.into_iter().map(rows::id_key).collect();
+        let (units, gone) = self.experiments.changes();
+        put.extend(units);
+        let remove = ids.remove.into_iter().map(rows::id_key).chain(gone).collect();
         StateChanges { put, remove, position: self.position }
     }
 }
@@ -239,7 +296,7 @@ impl State {
 #[cfg(any(test, feature = "testing"))]
 impl State {
     /// The stand-in experiments in force in an environment.
-    pub(crate) fn experiments(&self, environment: &Environment) -> Option<&crate::stand_in::Experiments> {
+    pub(crate) fn stand_in_experiments(&self, environment: &Environment) -> Option<&crate::stand_in::Experiments> {
         self.stand_ins.experiments(environment)
     }
 
@@ -259,6 +316,7 @@ impl State {
         all.push(rows::head(self.log_time_ms, self.definition_version));
         all.extend(self.remembered.ids().map(|(offset, id)| (rows::id_key(offset), Bytes::copy_from_slice(&id.0))));
         all.extend(self.definitions.iter().map(|(key, held)| rows::definition(key, held.version, &held.body)));
+        all.extend(self.experiments.rows());
         all.extend(self.stand_ins.rows());
         all.sort_unstable();
         SavedState { position: self.position, rows: all }

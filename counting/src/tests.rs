@@ -4,6 +4,7 @@ mod bounds;
 mod crash;
 mod cuts;
 pub(crate) mod dice;
+mod join;
 pub(crate) mod naive;
 pub(crate) mod payloads;
 pub(crate) mod world;

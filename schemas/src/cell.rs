@@ -34,6 +34,8 @@ pub enum CellKind {
     OldPathEvents = 8,
     /// A customer's migration: operations of a kind (a migration flag's reads, or its writes) in a UTC hour.
     Migration = 9,
+    /// An iteration of an experiment on a UTC day, of all units or of those of a dimension's value.
+    Experiment = 10,
     /// A stand-in experiment's UTC day, where folds are proved before real experiments are.
     #[cfg(feature = "testing")]
     StandIn = 200,
@@ -46,16 +48,16 @@ pub const STAND_IN: u32 = CellKind::StandIn as u32;
 impl CellKind {
     /// Every kind there is.
     #[cfg(not(feature = "testing"))]
-    pub const ALL: [Self; 9] = Self::REAL;
+    pub const ALL: [Self; 10] = Self::REAL;
 
     /// Every kind there is, the stand-in's too.
     #[cfg(feature = "testing")]
-    pub const ALL: [Self; 10] = {
-        let [a, b, c, d, e, f, g, h, i] = Self::REAL;
-        [a, b, c, d, e, f, g, h, i, Self::StandIn]
+    pub const ALL: [Self; 11] = {
+        let [a, b, c, d, e, f, g, h, i, j] = Self::REAL;
+        [a, b, c, d, e, f, g, h, i, j, Self::StandIn]
     };
 
-    const REAL: [Self; 9] = [
+    const REAL: [Self; 10] = [
         Self::Usage,
         Self::LastSeen,
         Self::Events,
@@ -65,6 +67,7 @@ impl CellKind {
         Self::OldPath,
         Self::OldPathEvents,
         Self::Migration,
+        Self::Experiment,
     ];
 
     /// The kind with this number.
@@ -99,7 +102,7 @@ pub enum CellName {
     None,
     /// Everything beyond a limit, marked outside the key so that no customer's name can collide with it.
     Other,
-    /// A flag, a custom event, a definition, a migration's kind of operation.
+    /// A flag, a custom event, a definition, a migration's kind of operation, a part of an experiment.
     Key(Bytes),
 }
 

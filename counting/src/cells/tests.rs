@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use ethnum::I256;
 use proptest::prelude::*;
 use schemas::cell::{CELL_BYTES_MAX, CellKind};
 use schemas::event::{OldNew, Reason, VALUE_BYTES_MAX};
@@ -130,6 +131,7 @@ impl Held {
                     sampling: dice.pick(&[0, 1, 1, 3, u64::MAX]),
                 })
             }
+            CellKind::Experiment => Change::Experiment(experiment(dice)),
             CellKind::StandIn => {
                 let mut number = || dice.pick(&[0, 1, -1, 1 << 100, i128::MIN]);
                 let (late, multiple) = (number(), number());
@@ -148,6 +150,42 @@ impl Held {
         }
         cell
     }
+}
+
+/// Numbers that often take each other back.
+fn experiment(dice: &mut Dice) -> ExperimentNumbers {
+    let wide = [I256::ZERO, I256::ONE, -I256::ONE, I256::from(-128), I256::MAX, I256::MIN];
+    let mut arm = || {
+        let number = |dice: &mut Dice| dice.pick(&[0, 0, 1, -1, 128, -129, 1 << 100, i128::MIN]);
+        let sums = ExperimentSums {
+            n: dice.pick(&[0, 1, -1]),
+            sum: number(dice),
+            square: dice.pick(&wide),
+            under: number(dice),
+            under_square: dice.pick(&wide),
+            product: dice.pick(&wide),
+        };
+        let metrics = if dice.percent(60) { [(dice.below(3) as u8, sums)].into() } else { [].into() };
+        ExperimentArm { units: dice.pick(&[0, 1, -1]), exposures: dice.pick(&[0, 1, u64::MAX]), metrics }
+    };
+    let arms = [(0, arm()), (9, arm())].into();
+    let counters = ExperimentCounters {
+        late: dice.below(2) as u64,
+        duplicate: dice.pick(&[0, 1, u64::MAX]),
+        ..ExperimentCounters::default()
+    };
+    ExperimentNumbers { multiple: dice.pick(&[0, 1, -1]), arms, counters }
+}
+
+fn largest_arm() -> ExperimentArm {
+    let (n, narrow, wide) = (i64::MIN, i128::MIN, I256::MIN);
+    let sums = ExperimentSums { n, sum: narrow, square: wide, under: narrow, under_square: wide, product: wide };
+    ExperimentArm { units: n, exposures: u64::MAX, metrics: (0..20).map(|metric| (metric, sums)).collect() }
+}
+
+fn largest_counters() -> ExperimentCounters {
+    let [late, duplicate, unit_mismatch, without_value, left_out, unknown_variation, clamped] = [u64::MAX; 7];
+    ExperimentCounters { late, duplicate, unit_mismatch, without_value, left_out, unknown_variation, clamped }
 }
 
 /// All that readers can see, in no order.
@@ -307,6 +345,13 @@ fn largest_of(kind: CellKind, limits: &FoldLimits) -> Cell {
                         sampling: u64::MAX,
                     })
                 }
+                // Every metric of every variation, as far from zero as numbers can be.
+                CellKind::Experiment if n < 10 && turn == 0 => Change::Experiment(ExperimentNumbers {
+                    multiple: if n == 0 { i64::MIN } else { 0 },
+                    arms: [(n as u8, largest_arm())].into(),
+                    counters: largest_counters(),
+                }),
+                CellKind::Experiment => Change::Experiment(ExperimentNumbers::default()),
                 CellKind::StandIn => {
                     let row = StandInNumbers { n: 1, sum: 1, square: 1 };
                     Change::StandIn(StandInChange { late: 1, multiple: 1, rows: [(n * 256 + turn, row)].into() })

@@ -8,11 +8,12 @@ use schemas::generation::FoldLimits;
 use schemas::id::Environment;
 use schemas::record::RecordId;
 
+use super::experiments::UnitChange;
 use super::prepare::Record;
 use crate::breakage::Breakage;
 use crate::cells::Change;
 use crate::held::Cells;
-use crate::state::{DefinitionKey, NameSeen, State};
+use crate::state::{DefinitionSeen, NameSeen, State};
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +56,9 @@ pub struct Commit<'r> {
     pub(crate) environment: Option<&'r Environment>,
     pub(crate) changes: Vec<(u32, Change<'r>)>,
     pub(crate) names: Vec<NameSeen<'r>>,
-    pub(crate) definition: Option<(DefinitionKey, u64, &'r Bytes)>,
+    pub(crate) definition: Option<DefinitionSeen<'r>>,
+    pub(crate) units: Vec<UnitChange<'r>>,
+    pub(crate) lateness_ms: i64,
     #[cfg(any(test, feature = "testing"))]
     pub(crate) subjects: Vec<(Bytes, crate::stand_in::Subject)>,
     pub(crate) dead_letter: Option<DeadLetter>,
@@ -91,14 +94,18 @@ impl Commit<'_> {
         if let Some(environment) = self.environment {
             self.names.iter().for_each(|name| state.see(environment, *name));
         }
-        if let Some((key, version, body)) = self.definition {
-            state.define(key, version, body, breakage);
+        if let Some(seen) = self.definition {
+            state.define(seen, breakage);
+        }
+        for UnitChange { experiment, key, bytes } in self.units {
+            state.put_unit(experiment, key, bytes);
         }
         #[cfg(any(test, feature = "testing"))]
         for (row, subject) in self.subjects {
             state.put_subject(row, subject);
         }
         state.pass(self.offset, self.id, self.log_time_ms);
+        state.forget_units(state.log_time_ms().saturating_sub(self.lateness_ms));
         self.dead_letter
     }
 }

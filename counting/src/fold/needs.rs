@@ -2,9 +2,10 @@
 //!
 //! Always true here: every cell that `step` may want for these records is named or held, but for names whose turn comes
 //! when others of the same batch have taken the last places: then both possible cells are named. At most six for each
-//! row of a record. Order is that of first appearance. (Of a stand-in experiment the day of each row is named; other
-//! days that a row changes are known to `step` alone.) A record on which this panics asks for the cell of its books, in
-//! which `step` is going to book it as poison; where `step` wants more after all, it says so itself.
+//! row of a record. Order is that of first appearance. (Of an experiment, and of its stand-in, the day of each row is
+//! named; other days, and dimensions, that a row changes are known to `step` alone.) A record on which this panics asks
+//! for the cell of its books, in which `step` is going to book it as poison; where `step` wants more after all, it says
+//! so itself.
 
 use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
@@ -48,9 +49,9 @@ impl Rules {
     }
 }
 
-struct Asker<'r> {
+pub(super) struct Asker<'r> {
     rules: &'r Rules,
-    state: &'r State,
+    pub(super) state: &'r State,
     cells: &'r Cells,
     named: HashSet<CellRef<'r>>,
     /// Those of `named` that the record at hand asked for first, but for its books.
@@ -71,7 +72,7 @@ impl<'r> Asker<'r> {
     }
 
     /// Asks for a cell whose name is no record's.
-    fn ask_made(&mut self, cell: CellRef<'_>) {
+    pub(super) fn ask_made(&mut self, cell: CellRef<'_>) {
         let key = cell.to_key(self.rules.generation.number, self.rules.partition);
         if self.cells.find(&cell).is_none() && self.made.insert(key.clone()) {
             self.keys.push(key);
@@ -121,6 +122,7 @@ impl<'r> Asker<'r> {
                     self.ask_day(CellKind::Sdks, header);
                     self.payload(header, view);
                 }
+                self.experiments(environment, view);
                 #[cfg(any(test, feature = "testing"))]
                 self.stand_ins(environment, view);
                 for place in [PanicIn::Needs, PanicIn::Rows] {

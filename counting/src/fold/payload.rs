@@ -15,6 +15,7 @@ use schemas::record::{ConversionRow, CountRow, Header, PayloadView, StoredVariat
 use schemas::wire::record as wire;
 
 use super::bulk::Asked;
+use super::experiments::UnitChange;
 use super::{HOUR_MS, MINUTE_MS, MINUTES_AN_HOUR, Rules, day_cell, hour_of, hour_of_ms};
 use crate::breakage::Break;
 use crate::cells::{
@@ -22,7 +23,7 @@ use crate::cells::{
     UsageChange,
 };
 use crate::held::{CellRef, Cells, NameRef};
-use crate::state::{DefinitionKey, NameKind, NameSeen, Seen, State, copy_environment};
+use crate::state::{DefinitionKey, DefinitionSeen, NameKind, NameSeen, Seen, State, copy_environment};
 
 /// Why a record gives no changes.
 #[derive(Debug)]
@@ -38,7 +39,8 @@ pub(super) enum Refusal {
 pub(super) struct Draft<'r> {
     pub(super) changes: Vec<(u32, Change<'r>)>,
     pub(super) names: Vec<NameSeen<'r>>,
-    pub(super) definition: Option<(DefinitionKey, u64, &'r Bytes)>,
+    pub(super) definition: Option<DefinitionSeen<'r>>,
+    pub(super) units: Vec<UnitChange<'r>>,
     #[cfg(any(test, feature = "testing"))]
     pub(super) subjects: Vec<(Bytes, crate::stand_in::Subject)>,
     pub(super) books: BooksChange,
@@ -304,7 +306,12 @@ impl<'r, 's> Gatherer<'r, 's> {
         Ok(())
     }
 
-    pub(super) fn definition(&mut self, offset: u64, definition: &'r wire::Definition) -> Result<(), Refusal> {
+    pub(super) fn definition(
+        &mut self,
+        offset: u64,
+        definition: &'r wire::Definition,
+        log_time_ms: i64,
+    ) -> Result<(), Refusal> {
         let poison = |what: String| Err(Refusal::Poison(what));
         let first = self.rules.partition == 0;
         let version = match definition.version {
@@ -320,7 +327,11 @@ impl<'r, 's> Gatherer<'r, 's> {
         if definition.body.len() > BODY_BYTES_MAX {
             return poison(format!("a definition's body has {} bytes", definition.body.len()));
         }
-        if first && let Some(name) = definition_name(definition) {
+        let in_force = self.comes_into_force(definition, log_time_ms);
+        if first
+            && in_force
+            && let Some(name) = definition_name(definition)
+        {
             let environment = self.environment;
             let cell = CellRef { kind: CellKind::Definition, environment, name: NameRef::Key(&name), window: 0 };
             match self.cells.find(&cell) {
@@ -333,7 +344,7 @@ impl<'r, 's> Gatherer<'r, 's> {
         }
         let environment = copy_environment(self.environment);
         let key = DefinitionKey { environment, kind, key: Bytes::copy_from_slice(&definition.key) };
-        self.draft.definition = Some((key, version, &definition.body));
+        self.draft.definition = Some(DefinitionSeen { key, version, body: &definition.body, in_force });
         Ok(())
     }
 

@@ -52,7 +52,7 @@ impl Rules {
         if self.breakage.is(Break::DefinitionFromConfiguration) {
             return Some(Cow::Owned(self.configured(environment)));
         }
-        state.experiments(environment).map(Cow::Borrowed)
+        state.stand_in_experiments(environment).map(Cow::Borrowed)
     }
 
     fn configured(&self, environment: &Environment) -> Experiments {

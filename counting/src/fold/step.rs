@@ -99,6 +99,7 @@ impl Rules {
                 let told = guarded(|| {
                     self.breakage.panic_in(PanicIn::Duplicate, &record.logged);
                     gatherer.duplicate(header, view);
+                    gatherer.experiments_again(header, view);
                 });
                 if told.is_err() {
                     // What its first copy may be poison for must not make poison of this one.
@@ -108,14 +109,16 @@ impl Rules {
             gatherer.books(books);
             return gatherer.finish(header);
         }
+        let log_time_ms = state.log_time_ms().max(log_time_ms(record, header));
         self.breakage.panic_in(PanicIn::Rows, &record.logged);
         match &record.content {
             Content::Payload(view) => {
                 gatherer.payload(header, view)?;
+                gatherer.experiments(header, view, log_time_ms);
                 #[cfg(any(test, feature = "testing"))]
-                gatherer.stand_ins(view, state.log_time_ms().max(log_time_ms(record, header)))?;
+                gatherer.stand_ins(view, log_time_ms)?;
             }
-            Content::Definition(definition) => gatherer.definition(record.logged.offset, definition)?,
+            Content::Definition(definition) => gatherer.definition(record.logged.offset, definition, log_time_ms)?,
             Content::Numbers => {
                 gatherer.books(BooksChange { counted: header.accepted, ..arrived(header, all_rejected(header)) });
             }
@@ -168,6 +171,8 @@ impl Rules {
             changes: draft.changes,
             names: draft.names,
             definition: draft.definition,
+            units: draft.units,
+            lateness_ms: self.lateness_ms(),
             #[cfg(any(test, feature = "testing"))]
             subjects: draft.subjects,
             dead_letter,
@@ -195,6 +200,8 @@ fn unreadable(record: &Record) -> Commit<'_> {
         changes: Vec::new(),
         names: Vec::new(),
         definition: None,
+        units: Vec::new(),
+        lateness_ms: 0,
         #[cfg(any(test, feature = "testing"))]
         subjects: Vec::new(),
         dead_letter: Some(DeadLetter::new(record, reason)),

@@ -11,13 +11,16 @@ use super::StateError;
 use super::names::{NameKind, NameSeen};
 
 /// The form that this build writes and reads. 2: a flag's row says whether a mobile or client-side SDK asked for it.
-pub(crate) const FORM: u8 = 2;
+/// 3: units of experiments.
+pub(crate) const FORM: u8 = 3;
 
 const TAG_HEAD: u8 = 0;
 const TAG_ID: u8 = 1;
 const TAG_FLAG: u8 = 2;
 const TAG_EVENT: u8 = 3;
 const TAG_DEFINITION: u8 = 4;
+/// After the definitions, so that a unit's definition is read before it.
+const TAG_UNIT: u8 = 5;
 #[cfg(any(test, feature = "testing"))]
 pub(super) const TAG_SUBJECT: u8 = 200;
 
@@ -35,9 +38,21 @@ pub(crate) enum Row {
     Name(Environment, NameKind, Bytes, bool),
     /// The newest version of a definition.
     Definition(DefinitionKey, u64, Bytes),
+    /// A unit of an experiment.
+    Unit(UnitRow),
     /// A subject of a stand-in experiment; it is known by the key as it is.
     #[cfg(any(test, feature = "testing"))]
     Subject(crate::stand_in::Subject),
+}
+
+/// A unit of an experiment, as it is saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnitRow {
+    pub(crate) environment: Environment,
+    pub(crate) experiment: Bytes,
+    pub(crate) iteration: u32,
+    pub(crate) key: Bytes,
+    pub(crate) bytes: Bytes,
 }
 
 /// What tells a definition from others.
@@ -89,6 +104,16 @@ pub(crate) fn definition(key: &DefinitionKey, version: u64, body: &[u8]) -> (Byt
     (row.into(), value.into())
 }
 
+pub(crate) fn unit_key(environment: &Environment, experiment: &[u8], iteration: u32, unit: &[u8]) -> Bytes {
+    let mut row = vec![TAG_UNIT];
+    for part in [&environment.project, &environment.key, experiment] {
+        push_part(&mut row, part);
+    }
+    row.extend_from_slice(&iteration.to_be_bytes());
+    row.extend_from_slice(unit);
+    row.into()
+}
+
 pub(crate) fn read(key: &[u8], value: &[u8]) -> Result<Row, StateError> {
     let unreadable = || StateError::Row { key: key.to_vec() };
     let (&tag, rest) = key.split_first().ok_or_else(unreadable)?;
@@ -102,6 +127,7 @@ pub(crate) fn read(key: &[u8], value: &[u8]) -> Result<Row, StateError> {
         TAG_FLAG => read_name(rest, value, NameKind::Flag).ok_or_else(unreadable),
         TAG_EVENT => read_name(rest, value, NameKind::Event).ok_or_else(unreadable),
         TAG_DEFINITION => read_definition(rest, value).ok_or_else(unreadable),
+        TAG_UNIT => read_unit(rest, value).ok_or_else(unreadable),
         #[cfg(any(test, feature = "testing"))]
         TAG_SUBJECT => crate::stand_in::Subject::decode(value).map(Row::Subject).ok_or_else(unreadable),
         _ => Err(unreadable()),
@@ -141,4 +167,12 @@ fn read_definition(key: &[u8], value: &[u8]) -> Option<Row> {
     let key = DefinitionKey { environment, kind, key: Bytes::copy_from_slice(rest) };
     let (version, body) = value.split_first_chunk::<8>()?;
     Some(Row::Definition(key, u64::from_be_bytes(*version), Bytes::copy_from_slice(body)))
+}
+
+fn read_unit(mut rest: &[u8], value: &[u8]) -> Option<Row> {
+    let environment = read_environment(&mut rest)?;
+    let experiment = Bytes::copy_from_slice(take_part(&mut rest)?);
+    let (iteration, key) = rest.split_first_chunk::<4>()?;
+    let (key, bytes) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+    Some(Row::Unit(UnitRow { environment, experiment, iteration: u32::from_be_bytes(*iteration), key, bytes }))
 }

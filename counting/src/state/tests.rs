@@ -33,7 +33,7 @@ fn told(state: &State) -> String {
     let marks = state.seen(&environment).map(marks);
     let definitions: Vec<_> = (0..5).map(|key| state.definition(&definition_key(key)).cloned()).collect();
     let subjects: Vec<_> = (0..9).map(|key| state.subject(&subject(key)).cloned()).collect();
-    let experiments = state.experiments(&definition_key(0).environment);
+    let experiments = state.stand_in_experiments(&definition_key(0).environment);
     let head = (state.position(), state.log_time_ms(), state.definition_version());
     format!("{head:?} {ids:?} {flags:?} {events:?} {marks:?} {definitions:?} {subjects:?} {experiments:?}")
 }
@@ -91,7 +91,8 @@ proptest! {
                 }
                 2 => {
                     let body = if number > 5 { "over".to_owned() } else { format!("f user e {number} 0 9") };
-                    state.define(definition_key(number % 5), state.position() + 1, body.as_bytes(), &Breakage::default());
+                    let (key, version, body) = (definition_key(number % 5), state.position() + 1, Bytes::from(body));
+                    state.define(DefinitionSeen { key, version, body: &body, in_force: true }, &Breakage::default());
                 }
                 4 => {
                     let mut kept = Subject::default();

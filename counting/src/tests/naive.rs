@@ -413,6 +413,9 @@ pub(crate) fn told(cell: &Cell) -> Facts {
         }
         Cell::OldPath(cell) | Cell::OldPathEvents(cell) => old_path::tell_old_path(&mut facts, cell),
         Cell::Migration(cell) => old_path::tell_migration(&mut facts, cell),
+        Cell::Experiment(cell) => {
+            facts.insert(format!("{:?}", cell.numbers()), 1);
+        }
         Cell::Definition(definition) => {
             facts.insert(text(definition.body()), i128::from(definition.version()));
         }
@@ -484,6 +487,7 @@ fn named(facts: &mut Facts, table: &str, label: String, other: bool) -> String {
     label
 }
 
+/// Cells may be made of any bytes.
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+    String::from_utf8_lossy(bytes).into_owned()
 }

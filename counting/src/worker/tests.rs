@@ -318,7 +318,10 @@ fn switches_of_the_simulation_break_what_they_say() {
         let environment = schemas::id::Environment::new("p", "e").unwrap();
         let key = crate::state::DefinitionKey { environment, kind: 1, key: Bytes::from_static(b"x") };
         let mut state = State::empty(8);
-        [7, 3].into_iter().for_each(|version| state.define(key.clone(), version, b"", &breakage));
+        for version in [7, 3] {
+            let seen = crate::state::DefinitionSeen { key: key.clone(), version, body: &Bytes::new(), in_force: true };
+            state.define(seen, &breakage);
+        }
         assert_eq!((state.definition(&key).unwrap().version, state.definition_version()), (version, 7));
     }
 }

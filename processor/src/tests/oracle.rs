@@ -254,8 +254,8 @@ fn tell(facts: &mut Facts, key: &CellKey, cell: &Cell) {
                 }
             }
         }
-        // No gate runs here, and nobody migrates; definitions and stand-ins have oracles of their own.
-        Cell::OldPath(_) | Cell::OldPathEvents(_) | Cell::Migration(_) => {}
+        // No gate runs here, and nobody migrates or experiments; definitions and stand-ins have oracles of their own.
+        Cell::OldPath(_) | Cell::OldPathEvents(_) | Cell::Migration(_) | Cell::Experiment(_) => {}
         Cell::Definition(_) | Cell::StandIn(_) => {}
     }
 }

@@ -263,3 +263,74 @@ pub struct MigrationSide {
     #[prost(uint64, repeated, tag = "4")]
     pub latency_number: ::prost::alloc::vec::Vec<u64>,
 }
+/// An iteration of an experiment on a UTC day, of all units or those of a dimension's value: what units say at the day's end less what they said at its
+/// beginning. So numbers may be negative. Only what is not zero is written: the same numbers are the same bytes, in whatever order they came.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Experiment {
+    /// units that have met several variations
+    #[prost(sint64, tag = "1")]
+    pub multiple: i64,
+    /// rising
+    #[prost(message, repeated, tag = "2")]
+    pub arms: ::prost::alloc::vec::Vec<ExperimentArm>,
+    /// exposures and events too late for the experiment
+    #[prost(uint64, tag = "3")]
+    pub late: u64,
+    /// exposures and events of records that had come before
+    #[prost(uint64, tag = "4")]
+    pub duplicate: u64,
+    /// events without a context of the experiment's kind
+    #[prost(uint64, tag = "5")]
+    pub unit_mismatch: u64,
+    /// events without the value that a metric needs
+    #[prost(uint64, tag = "6")]
+    pub without_value: u64,
+    /// events of units that already have as many waiting as may be
+    #[prost(uint64, tag = "7")]
+    pub left_out: u64,
+    /// exposures to a variation that the definition does not have
+    #[prost(uint64, tag = "8")]
+    pub unknown_variation: u64,
+    /// events whose time was clamped
+    #[prost(uint64, tag = "9")]
+    pub clamped: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExperimentArm {
+    /// which variation: its place in the definition
+    #[prost(uint32, tag = "1")]
+    pub arm: u32,
+    #[prost(sint64, tag = "2")]
+    pub units: i64,
+    /// exposures, however often of one unit; of all units alone
+    #[prost(uint64, tag = "3")]
+    pub exposures: u64,
+    /// rising
+    #[prost(message, repeated, tag = "4")]
+    pub metrics: ::prost::alloc::vec::Vec<ExperimentSums>,
+}
+/// Over units: y in millionths (of an average in 10^-12), d the denominator of a ratio in millionths. Two's complement, big-endian, shortest; empty = 0.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExperimentSums {
+    /// its place in the definition
+    #[prost(uint32, tag = "1")]
+    pub metric: u32,
+    /// units of the metric
+    #[prost(sint64, tag = "2")]
+    pub n: i64,
+    /// of y
+    #[prost(bytes = "bytes", tag = "3")]
+    pub sum: ::prost::bytes::Bytes,
+    /// of y * y
+    #[prost(bytes = "bytes", tag = "4")]
+    pub square: ::prost::bytes::Bytes,
+    /// of d
+    #[prost(bytes = "bytes", tag = "5")]
+    pub under: ::prost::bytes::Bytes,
+    /// of d * d
+    #[prost(bytes = "bytes", tag = "6")]
+    pub under_square: ::prost::bytes::Bytes,
+    /// of y * d
+    #[prost(bytes = "bytes", tag = "7")]
+    pub product: ::prost::bytes::Bytes,
+}

@@ -22,7 +22,9 @@ fn the_bound_of_each_kind_is_the_same_in_every_build() {
     for (limits, usage, last_seen, sdks, old_path) in
         [(FoldLimits::default(), 64_898, 49_703, 48_861, 27_842), (small, 7_090, 31_375, 4_723, 2_694)]
     {
-        use CellKind::{Books, Definition, Events, LastSeen, Migration, OldPath, OldPathEvents, Sdks, Usage};
+        use CellKind::{
+            Books, Definition, Events, Experiment, LastSeen, Migration, OldPath, OldPathEvents, Sdks, Usage,
+        };
         let bounds = [
             (Usage, usage),
             (LastSeen, last_seen),
@@ -33,6 +35,7 @@ fn the_bound_of_each_kind_is_the_same_in_every_build() {
             (OldPath, old_path),
             (OldPathEvents, old_path),
             (Migration, 16_482),
+            (Experiment, 31_317),
         ];
         assert_eq!(bounds.map(|(kind, _)| (kind, bytes_max(kind, &limits))), bounds);
     }

@@ -133,6 +133,47 @@ fn old_path_and_migration_cells_that_the_fold_never_writes_are_refused() {
 }
 
 #[test]
+fn an_experiment_cell_that_the_fold_never_writes_is_refused() {
+    let sums = wire::ExperimentSums { metric: 19, n: -1, sum: Bytes::from_static(b"\x00\x80"), ..Default::default() };
+    let arm = wire::ExperimentArm { arm: 9, units: -1, metrics: vec![sums.clone()], ..Default::default() };
+    let good = wire::Experiment { multiple: -1, arms: vec![arm.clone()], late: 1, ..Default::default() };
+    let arms = |change: fn(&mut wire::ExperimentArm)| {
+        refused(CellKind::Experiment, &good, |cell: &mut wire::Experiment| change(&mut cell.arms[0]))
+    };
+    assert_eq!(arms(|_| {}), None);
+    assert_eq!(arms(|arm| arm.arm = 10), Some(("arm", 10)));
+    assert_eq!(arms(|arm| arm.metrics[0].metric = 20), Some(("metric", 20)));
+    assert_eq!(arms(|arm| (arm.units, arm.metrics) = (0, vec![])), Some(("arm without numbers", 9)));
+    assert_eq!(arms(|arm| arm.metrics[0] = wire::ExperimentSums::default()), Some(("metric without numbers", 0)));
+    let two = wire::Experiment { arms: vec![arm.clone(), arm.clone()], ..good.clone() };
+    assert_eq!(refused(CellKind::Experiment, &two, |_| {}), Some(("arm", 9)));
+    let two = wire::ExperimentArm { metrics: vec![sums.clone(), sums], ..arm };
+    let two = wire::Experiment { arms: vec![two], ..good.clone() };
+    assert_eq!(refused(CellKind::Experiment, &two, |_| {}), Some(("metric", 19)));
+    let sum = |sum: &'static [u8]| {
+        refused(CellKind::Experiment, &good, |cell: &mut wire::Experiment| {
+            cell.arms[0].metrics[0].sum = Bytes::from_static(sum);
+        })
+    };
+    for shortest in [&b""[..], b"\x01", b"\xff", b"\x80", b"\x00\x80", b"\xff\x7f", &[0x7f; 16], &[0x80; 16]] {
+        assert_eq!(sum(shortest), None, "{shortest:?}");
+    }
+    for longer in [&b"\x00"[..], b"\x00\x7f", b"\xff\xff", b"\xff\x80", &[0x7f; 17], &[0x7f; 33]] {
+        assert_eq!(sum(longer), Some(("sum's length", longer.len() as u64)), "{longer:?}");
+    }
+}
+
+#[test]
+fn an_experiments_name_tells_what_the_cell_is_about() {
+    for slice in [Slice::All, Slice::Value(0, 0), Slice::Value(4, 19), Slice::Other(0), Slice::Other(4)] {
+        let name = experiment_name(b"checkout", 7, slice);
+        assert_eq!(experiment_of(&name), Some((&b"checkout"[..], 7, slice)));
+        assert_eq!(experiment_of(&[&name[..], b"x"].concat()), None);
+        assert_eq!(experiment_of(&name[..name.len() - 1]), None);
+    }
+}
+
+#[test]
 fn bytes_of_something_else_are_refused_and_say_of_which_kind() {
     for kind in CellKind::ALL.into_iter().filter(|kind| *kind != CellKind::StandIn) {
         let refused = Cell::decode(kind, b"\xff");
