@@ -197,6 +197,12 @@ mod tests {
         assert_eq!(faults(|told, _| told.evaluations.get_mut(&checkout()).unwrap().old = 14).len(), 1, "old is right");
         assert_eq!(faults(|told, _| told.evaluations.get_mut(&checkout()).unwrap().new = 12).len(), 1, "one lost");
         assert_eq!(faults(|told, _| told.evaluations.get_mut(&checkout()).unwrap().new = 14).len(), 1, "one twice");
+        let in_complete = faults(|told, _| {
+            let paths = told.evaluations.get_mut(&checkout()).unwrap();
+            paths.new += 1;
+            paths.causes.insert("new_path_only".to_owned(), (-4, -4));
+        });
+        assert_eq!(in_complete, ["checkout, variation 1: 3 were sent in complete, the new path has 4"]);
         let strange = || ("strange".to_owned(), Served::Default);
         let of_new = |new| Paths { new, ..Paths::default() };
         assert_eq!(faults(|told, _| drop(told.evaluations.insert(strange(), of_new(1)))).len(), 1, "never sent");
