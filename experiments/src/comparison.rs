@@ -4,7 +4,7 @@
 //! Always true here: a comparison is whole or says that it is not (`complete`); what is unexplained is never rounded,
 //! hidden or taken for a cause. Where no other path is there, so are neither of the addresses.
 //!
-//! Where to go next: [`gather`] reads, [`rows`] brings together, [`causes`] says why; [`line`] compares in the
+//! Where to go next: [`mod@gather`] reads, [`rows`] brings together, [`causes`] says why; [`mod@line`] compares in the
 //! background, for the gate and the page.
 
 pub(crate) mod causes;
