@@ -159,6 +159,8 @@ mod tests {
             }
             assert_eq!(sketch.number(), list.len() as u64);
         }
-        assert_eq!(LatencySketch::default().quantile_us(500), None);
+        let mut none = LatencySketch::default();
+        assert!(!none.add(5, 0));
+        assert_eq!((none.quantile_us(500), none.buckets().count()), (None, 0));
     }
 }

@@ -205,12 +205,19 @@ mod tests {
     }
 
     #[test]
+    fn each_number_is_told_once() {
+        let mut numbers = Numbers { counted: 1, new_only: 2, duplicate: 3, late: 4, ..Numbers::default() };
+        (5..).zip(Fate::ALL).for_each(|(number, fate)| *numbers.of_mut(fate) = number);
+        assert!(numbers.each().eq(1..=17), "{:?}", numbers.each().collect::<Vec<_>>());
+    }
+
+    #[test]
     fn each_cause_of_a_straight_write_alone() {
         let none = Causes::default();
         let straight = |numbers: Numbers| expected(Way::Straight, &numbers);
         let of = |fates: &[(Fate, u64)]| straight(numbers(10, fates));
         assert_eq!(of(&[(Fate::Applied, 10)]), (10, 10, none));
-        assert!(none.is_empty());
+        assert!(none.is_empty() && !Causes { refused: 3, ..none }.is_empty());
         assert_eq!(of(&[(Fate::Applied, 7), (Fate::Refused, 3)]), (7, 7, Causes { refused: 3, ..none }));
         assert_eq!(of(&[(Fate::Applied, 7), (Fate::Uncertain, 3)]), (7, 10, Causes { uncertain: 3, ..none }));
         assert_eq!(of(&[(Fate::Applied, 10), (Fate::Extra, 3)]), (10, 13, Causes { extra: 3, ..none }));
