@@ -27,6 +27,7 @@ mod step;
 mod tests;
 
 pub use commit::{Commit, DeadLetter, Outcome};
+pub(crate) use experiments::UnitChange;
 pub use prepare::{Prepared, Record};
 pub use step::{Halt, Stepped};
 

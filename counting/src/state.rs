@@ -23,6 +23,7 @@ use schemas::record::RecordId;
 use schemas::stored::{SavedState, StateChanges};
 
 use crate::breakage::{Break, Breakage};
+use crate::fold::UnitChange;
 
 pub(crate) use experiments::{ExperimentId, Held, Running};
 pub use names::NameKind;
@@ -246,8 +247,8 @@ impl State {
         self.experiments.of_key(environment, key).map(|held| &held.plan.experiment)
     }
 
-    pub(crate) fn put_unit(&mut self, experiment: ExperimentId, key: &[u8], bytes: Vec<u8>) {
-        self.experiments.put(experiment, key, bytes);
+    pub(crate) fn put_unit(&mut self, unit: UnitChange<'_>) {
+        self.experiments.put(unit);
     }
 
     /// Nothing at or below the horizon takes part in experiments any more.

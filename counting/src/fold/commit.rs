@@ -97,9 +97,7 @@ impl Commit<'_> {
         if let Some(seen) = self.definition {
             state.define(seen, breakage);
         }
-        for UnitChange { experiment, key, bytes } in self.units {
-            state.put_unit(experiment, key, bytes);
-        }
+        self.units.into_iter().for_each(|unit| state.put_unit(unit));
         #[cfg(any(test, feature = "testing"))]
         for (row, subject) in self.subjects {
             state.put_subject(row, subject);

@@ -29,6 +29,8 @@ pub(crate) struct UnitChange<'r> {
     pub(crate) experiment: ExperimentId,
     pub(crate) key: &'r [u8],
     pub(crate) bytes: Vec<u8>,
+    /// It has met no variation, and is as if it had never been once the horizon is past this day.
+    pub(crate) waits_until: Option<u32>,
 }
 
 /// The units and cells of one record, as far as it has been worked through.
@@ -187,7 +189,8 @@ impl<'r> Work<'r, '_> {
             let Some(held) = self.state.held(experiment) else { continue };
             self.cells.entry(experiment).or_default().book(&held.plan, &subject, 1);
             subject.sift(&held.plan, self.horizon_ms);
-            changes.push(UnitChange { experiment, key, bytes: subject.encode(&held.plan) });
+            let (bytes, waits_until) = (subject.encode(&held.plan), subject.waits_until());
+            changes.push(UnitChange { experiment, key, bytes, waits_until });
         }
         changes
     }

@@ -148,6 +148,13 @@ impl Subject {
         }
     }
 
+    /// The last day whose events it waits for in vain, where it has met no variation: once the horizon is past that day,
+    /// it is as if it had never been.
+    pub(crate) fn waits_until(&self) -> Option<u32> {
+        let last = self.pending.iter().map(|event| day_of(event.time_ms)).max();
+        self.first.is_empty().then(|| last.unwrap_or(0))
+    }
+
     /// Whether it had met several variations before this day, and counts in none for ever.
     fn is_out_for_good(&self, plan: &Plan, day: u32) -> bool {
         let start_ms = i64::from(day) * DAY_MS;

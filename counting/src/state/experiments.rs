@@ -1,8 +1,11 @@
 //! What the state knows of experiments: the definitions in force, and the units of each.
 //!
 //! Always true here: of an experiment one iteration is in force, the newest that was taken; units of an iteration that
-//! is over, or that another has followed, are gone, from memory at once and from what is saved with the next flush.
-//! Units are kept as bytes. They are looked into by key, and walked in order of key when they go.
+//! is over, or that another has followed, are gone, from memory at once and from what is saved with the next flush; so
+//! are units that have met no variation, once none of their events can count. Units are kept as bytes. They are looked
+//! into by key, and walked in order of key when they go.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
@@ -10,11 +13,15 @@ use schemas::experiment::Experiment;
 use schemas::id::Environment;
 
 use super::rows;
-use crate::join::{Plan, Subject};
+use crate::fold::UnitChange;
+use crate::join::{Plan, Subject, day_of};
 
 /// Which experiment of this state; it means nothing to another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ExperimentId(u32);
+
+/// A unit: of which experiment, and its key.
+type UnitOf = (ExperimentId, Box<[u8]>);
 
 /// All experiments of a partition.
 #[derive(Debug)]
@@ -22,11 +29,13 @@ pub(super) struct Experiments {
     held: Vec<Held>,
     running: HashMap<Environment, Running>,
     /// Units that changed since the last flush, each once.
-    changed: Vec<(ExperimentId, Box<[u8]>)>,
+    changed: Vec<UnitOf>,
     /// Rows of units that are gone since the last flush.
     gone: Vec<Bytes>,
-    /// No units go before the horizon reaches this time.
+    /// No iteration is over before the horizon reaches this time.
     next_end_ms: i64,
+    /// Units that have met no variation, by the last day whose events they wait for.
+    waiting: BTreeMap<u32, Vec<UnitOf>>,
 }
 
 /// An experiment: its definition in force and its units.
@@ -44,6 +53,8 @@ struct Unit {
     bytes: Box<[u8]>,
     /// It is among those that changed.
     changed: bool,
+    /// Where it is among those that wait.
+    waits_until: Option<u32>,
 }
 
 /// The experiments of an environment by what their rows name, each list in order of key.
@@ -86,8 +97,8 @@ impl Held {
 
 impl Default for Experiments {
     fn default() -> Self {
-        let (held, running, changed, gone) = Default::default();
-        Self { held, running, changed, gone, next_end_ms: i64::MAX }
+        let (held, running, changed, gone, waiting) = Default::default();
+        Self { held, running, changed, gone, next_end_ms: i64::MAX, waiting }
     }
 }
 
@@ -149,8 +160,19 @@ impl Experiments {
         self.next_end_ms = ends.min().unwrap_or(i64::MAX);
     }
 
-    /// Nothing at or below the horizon takes part any more: units of what is over by then go.
+    /// Nothing at or below the horizon takes part any more: units of what is over by then go, and those that waited in
+    /// vain.
     pub(super) fn forget(&mut self, horizon_ms: i64) {
+        while let Some(entry) = self.waiting.first_entry().filter(|entry| *entry.key() < day_of(horizon_ms)) {
+            let (day, units) = entry.remove_entry();
+            for (id, key) in units {
+                let Some(held) = self.held.get_mut(id.0 as usize) else { continue };
+                if held.units.get(&key).is_some_and(|unit| unit.waits_until == Some(day)) {
+                    held.units.remove(&key);
+                    self.gone.push(held.row(&key));
+                }
+            }
+        }
         if horizon_ms < self.next_end_ms {
             return;
         }
@@ -161,32 +183,41 @@ impl Experiments {
         self.next_end();
     }
 
-    pub(super) fn put(&mut self, id: ExperimentId, key: &[u8], bytes: Vec<u8>) {
+    pub(super) fn put(&mut self, unit: UnitChange<'_>) {
+        let UnitChange { experiment: id, key, bytes, waits_until } = unit;
         let Some(held) = self.held.get_mut(id.0 as usize) else { return };
-        let bytes = bytes.into_boxed_slice();
-        match held.units.get_mut(key) {
-            Some(unit) => {
-                unit.bytes = bytes;
-                if std::mem::replace(&mut unit.changed, true) {
-                    return;
-                }
-            }
-            None => drop(held.units.insert(key.into(), Unit { bytes, changed: true })),
+        let unit = Unit { bytes: bytes.into_boxed_slice(), changed: true, waits_until };
+        let before = match held.units.get_mut(key) {
+            Some(kept) => Some(std::mem::replace(kept, unit)),
+            None => held.units.insert(key.into(), unit),
+        };
+        if !before.as_ref().is_some_and(|before| before.changed) {
+            self.changed.push((id, key.into()));
         }
-        self.changed.push((id, key.into()));
+        let waited_until = before.and_then(|before| before.waits_until);
+        if let Some(day) = waits_until.filter(|_| waits_until != waited_until) {
+            self.waiting.entry(day).or_default().push((id, key.into()));
+        }
     }
 
     /// Takes in a saved unit; `false` = it is none of an experiment in force.
     pub(super) fn load(&mut self, row: rows::UnitRow) -> bool {
         let rows::UnitRow { environment, experiment, iteration, key, bytes } = row;
-        let found = self.held.iter_mut().find(|held| held.key == experiment && held.environment == environment);
-        let Some(held) = found.filter(|held| held.plan.experiment.iteration == iteration) else { return false };
-        let known = Subject::decode(&held.plan, &bytes).is_some();
-        held.units.insert(key[..].into(), Unit { bytes: bytes[..].into(), changed: false });
-        known
+        let is_it = |held: &Held| held.key == experiment && held.environment == environment;
+        let Some(place) = self.held.iter().position(is_it) else { return false };
+        let held = self.held.get_mut(place).filter(|held| held.plan.experiment.iteration == iteration);
+        let Some(held) = held else { return false };
+        let Some(subject) = Subject::decode(&held.plan, &bytes) else { return false };
+        let waits_until = subject.waits_until();
+        if let Some(day) = waits_until {
+            let id = ExperimentId(u32::try_from(place).unwrap_or(u32::MAX));
+            self.waiting.entry(day).or_default().push((id, key[..].into()));
+        }
+        held.units.insert(key[..].into(), Unit { bytes: bytes[..].into(), changed: false, waits_until });
+        true
     }
 
-    /// What is to be put and removed since the last call.
+    /// What is to be put and removed since the last call; nothing is in both.
     pub(super) fn changes(&mut self) -> (Vec<(Bytes, Bytes)>, Vec<Bytes>) {
         let mut put = Vec::with_capacity(self.changed.len());
         for (id, key) in std::mem::take(&mut self.changed) {
@@ -198,7 +229,13 @@ impl Experiments {
                 put.push((row, Bytes::copy_from_slice(&unit.bytes)));
             }
         }
-        (put, std::mem::take(&mut self.gone))
+        // A unit that went and came again is put.
+        let mut gone = std::mem::take(&mut self.gone);
+        if !gone.is_empty() {
+            let again: HashSet<&Bytes> = put.iter().map(|(row, _)| row).collect();
+            gone.retain(|row| !again.contains(row));
+        }
+        (put, gone)
     }
 
     /// How many units are kept.

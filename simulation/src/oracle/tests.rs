@@ -104,5 +104,7 @@ fn the_oracle_and_the_worker_agree_on_logs_of_seeds() {
     println!("cells held against the oracle: {seen:?}; poisoned records: {poisoned}");
     println!("{reads:?}");
     assert!([reads.bulk, reads.too_few, reads.unequal, reads.others].iter().all(|number| *number > 50), "{reads:?}");
-    assert!(seen.len() == CellKind::ALL.len() && seen.values().all(|number| *number > 3_000) && poisoned > 200);
+    // All but cells of experiments: none is defined here, their stand-in is.
+    let kinds = CellKind::ALL.len() - 1;
+    assert!(seen.len() == kinds && seen.values().all(|number| *number > 3_000) && poisoned > 200);
 }

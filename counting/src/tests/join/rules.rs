@@ -120,6 +120,21 @@ fn what_is_as_old_as_the_horizon_is_late() {
 }
 
 #[test]
+fn an_event_waits_as_long_as_an_exposure_may_come_before_it() {
+    for delay in [0, 3_600_000] {
+        let metric = format!(r#"{{"key": "k", "event": "buy", "kind": "sum", "delayMs": {delay}}}"#);
+        let mut told = Told::of(1, &definition("", &metric));
+        let first = START + DAY;
+        // The horizon is just below the latest exposure that the event counts after.
+        let now = first - 1 + LATENESS;
+        told.send(now, &[buy("alice", first + delay, Some(5))]);
+        told.send(now, &[exposure("bob", now, 0)]);
+        told.send(now, &[exposure("alice", first, 0)]);
+        assert_eq!((told.arm(0), told.counters().late), ((2, 5), 0), "with a delay of {delay} ms");
+    }
+}
+
+#[test]
 fn a_window_goes_past_the_end_and_no_exposure_does() {
     let end = START + DAY;
     let window = r#"{"key": "revenue", "event": "buy", "kind": "sum", "windowMs": 1000}"#;
@@ -195,6 +210,26 @@ fn units_go_when_nothing_of_them_can_come_any_more() {
         assert_eq!(told.house.partitions[0].saved_units(), units, "at {now}");
         told.house.partitions[0].restart();
         assert_eq!((told.arm(0), told.house.partitions[0].state.units()), ((1, 5), units), "what was counted stays");
+    }
+}
+
+#[test]
+fn a_unit_that_was_never_exposed_goes_when_its_events_cannot_count_any_more() {
+    let last = NOON + LATENESS + DAY / 2;
+    for (now, units) in [(last - 1, 1), (last, 0)] {
+        let mut told = Told::of(1, &definition("", SUM));
+        told.send(NOON, &[buy("alice", NOON, Some(5))]);
+        told.send(NOON, &[buy("bob", NOON, Some(7)), exposure("carol", NOON, 0)]);
+        told.send(NOON, &[exposure("bob", NOON, 0)]);
+        told.house.partitions[0].flush(true);
+        told.house.partitions[0].restart();
+        told.send(now, &[Row::Event { who: "bob", time_ms: now, key: "other", value: None, sampling: 1 }]);
+        assert_eq!(told.house.partitions[0].state.units(), 2 + units, "at {now}");
+        told.send(now, &[buy("alice", now, Some(3)), exposure("alice", now, 0)]);
+        told.house.partitions[0].flush(true);
+        assert_eq!(told.house.partitions[0].saved_units(), 3, "she went and came again, at {now}");
+        told.house.partitions[0].restart();
+        assert_eq!((told.arm(0), told.house.partitions[0].state.units()), ((3, 10), 3), "at {now}");
     }
 }
 
