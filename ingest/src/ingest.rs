@@ -50,6 +50,7 @@ pub(crate) struct Shared {
 impl Shared {
     fn new(log: Arc<dyn EventLog>, clock_limits: ClockLimits, limits: Limits, clock: Clock) -> Self {
         Self {
+            standing: Standing::new(log.partitions()),
             log,
             clock_limits,
             decoding: limits.decoding(),
@@ -58,7 +59,6 @@ impl Shared {
             clock,
             keys: Keys::new(),
             door: Door::default(),
-            standing: Standing::default(),
             carry: Carry::default(),
             doorstep: Doorstep::default(),
             metrics: Metrics::default(),

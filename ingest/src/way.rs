@@ -93,7 +93,8 @@ async fn walk_route(
         }
     };
     // A revoked key's payload is thrown away, whatever the log says.
-    if matches!(whose, Answer::Known(_)) && shared.uses_log(owner) && !shared.standing.lets_in() {
+    let needs_log = matches!(whose, Answer::Known(_)) && shared.uses_log(owner);
+    if needs_log && !shared.standing.lets_in(&owner.environment) {
         return End::Unavailable;
     }
     let Some(mut held) = body::room_for(&body, &shared.budget, &shared.limits) else { return overloaded(shared) };

@@ -22,7 +22,9 @@ pub struct Options {
     /// How long a broker may take to answer a question: 5 s.
     pub answer_within: Duration,
     /// Bytes of records of one partition that may wait for their acknowledgement: 16 MiB. More are
-    /// [`crate::Error::Busy`], so that a partition whose broker is slow or gone holds up nobody else.
+    /// [`crate::Error::Busy`], so that a partition that is slow or gone fills no memory that others need. A broker
+    /// works on one request of a connection at a time: what waits for a follower there may hold up the other partitions
+    /// that it leads.
     pub waiting_bytes_max: usize,
     /// How long the topic must keep records at least, in milliseconds; see [`crate::kafka::Options::new`].
     pub retention_min_ms: u64,

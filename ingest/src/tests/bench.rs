@@ -36,6 +36,8 @@ pub(super) enum Says {
     Done,
     /// Nothing kept, try again.
     Full,
+    /// The same for whatever has a record for this partition.
+    FullAt(u32),
     /// Nothing kept, too much waits.
     Busy,
     /// Kept, though nobody can know.
@@ -69,7 +71,10 @@ impl EventLog for Ledger {
                     return Err(Error::Unknown("a test said so".into()));
                 }
                 Says::Poisoned => return Err(Error::Poisoned("a test said so".into())),
-                Says::Done | Says::Nothing => {}
+                Says::FullAt(partition) if records.iter().any(|record| record.partition == partition) => {
+                    return Err(Error::Full("a test said so".into()));
+                }
+                Says::Done | Says::Nothing | Says::FullAt(_) => {}
             }
             let offsets = (0..records.len() as u64).collect();
             kept.lock().unwrap().extend(records);

@@ -6,7 +6,11 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 
+use schemas::id::Environment;
+use schemas::partition;
+
 use super::bench::{Bench, NOW_MS, SERVER_KEY, Says, chunked, gzipped, post, summary};
+use crate::keys::{EnvironmentKeys, KeyTable};
 use crate::limits::Limits;
 
 type Piece = Result<Bytes, std::convert::Infallible>;
@@ -53,6 +57,31 @@ async fn a_log_that_refuses_costs_one_body_each_100_ms() {
     for _ in 0..3 {
         assert_eq!(bench.post(summary(NOW_MS)).await.status, 202);
     }
+}
+
+/// The door is shut to those alone whose home it is.
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_refuses_holds_up_no_other() {
+    let bench = Bench::new();
+    let (bad, good) = ("sdk-bad-00000001", "sdk-good-0000001");
+    let at_home_in = |wanted, key: &str| {
+        let mut environments = (0..).map(|n| Environment::new("default", &format!("e{n}")).unwrap());
+        let environment = environments.find(|environment| partition::home(environment, 2) == wanted).unwrap();
+        let server_keys = vec![key.to_owned()];
+        EnvironmentKeys { environment, server_keys, mobile_keys: vec![], client_side_ids: vec![] }
+    };
+    bench.ingest.keys().swap(KeyTable::new(&[at_home_in(1, bad), at_home_in(0, good)]).unwrap(), NOW_MS, 0);
+    let send = |key, body| bench.send(post(key).body(body).unwrap());
+    bench.log_says(Says::FullAt(1));
+    for _ in 0..3 {
+        assert_eq!(send(bad, summary(NOW_MS).into()).await.status, 503);
+        assert_eq!(send(bad, untouched()).await.status, 503);
+        assert_eq!(send(good, summary(NOW_MS).into()).await.status, 202, "the other one is well");
+        assert_eq!(send(bad, untouched()).await.status, 503, "what the other one takes opens nothing here");
+        tokio::time::advance(Duration::from_millis(100)).await;
+    }
+    bench.log_says(Says::Done);
+    assert_eq!(send(bad, summary(NOW_MS).into()).await.status, 202);
 }
 
 /// Strangers cost no reading either.
