@@ -14,7 +14,7 @@ mod value;
 
 pub(crate) use differences::Differences;
 pub(crate) use plan::{Plan, Told};
-pub(crate) use subject::{Pending, Subject};
+pub(crate) use subject::{Pending, Story, Subject};
 
 const DAY_MS: i64 = 86_400_000;
 

@@ -250,7 +250,7 @@ impl ExperimentArm {
         changed |= add(&mut self.exposures, other.exposures);
         for (metric, theirs) in &other.metrics {
             let own = self.metrics.entry(*metric).or_default();
-            own.add(theirs, 1);
+            own.add(theirs, true);
             changed |= *theirs != ExperimentSums::default();
             if *own == ExperimentSums::default() {
                 self.metrics.remove(metric);
@@ -261,8 +261,8 @@ impl ExperimentArm {
 }
 
 impl ExperimentSums {
-    /// A unit's value comes in (`times` 1) or goes out (-1).
-    pub(crate) fn add_unit(&mut self, y: i128, d: i128, times: i64) {
+    /// A unit's value comes, or goes.
+    pub(crate) fn add_unit(&mut self, y: i128, d: i128, comes: bool) {
         let [wide_y, wide_d] = [y, d].map(I256::from);
         let unit = Self {
             n: 1,
@@ -272,17 +272,18 @@ impl ExperimentSums {
             under_square: wide_d.wrapping_mul(wide_d),
             product: wide_y.wrapping_mul(wide_d),
         };
-        self.add(&unit, times);
+        self.add(&unit, comes);
     }
 
-    fn add(&mut self, other: &Self, times: i64) {
-        let (narrow, wide) = (i128::from(times), I256::from(times));
-        self.n = self.n.wrapping_add(other.n.wrapping_mul(times));
-        self.sum = self.sum.wrapping_add(other.sum.wrapping_mul(narrow));
-        self.square = self.square.wrapping_add(other.square.wrapping_mul(wide));
-        self.under = self.under.wrapping_add(other.under.wrapping_mul(narrow));
-        self.under_square = self.under_square.wrapping_add(other.under_square.wrapping_mul(wide));
-        self.product = self.product.wrapping_add(other.product.wrapping_mul(wide));
+    fn add(&mut self, other: &Self, comes: bool) {
+        let narrow = if comes { i128::wrapping_add } else { i128::wrapping_sub };
+        let wide = if comes { I256::wrapping_add } else { I256::wrapping_sub };
+        self.n = self.n.wrapping_add(if comes { other.n } else { other.n.wrapping_neg() });
+        self.sum = narrow(self.sum, other.sum);
+        self.square = wide(self.square, other.square);
+        self.under = narrow(self.under, other.under);
+        self.under_square = wide(self.under_square, other.under_square);
+        self.product = wide(self.product, other.product);
     }
 }
 

@@ -20,7 +20,7 @@ use super::needs::Asker;
 use super::payload::Gatherer;
 use crate::cells::{Change, Slice, experiment_name};
 use crate::held::{CellRef, NameRef};
-use crate::join::{Differences, Pending, Plan, Subject, Told, day_of};
+use crate::join::{Differences, Pending, Plan, Story, Subject, Told, day_of};
 use crate::state::{ExperimentId, Held, Running, State};
 
 /// A unit that a record changes.
@@ -37,7 +37,8 @@ pub(crate) struct UnitChange<'r> {
 struct Work<'r, 's> {
     state: &'s State,
     horizon_ms: i64,
-    units: BTreeMap<(ExperimentId, &'r [u8]), Subject>,
+    /// Each with what it said before the record.
+    units: BTreeMap<(ExperimentId, &'r [u8]), (Subject, Story)>,
     cells: BTreeMap<ExperimentId, Differences>,
 }
 
@@ -172,22 +173,22 @@ impl<'r> Work<'r, '_> {
         }
     }
 
-    /// A unit as far as it has been worked on; before the first row it is taken out of the cells as it was.
+    /// A unit as far as it has been worked on.
     fn unit(&mut self, id: ExperimentId, held: &Held, key: &'r Bytes) -> &mut Subject {
-        let Self { units, cells, .. } = self;
-        units.entry((id, &key[..])).or_insert_with(|| {
+        let kept = || {
             let kept = held.unit(key).unwrap_or_default();
-            cells.entry(id).or_default().book(&held.plan, &kept, -1);
-            kept
-        })
+            let said = kept.says(&held.plan);
+            (kept, said)
+        };
+        &mut self.units.entry((id, &key[..])).or_insert_with(kept).0
     }
 
     /// Puts the units into the cells as they are now, and gives up what need not be kept of them.
     fn settle(&mut self) -> Vec<UnitChange<'r>> {
         let mut changes = Vec::with_capacity(self.units.len());
-        for ((experiment, key), mut subject) in std::mem::take(&mut self.units) {
+        for ((experiment, key), (mut subject, said)) in std::mem::take(&mut self.units) {
             let Some(held) = self.state.held(experiment) else { continue };
-            self.cells.entry(experiment).or_default().book(&held.plan, &subject, 1);
+            self.cells.entry(experiment).or_default().book(&held.plan, &said, &subject.says(&held.plan));
             subject.sift(&held.plan, self.horizon_ms);
             let (bytes, waits_until) = (subject.encode(&held.plan), subject.waits_until());
             changes.push(UnitChange { experiment, key, bytes, waits_until });

@@ -1,12 +1,12 @@
 //! What a change of a unit does to the cells of its experiment.
 //!
-//! Always true here: a unit is taken out as it was and put in as it is; what both say is in no cell's difference.
+//! Always true here: a unit is taken out as it was and put in as it is; a day that says the same in both is not touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Plan;
 use super::plan::OTHER;
-use super::subject::{Says, Subject};
+use super::subject::{Says, Story};
 use crate::cells::{ExperimentNumbers, Slice};
 
 /// Changes of an experiment's cells, by units and day.
@@ -19,15 +19,18 @@ impl Differences {
         self.0.entry((Slice::All, day)).or_default()
     }
 
-    /// A unit is put in (`times` 1) or taken out (-1).
-    pub(crate) fn book(&mut self, plan: &Plan, subject: &Subject, times: i64) {
-        let (mut before, days) = subject.says(plan);
-        for (day, says) in days {
-            if says != before {
-                self.say(plan, day, &says, times);
-                self.say(plan, day, &before, -times);
-                before = says;
+    /// A unit that told one story tells another from now on.
+    pub(crate) fn book(&mut self, plan: &Plan, old: &Story, new: &Story) {
+        let days: BTreeSet<u32> = old.days.keys().chain(new.days.keys()).copied().collect();
+        let (mut old_before, mut new_before) = (&old.before, &new.before);
+        for day in days {
+            let old_says = old.days.get(&day).unwrap_or(old_before);
+            let new_says = new.days.get(&day).unwrap_or(new_before);
+            if (old_before, old_says) != (new_before, new_says) {
+                let parts = [(new_says, 1), (new_before, -1), (old_says, -1), (old_before, 1)];
+                parts.into_iter().for_each(|(says, times)| self.say(plan, day, says, times));
             }
+            (old_before, new_before) = (old_says, new_says);
         }
     }
 
@@ -45,7 +48,7 @@ impl Differences {
             arm.units = arm.units.wrapping_add(times);
             for (metric, value) in values {
                 debug_assert!(plan.metric(*metric).is_some());
-                arm.metrics.entry(*metric).or_default().add_unit(value.y, value.d, times);
+                arm.metrics.entry(*metric).or_default().add_unit(value.y, value.d, times > 0);
             }
         }
     }

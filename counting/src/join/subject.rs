@@ -66,6 +66,15 @@ pub(crate) struct Says {
     pub(crate) counts: Option<(u8, Vec<(u8, Value)>)>,
 }
 
+/// What a unit says, from the first day on that is not final.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Story {
+    /// At that day's beginning.
+    pub(crate) before: Says,
+    /// At the end of each day on which it may say something else than on the one before.
+    pub(crate) days: BTreeMap<u32, Says>,
+}
+
 /// Whether an event counts for a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Judged {
@@ -92,10 +101,11 @@ impl Subject {
         }
     }
 
-    /// Whether there is room for another event, once those that need not wait are out of the way.
+    /// Whether there is room for another event, once those that need not wait are out of the way. What it says of each
+    /// day stays as it is.
     pub(crate) fn has_room(&mut self, plan: &Plan, horizon_ms: i64) -> bool {
         if self.pending.len() >= PENDING_MAX {
-            self.sift(plan, horizon_ms);
+            self.decide(plan, horizon_ms);
         }
         self.pending.len() < PENDING_MAX
     }
@@ -106,12 +116,17 @@ impl Subject {
         self.pending.insert(place, event);
     }
 
-    /// Nothing at or below the horizon comes any more: what that decides is decided.
+    /// Nothing at or below the horizon comes any more: what that decides is decided, and days before it are final.
     pub(crate) fn sift(&mut self, plan: &Plan, horizon_ms: i64) {
         let from_day = if horizon_ms < 0 { 0 } else { day_of(horizon_ms) };
         if self.is_out_for_good(plan, from_day.max(self.from_day)) {
             (self.settled, self.days, self.pending) = Default::default();
         }
+        self.decide(plan, horizon_ms);
+        self.settle(from_day);
+    }
+
+    fn decide(&mut self, plan: &Plan, horizon_ms: i64) {
         let first_ms = self.earliest().map(|first| first.time_ms);
         let mut pending = std::mem::take(&mut self.pending);
         pending.retain_mut(|event| {
@@ -133,7 +148,6 @@ impl Subject {
             event.counts != Counts::default()
         });
         self.pending = pending;
-        self.settle(from_day);
     }
 
     /// Days before this one are one total from now on.
@@ -167,14 +181,14 @@ impl Subject {
         self.first.iter().min_by_key(|first| first.time_ms)
     }
 
-    /// The days on which what it says may change, with what it says at the end of each, and of the day before the
-    /// first of them.
-    pub(crate) fn says(&self, plan: &Plan) -> (Says, BTreeMap<u32, Says>) {
+    /// What it says of each day that is not final.
+    pub(crate) fn says(&self, plan: &Plan) -> Story {
         let exposed = self.first.iter().map(|first| day_of(first.time_ms));
         let pending = self.pending.iter().map(|event| day_of(event.time_ms));
         let days = self.days.keys().map(|(day, _)| *day).chain(exposed).chain(pending);
         let days = days.filter(|day| *day >= self.from_day).map(|day| (day, self.says_at(plan, end_of(day))));
-        (self.says_at(plan, i64::from(self.from_day) * DAY_MS), days.collect())
+        let days = days.collect();
+        Story { before: self.says_at(plan, i64::from(self.from_day) * DAY_MS), days }
     }
 
     /// What it says of all that happened before `end_ms`, the end of a day.

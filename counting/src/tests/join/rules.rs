@@ -247,6 +247,20 @@ fn as_many_events_of_a_unit_wait_as_may_and_the_next_is_left_out() {
 }
 
 #[test]
+fn where_room_is_made_for_an_event_no_day_is_lost() {
+    let window = format!(r#"{{"key": "k", "event": "buy", "kind": "sum", "windowMs": {}}}"#, 30 * DAY);
+    let mut told = Told::of(1, &definition("", &window));
+    told.send(NOON, &[exposure("alice", START, 0)]);
+    // They count as things are; an earlier exposure might still change that.
+    told.send(NOON, &(0..1_000).map(|n| buy("alice", START + n, Some(1))).collect::<Vec<_>>());
+    let now = NOON + LATENESS + DAY;
+    told.send(now, &[buy("alice", now, Some(5))]);
+    assert_eq!((told.arm(0), told.counters().left_out), ((1, 1_005), 0));
+    let first_day = told.house.result("x", Slice::All, 19_000);
+    assert_eq!(first_day.arms[&0].metrics[&0].sum, 1_000);
+}
+
+#[test]
 fn dimensions_are_those_of_the_first_exposure() {
     let text = r#", "dimensions": [{"attribute": "sdk", "values": ["node", "python"]}]"#;
     let mut house = House::new(1);
