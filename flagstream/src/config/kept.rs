@@ -29,6 +29,10 @@ const STORES: &[&str] = &[
     "cassandra",
 ];
 
+/// Days that Kafka is asked to keep records: so long may one wait to be folded, or be folded again.
+#[cfg(any(feature = "dynamodb", feature = "cassandra"))]
+const LOG_DAYS: u64 = 8;
+
 /// `[log]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -64,7 +68,8 @@ pub struct StoreSection {
     /// Seconds between flushes of the cells: 1 when embedded, else 60.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flush_seconds: Option<u64>,
-    /// Days that usage and events are kept from the end of their window; not for the embedded store, which keeps all.
+    /// Days that usage and events are kept from the end of their window, at least 15; not for the embedded store, which
+    /// keeps all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_days: Option<u32>,
     /// A local DynamoDB's address; left out, AWS's own.
@@ -276,8 +281,7 @@ impl StoreSection {
     #[cfg(feature = "dynamodb")]
     fn dynamodb(&mut self) -> anyhow::Result<Store> {
         let defaults = stores::dynamodb::Options::default();
-        let keep_days = *self.keep_days.get_or_insert(defaults.keep_days);
-        ensure!(keep_days >= 1, "store.keep_days = 0 must be at least 1");
+        let keep_days = self.keep_days(defaults.keep_days, u32::MAX)?;
         let prefix = self.prefix.get_or_insert(defaults.prefix).clone();
         let (endpoint, region) = (self.endpoint.clone(), self.region.clone());
         Ok(Store::DynamoDb(stores::dynamodb::Options { endpoint, region, prefix, keep_days, ..defaults }))
@@ -306,11 +310,7 @@ impl StoreSection {
         );
         let replication = *self.replication.get_or_insert(defaults.replication);
         ensure!((1..=100).contains(&replication), "store.replication = {replication} must lie between 1 and 100");
-        let keep_days = *self.keep_days.get_or_insert(defaults.keep_days);
-        ensure!(
-            (1..=KEEP_DAYS_MAX).contains(&keep_days),
-            "store.keep_days = {keep_days} must lie between 1 and {KEEP_DAYS_MAX}"
-        );
+        let keep_days = self.keep_days(defaults.keep_days, KEEP_DAYS_MAX)?;
         let access = match (&self.user, &self.password) {
             (Some(user), Some(password)) => Some(Access { user: user.clone(), password: password.0.clone() }),
             (None, None) => None,
@@ -319,6 +319,22 @@ impl StoreSection {
         let datacenter = self.datacenter.clone();
         let options = Options { contact_points, keyspace, datacenter, replication, access, keep_days, ..defaults };
         Ok(Store::Cassandra(Box::new(options)))
+    }
+}
+
+#[cfg(any(feature = "dynamodb", feature = "cassandra"))]
+impl StoreSection {
+    /// A cell that is gone before its last record is folded begins anew, and shows a part of its hour.
+    fn keep_days(&mut self, default: u32, most: u32) -> anyhow::Result<u32> {
+        let late_days = schemas::generation::ClockLimits::default().lateness_ms.div_ceil(24 * 3_600_000);
+        let least = late_days + LOG_DAYS;
+        let keep_days = *self.keep_days.get_or_insert(default);
+        ensure!(
+            u64::from(keep_days) >= least && keep_days <= most,
+            "store.keep_days = {keep_days} must lie between {least} and {most}: an event may be {late_days} days old when \
+             it comes, and its record wait {LOG_DAYS} more in the log, so that its hour would be gone before it is counted"
+        );
+        Ok(keep_days)
     }
 }
 
@@ -419,6 +435,8 @@ mod tests {
             (options.topic.as_str(), options.brokers.as_str(), replication),
             ("flagstream.events.g3", "127.0.0.1:9092", 3)
         );
+        #[cfg(any(feature = "dynamodb", feature = "cassandra"))]
+        assert_eq!(options.retention_min_ms, LOG_DAYS * 24 * 3_600_000);
     }
 
     #[cfg(feature = "dynamodb")]
@@ -427,6 +445,22 @@ mod tests {
         let mut store = StoreSection { kind: "dynamodb".to_owned(), ..StoreSection::default() };
         let Store::DynamoDb(options) = store.understand().unwrap() else { panic!() };
         assert_eq!((store.flush_seconds, options.prefix.as_str(), options.keep_days), (Some(60), "flagstream_", 400));
+    }
+
+    #[cfg(any(feature = "dynamodb", feature = "cassandra"))]
+    #[test]
+    fn an_hour_is_kept_until_the_last_of_its_events_can_be_counted() {
+        for kind in STORES.iter().filter(|kind| **kind != "embedded") {
+            let keep = |days| {
+                StoreSection { kind: (*kind).to_owned(), keep_days: Some(days), ..StoreSection::default() }.understand()
+            };
+            let said = keep(14).unwrap_err().to_string();
+            assert!(
+                said.contains("store.keep_days = 14 must lie between 15 and") && said.contains("7 days old"),
+                "{said}"
+            );
+            assert!(keep(15).is_ok(), "{kind}");
+        }
     }
 
     #[cfg(feature = "cassandra")]
@@ -448,7 +482,7 @@ mod tests {
             (StoreSection { keyspace: name("Flags"), ..new() }, "store.keyspace = \"Flags\" is no name"),
             (StoreSection { keyspace: name(""), ..new() }, "store.keyspace = \"\" is no name"),
             (StoreSection { replication: Some(0), ..new() }, "store.replication = 0 must"),
-            (StoreSection { keep_days: Some(9_999), ..new() }, "store.keep_days = 9999 must lie between 1 and 3650"),
+            (StoreSection { keep_days: Some(9_999), ..new() }, "store.keep_days = 9999 must lie between 15 and 3650"),
             (StoreSection { user: name("u"), ..new() }, "store.user and store.password go together"),
         ] {
             let found = wrong.understand().unwrap_err().to_string();
