@@ -95,11 +95,15 @@ async fn begun() -> Shared {
 #[tokio::test]
 async fn what_was_folded_is_durable_before_the_partition_is_let_go() {
     let mut shared = begun().await;
-    send(&mut shared, 20).await;
-    let end = shared.log.held().await.unwrap()[0].end;
     let (processor, checkpoint) = hourly(&shared);
     let health = processor.health();
     let folded = || health.partition(0).and_then(|health| health.progress).map(|progress| progress.folded);
+    // A flush is due at once, and may have the first records in it; the next one is due in an hour.
+    send(&mut shared, 20).await;
+    let first = shared.log.held().await.unwrap()[0].end;
+    until("the first are folded", || folded() == Some(first)).await;
+    send(&mut shared, 20).await;
+    let end = shared.log.held().await.unwrap()[0].end;
     until("all is folded", || folded() == Some(end)).await;
     assert!(shared.store.checkpoint(1, 0).await.unwrap().is_none_or(|checkpoint| checkpoint.position < end));
     shared.log.revoke(0);
